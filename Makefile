@@ -1,0 +1,47 @@
+# make demo: the whole story on a simulated fleet · make test · make check: everything a change must pass
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check lint format types layers bench lock clean
+
+demo: $(READY)
+	@$(BIN)/python examples/cold-chain/demo.py
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: lint types layers test
+
+lint: $(READY)
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+layers: $(READY)
+	@$(BIN)/python -m pytest tests/test_layers.py
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+# Hashes of every release that may be installed; a lock names packages, never the host that they come from.
+lock: $(READY)
+	@$(BIN)/python -m pip install -q uv
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--extra dev -o requirements.lock pyproject.toml
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .demo

@@ -1,0 +1,1 @@
+"""Where the state lives: one adapter of `core.ports.Store` per place."""

@@ -1,0 +1,243 @@
+"""
+What the state's database holds: its tables, and how a row is written and read back.
+
+In: entries, intents and the head as `core` knows them. Out: rows with a checksum, and the same things again, or a
+`StateError` that names the row. Nothing here opens a file or begins a transaction.
+
+Every row of `meta`, `entries` and `operations` ends in `sum`: BLAKE2b-16 over its other columns, each preceded by its
+length. It is not keyed: it tells damage and editing by hand, not an attacker who can compute it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.ports import Begun, Head, Intent
+from reconcile.core.resource import Entry
+from reconcile.core.values import to_json
+from reconcile.errors import Problem, StateError
+
+APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
+VERSION = 1
+RESTORE = "Put back a copy of it that is whole, or move it away: without a state, the next apply adopts what is live"
+
+# `body` is the entry's JSON; `type`, `unit` and `under` repeat what queries need of it. Clustered by address, so that
+# a scan in the order of the addresses reads the file once and sorts nothing.
+TABLES: tuple[str, ...] = (
+    "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"
+    " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL,"
+    " sum BLOB NOT NULL)",
+    "CREATE TABLE entries (address TEXT PRIMARY KEY, type TEXT NOT NULL, unit TEXT NOT NULL, under TEXT,"
+    " body TEXT NOT NULL, sum BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX entries_unit ON entries (type, unit)",
+    "CREATE INDEX entries_under ON entries (under) WHERE under IS NOT NULL",
+    "CREATE TABLE operations (n INTEGER PRIMARY KEY, operation TEXT NOT NULL UNIQUE, address TEXT NOT NULL,"
+    " change TEXT NOT NULL, begun TEXT NOT NULL, epoch INTEGER NOT NULL, sum BLOB NOT NULL)",
+    "CREATE TABLE plans (digest TEXT PRIMARY KEY, applied TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE leases (scope TEXT PRIMARY KEY, id TEXT NOT NULL, holder TEXT NOT NULL, epoch INTEGER NOT NULL,"
+    " since TEXT NOT NULL, expires TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,"
+    " process TEXT NOT NULL) WITHOUT ROWID",
+)
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+ENTRY_COLUMNS = "address, type, unit, under, body, sum"
+
+
+def broken(what: str, *, address: str | None = None, way_out: str = RESTORE) -> StateError:
+    """The error of a state that is there and cannot be used."""
+    return StateError(Problem(what, address=address, way_out=way_out))
+
+
+def checksum(*columns: str | int | None) -> bytes:
+    """BLAKE2b-16 over columns, each preceded by its length; None is told from the empty text."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in columns:
+        data = b"" if column is None else str(column).encode()
+        digest.update(b"%d:" % (-1 if column is None else len(data)))
+        digest.update(data)
+    return digest.digest()
+
+
+def text_of(value: Any, address: str) -> str:
+    """
+    Plain JSON as text in ASCII.
+
+    Raises:
+        StateError: it holds what JSON has no word for, such as a NaN.
+        TypeError: it holds a secret, or anything else that is not JSON.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except ValueError as error:
+        raise broken(
+            f"a value cannot be kept in the state: {error}", address=address, way_out="This is a fault of reconcile"
+        ) from error
+
+
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """
+    An entry as its columns.
+
+    Raises:
+        StateError: it holds what cannot be kept; see `text_of`.
+        TypeError: it holds a secret.
+    """
+    address = str(entry.address)
+    columns = (
+        address,
+        entry.address.type_path,
+        entry.id,
+        entry.address.parent,
+        text_of(entry.to_json(), address),
+    )
+    return _summed(columns, address)
+
+
+def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
+    try:
+        return (*columns, checksum(*columns))
+    except UnicodeEncodeError as error:
+        raise broken(
+            f"an id or key that is no Unicode text cannot be kept in the state: {error.object!a}",
+            address=address.encode("ascii", "backslashreplace").decode(),
+            way_out="Rename the unit at its API",
+        ) from error
+
+
+def body_of(path: object, row: tuple[Any, ...]) -> str:
+    """
+    The entry's JSON text out of its columns.
+
+    Raises:
+        StateError: naming the address, when the checksum does not fit.
+    """
+    *columns, recorded = row
+    if checksum(*columns) != recorded:
+        raise broken(f"{path}: the entry was edited or damaged: its checksum does not fit", address=str(columns[0]))
+    return str(columns[4])
+
+
+def entry_of(path: object, row: tuple[Any, ...]) -> Entry:
+    """The inverse of `entry_row`. Raises StateError naming the address when the row is damaged."""
+    body = body_of(path, row)
+    try:
+        entry = Entry.from_json(json.loads(body))
+        if (entry.address, entry.id) != (row[0], row[2]):
+            raise ValueError("its columns and its body differ")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise broken(f"{path}: the entry cannot be read: {error!r}", address=str(row[0])) from error
+    return entry
+
+
+def begun_row(record: Begun, at: str, epoch: int) -> tuple[Any, ...]:
+    """An intent as its columns without `n`; raises as `entry_row` does."""
+    address = str(record.address)
+    columns = (record.operation, address, text_of(to_json(record.change), address), at, epoch)
+    return _summed(columns, address)
+
+
+def intent_of(path: object, row: tuple[Any, ...]) -> Intent:
+    """The inverse of `begun_row`. Raises StateError naming the address when the row is damaged."""
+    *columns, recorded = row
+    operation, address, change, begun, _ = columns
+    if checksum(*columns) != recorded:
+        raise broken(
+            f"{path}: the operation {operation} was edited or damaged: its checksum does not fit",
+            address=str(address),
+        )
+    return Intent(operation, Address(address), json.loads(change), begun)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The one row of `meta`: the head, the newest epoch, and how many entries there must be."""
+
+    head: Head
+    epoch: int = 0
+    entries: int = 0
+
+    def columns(self) -> tuple[Any, ...]:
+        """Its columns, checksum included, without `one`."""
+        head = self.head
+        accounts = {name: list(pair) for name, pair in sorted(head.accounts.items())}
+        columns = (head.lineage, head.serial, head.fleet, json.dumps(accounts), self.epoch, self.entries)
+        return (*columns, checksum(*columns))
+
+    def save(self, db: sqlite3.Connection) -> None:
+        """Writes it, within the caller's transaction."""
+        db.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?)", self.columns())
+
+
+def meta_of(path: object, db: sqlite3.Connection) -> Meta:
+    """
+    The row of `meta`.
+
+    Raises:
+        StateError: there is none, the lineage is missing, the serial is negative, or the checksum does not fit.
+    """
+    row = db.execute("SELECT lineage, serial, fleet, accounts, epoch, entries, sum FROM meta").fetchone()
+    if row is None:
+        raise broken(f"{path}: the state has no lineage: its first row is missing")
+    lineage, serial, fleet, accounts, epoch, entries, recorded = row
+    if not isinstance(lineage, str) or not lineage:
+        raise broken(f"{path}: the state has no lineage")
+    if not isinstance(serial, int) or serial < 0:
+        raise broken(f"{path}: the serial of the state is {serial!r}, which is not a count")
+    if checksum(*row[:-1]) != recorded:
+        raise broken(f"{path}: the head of the state was edited or damaged: its checksum does not fit")
+    try:
+        return Meta(Head(lineage, serial, fleet, _accounts(json.loads(accounts))), int(epoch), int(entries))
+    except (TypeError, ValueError) as error:
+        raise broken(f"{path}: the head of the state cannot be read: {error}") from error
+
+
+def _accounts(parts: Mapping[str, list[str]]) -> dict[str, tuple[str, str]]:
+    return {name: (str(account), str(host)) for name, (account, host) in parts.items()}
+
+
+def verify(path: object, db: sqlite3.Connection) -> None:
+    """
+    Checks that an open database is a state of this version with all of its entries.
+
+    Raises:
+        StateError: saying whose it is instead, or what is missing.
+    """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise broken(
+            f"{path} is a database, but not a state of reconcile",
+            way_out="Move it away, or name another file with --state",
+        )
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        raise broken(
+            f"{path} is a state of version {version}, and this reconcile knows version {VERSION}",
+            way_out="Use the reconcile that wrote it, or a later one" if newer else RESTORE,
+        )
+    found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master") if sql is not None}
+    if found != set(TABLES):
+        raise broken(f"{path}: the tables of the state are not those of version {VERSION}")
+    meta = meta_of(path, db)
+    (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
+    if entries != meta.entries:
+        raise broken(f"{path}: the state holds {entries} entries and should hold {meta.entries}")
+
+
+def build(db: sqlite3.Connection, head: Head) -> None:
+    """Makes an empty state in an empty database, in WAL mode."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    for table in TABLES:
+        db.execute(table)
+    Meta(head).save(db)
+    db.execute("COMMIT")

@@ -1,0 +1,337 @@
+"""
+The local state: one SQLite file per fleet, `state/<fleet>.db`.
+
+In: records of what was begun and what came of it. Out: entries, intents, leases. Calls run on the event loop, each for
+at most `file.BUSY_S` while somebody else writes; then they are tried again after a sleep. Reading makes no file: where
+there is none, there is nothing. The file is in WAL mode, so that a reader never waits for a writer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from reconcile.backends import leases
+from reconcile.backends.connection import StateFile
+from reconcile.backends.schema import (
+    ENTRY_COLUMNS,
+    begun_row,
+    body_of,
+    entry_of,
+    entry_row,
+    intent_of,
+    meta_of,
+)
+from reconcile.core.address import Address
+from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
+from reconcile.core.resource import Entry
+from reconcile.errors import Locked, Problem, Refused
+
+CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
+ROWS = 256  # fetched at a time
+
+
+class SqliteStore(Store):
+    """
+    `core.ports.Store` in a file.
+
+    Args:
+        path: of the file; its directory is made when the state is.
+        now: wall clock, aware UTC: for expiry and for what people read.
+        rng: draws lease ids and sleeps; None = the system's.
+        host, pid: of the process that holds a lease, so that a dead one is recognised.
+        read_only: everything that writes is a StateError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime],
+        rng: random.Random | None,
+        host: str,
+        pid: int,
+        read_only: bool = False,
+    ) -> None:
+        self._rng = rng if rng is not None else random.SystemRandom()
+        self._file = StateFile(path.absolute(), self._rng, read_only=read_only)
+        self._now = now
+        self._host, self._pid = host, pid
+
+    # ------------------------------------------------------------------ reading
+
+    async def head(self) -> Head | None:
+        """What the state is; None when there is none."""
+        return await self._file.read(lambda db: meta_of(self._file.path, db).head, None)
+
+    async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
+        """The entries of these addresses; one that has none is left out."""
+        found = await self._chosen("address IN ({})", addresses)
+        return {entry.address: entry for entry in found}
+
+    async def by_unit(self, path: str, ids: Sequence[str]) -> dict[str, Entry]:
+        """Entries of a type by the id of their unit; where several share one, that of the first address."""
+        found = await self._chosen("type = ? AND unit IN ({})", ids, path)
+        return {entry.id: entry for entry in reversed(found)}
+
+    async def under(self, parents: Sequence[Address]) -> list[Entry]:
+        """Entries whose parent is one of these addresses, in the order of their addresses."""
+        return await self._chosen("under IN ({})", parents)
+
+    def entries(self, path: str | None = None) -> Iterator[Entry]:
+        """
+        All entries (of a type) in the order of their addresses, as they were when the first was asked for.
+
+        They are read through a connection of their own, so that writes meanwhile neither wait nor show.
+        """
+        with self._file.snapshot() as db:
+            if db is not None:
+                yield from (entry_of(self._file.path, row) for row in _rows(db, path))
+
+    async def count(self, path: str | None = None) -> int:
+        """How many entries there are (of a type)."""
+        where, values = ("", ()) if path is None else (" WHERE type = ?", (path,))
+        return await self._file.read(
+            lambda db: int(db.execute(f"SELECT count(*) FROM entries{where}", values).fetchone()[0]), 0
+        )
+
+    async def unfinished(self) -> list[Intent]:
+        """Operations that began and did not end, in the order in which they began."""
+        query = "SELECT operation, address, change, begun, epoch, sum FROM operations ORDER BY n"
+        return await self._file.read(lambda db: [intent_of(self._file.path, row) for row in db.execute(query)], [])
+
+    async def applied(self, plan: str) -> bool:
+        """Whether a run of the saved plan of this digest was begun already."""
+        query = "SELECT 1 FROM plans WHERE digest = ?"
+        return await self._file.read(lambda db: db.execute(query, (plan,)).fetchone() is not None, False)
+
+    async def leases(self) -> list[Lease]:
+        """Leases that stand, expired ones included, by scope."""
+        return await self._file.read(lambda db: [leases.lease_of(row) for row in leases.rows(db)], [])
+
+    def pull(self) -> Iterator[str]:
+        """
+        The whole state as JSON text in pieces, of one moment: `{version, fleet, lineage, serial, accounts, entries}`.
+
+        Nothing at all when there is no state. Raises StateError, possibly after some pieces.
+        """
+        with self._file.snapshot() as db:
+            if db is None:
+                return
+            head = meta_of(self._file.path, db).head
+            parts = {"version": 1, "fleet": head.fleet, "lineage": head.lineage, "serial": head.serial}
+            accounts = json.dumps({name: list(pair) for name, pair in head.accounts.items()})
+            yield json.dumps(parts).removesuffix("}") + f', "accounts": {accounts}, "entries": ['
+            for at, row in enumerate(_rows(db, None)):
+                yield (",\n" if at else "\n") + body_of(self._file.path, row)
+            yield "\n]}\n"
+
+    async def _chosen(self, condition: str, members: Sequence[str], *first: str) -> list[Entry]:
+        """Entries that meet a condition with an IN list, in the order of their addresses."""
+        # What is no Unicode text, as an API may answer, cannot be in the file.
+        wanted = sorted({str(member) for member in members if member.isascii() or _encodable(member)})
+
+        def read(db: sqlite3.Connection) -> list[Entry]:
+            found: list[Entry] = []
+            for at in range(0, len(wanted), CHUNK):
+                chunk = wanted[at : at + CHUNK]
+                where = condition.format(",".join("?" * len(chunk)))
+                query = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {where}"
+                found += (entry_of(self._file.path, row) for row in db.execute(query, (*first, *chunk)))
+            return sorted(found, key=lambda entry: entry.address)
+
+        return await self._file.read(read, []) if wanted else []
+
+    # ------------------------------------------------------------------ the lease
+
+    async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
+        """
+        Takes the lease, making the state if there is none. A state that is there keeps its own lineage.
+
+        Args:
+            holder: who takes it, `user@host:pid`, for people to read.
+            ttl_s: seconds until it expires.
+
+        Raises:
+            Locked: somebody else has it.
+            Refused: the state is another fleet's.
+        """
+
+        def take(db: sqlite3.Connection) -> Lease:
+            meta = meta_of(self._file.path, db)
+            if meta.head.fleet != fleet:
+                raise Refused(
+                    Problem(
+                        f"{self._file.path} is the state of the fleet {meta.head.fleet!r}, and this is {fleet!r}",
+                        way_out="Name the state of this fleet with --state",
+                    )
+                )
+            now = self._now()
+            row = leases.row_of(db, scope)
+            if row is not None and (held := leases.obstacle(row, now, ttl_s, self._host)) is not None:
+                raise held
+            taken = Lease(
+                f"{self._rng.getrandbits(64):016x}",
+                scope,
+                holder,
+                meta.epoch + 1,
+                leases.stamp(now),
+                leases.stamp(now + timedelta(seconds=ttl_s)),
+            )
+            replace(meta, epoch=taken.epoch).save(db)
+            process = leases.process_of(self._pid)
+            db.execute(
+                f"INSERT OR REPLACE INTO leases ({leases.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(taken.scope, taken.id, taken.holder, taken.epoch, taken.since, taken.expires),
+                    *(self._host, self._pid, process),
+                ),
+            )
+            return taken
+
+        self._file.make(Head(lineage, 0, fleet))
+        return await self._file.write(take)
+
+    async def renew(self, lease: Lease, ttl_s: float) -> Lease:
+        """
+        The same lease with a later expiry. One that has expired and that nobody took is renewed too.
+
+        Raises:
+            Locked: it was broken, or somebody else has it by now.
+        """
+
+        def extend(db: sqlite3.Connection) -> Lease:
+            leases.check(db, lease)
+            later = replace(lease, expires=leases.stamp(self._now() + timedelta(seconds=ttl_s)))
+            db.execute("UPDATE leases SET expires = ? WHERE scope = ?", (later.expires, later.scope))
+            return later
+
+        return await self._file.write(extend)
+
+    async def release(self, lease: Lease) -> None:
+        """Gives the lease back; one that is somebody else's by now, or gone, is left as it is."""
+
+        def drop(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM leases WHERE id = ? AND epoch = ?", (lease.id, lease.epoch))
+
+        await self._file.write(drop, nothing=lambda: None)
+
+    async def break_lease(self, id: str) -> None:
+        """Ends the lease that has exactly this id; whoever held it writes no more. Raises Locked when none has it."""
+
+        def end(db: sqlite3.Connection) -> None:
+            held = leases.rows(db)
+            scopes = [row[0] for row in held if str(row[1]) == id]
+            if not scopes:
+                raise _no_lease(id, [leases.lease_of(row) for row in held])
+            meta = meta_of(self._file.path, db)
+            replace(meta, epoch=meta.epoch + 1).save(db)
+            db.executemany("DELETE FROM leases WHERE scope IS ?", [(scope,) for scope in scopes])
+
+        def nowhere() -> None:
+            raise _no_lease(id, [])
+
+        await self._file.write(end, nothing=nowhere)
+
+    # ------------------------------------------------------------------ writing
+
+    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+        """
+        Counts the serial up by one and records the accounts and the plan's digest.
+
+        Accounts are merged with what is recorded: whether a provider may change its account is the caller's question.
+
+        Raises:
+            Locked: the lease is not the newest.
+            Refused: a run of this plan was begun already.
+        """
+
+        def begin(db: sqlite3.Connection) -> Head:
+            leases.check(db, lease)
+            meta = meta_of(self._file.path, db)
+            if plan is not None:
+                if db.execute("SELECT 1 FROM plans WHERE digest = ?", (plan,)).fetchone():
+                    raise Refused(Problem("this plan was applied already", way_out="Run plan again"))
+                db.execute("INSERT INTO plans VALUES (?, ?)", (plan, leases.stamp(self._now())))
+            head = replace(meta.head, serial=meta.head.serial + 1, accounts={**meta.head.accounts, **accounts})
+            replace(meta, head=head).save(db)
+            return head
+
+        return await self._file.write(begin)
+
+    async def write(self, lease: Lease, records: Sequence[Record]) -> None:
+        """
+        All records, in their order, in one durable transaction.
+
+        An `Ended` whose operation never began is good: it writes its entries. Within one `Ended`, addresses are
+        dropped before entries are put.
+
+        Raises:
+            Locked: the lease is not the newest; nothing was written.
+            TypeError: a record holds a secret; nothing was written.
+        """
+        at = leases.stamp(self._now())
+        entries: dict[str, tuple[Any, ...] | None] = {}
+        operations: dict[str, tuple[Any, ...] | None] = {}
+        for record in records:
+            operations.pop(record.operation, None)  # so that it stands where it last began
+            if isinstance(record, Begun):
+                operations[record.operation] = begun_row(record, at, lease.epoch)
+                continue
+            operations[record.operation] = None
+            entries.update(dict.fromkeys(map(str, record.drop)))
+            entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
+
+        def commit(db: sqlite3.Connection) -> None:
+            leases.check(db, lease)
+            db.executemany("DELETE FROM operations WHERE operation = ?", [(name,) for name in operations])
+            db.executemany(
+                "INSERT INTO operations (operation, address, change, begun, epoch, sum) VALUES (?, ?, ?, ?, ?, ?)",
+                [row for row in operations.values() if row],
+            )
+            gone = db.executemany("DELETE FROM entries WHERE address = ?", [(name,) for name in entries]).rowcount
+            put = [row for _, row in sorted(entries.items()) if row]
+            db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
+            if (more := len(put) - max(gone, 0)) != 0:
+                meta = meta_of(self._file.path, db)
+                replace(meta, entries=meta.entries + more).save(db)
+
+        if records:
+            await self._file.write(commit)
+
+    async def close(self) -> None:
+        """Closes the file; a later call opens it again."""
+        self._file.close()
+
+
+def _rows(db: sqlite3.Connection, path: str | None) -> Iterator[tuple[Any, ...]]:
+    """Rows of entries in the order of their addresses, fetched in batches."""
+    # "+" keeps SQLite from going by type and sorting: the table itself has the right order.
+    where, values = ("", ()) if path is None else (" WHERE +type = ?", (path,))
+    rows = db.execute(f"SELECT {ENTRY_COLUMNS} FROM entries{where} ORDER BY address", values)
+    while batch := rows.fetchmany(ROWS):
+        yield from batch
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
+    return Locked(
+        Problem(
+            f"no lease has the id {id!r}",
+            notes=tuple(f"{one.id} is held by {one.holder} since {one.since}" for one in held),
+            way_out="reconcile lock list shows the leases that stand",
+        )
+    )

@@ -1,0 +1,161 @@
+"""Options that commands share, and what they are turned into."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from reconcile.cli.output import colored, complain, no_color
+from reconcile.core.options import Options
+from reconcile.errors import InvalidInput, Problem
+from reconcile.wiring import Request
+
+Command = Callable[..., Any]
+
+path_argument = click.argument("path", default=".")
+
+
+def document_options(command: Command) -> Command:
+    """Of every command that reads a document."""
+    command = click.option("--var", "var", multiple=True, metavar="K=V", help="Set a variable.")(command)
+    return click.option("--var-file", "var_files", multiple=True, metavar="FILE", help="Set variables from a file.")(
+        command
+    )
+
+
+def general_options(command: Command) -> Command:
+    """Of every command."""
+    command = click.option("-v", "verbose", count=True, help="Say more; -vv tells every request, without its body.")(
+        command
+    )
+    command = click.option("--no-color", is_flag=True, help="No colour; NO_COLOR says the same.")(command)
+    command = click.option(
+        "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Send credentials to this host too."
+    )(command)
+    return click.option("--state", metavar="PATH", help="Keep the state in this file.")(command)
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """`--format`, of every command that prints."""
+    return click.option(
+        "--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="Of the result."
+    )
+
+
+def plan_options(command: Command) -> Command:
+    """Of every command that plans."""
+    for option in reversed(
+        [
+            click.option("--target", "targets", multiple=True, metavar="ADDR", help="Only this, and what it needs."),
+            click.option("--exclude", "excludes", multiple=True, metavar="ADDR", help="Everything but this."),
+            click.option("--allow", multiple=True, metavar="KIND=N", help="Raise a limit for this plan."),
+            click.option("--rewrite", multiple=True, metavar="ADDR", help="Write the secrets of this again."),
+            click.option("--refresh-only", is_flag=True, help="Only take what is live over into the state."),
+            click.option("--destroy", "destroys", is_flag=True, help="Plan to delete what can be deleted."),
+            click.option("--no-refresh", is_flag=True, help="Compare with the state, without asking the APIs."),
+            click.option(
+                "--parallelism", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def options_of(given: dict[str, Any]) -> Options:
+    """
+    What the plan options ask for.
+
+    Raises:
+        InvalidInput: `--allow` that is not KIND=N, options that exclude each other.
+    """
+    from reconcile.core.guard import KINDS
+
+    allow = {}
+    for text in given["allow"]:
+        kind, mark, number = text.partition("=")
+        if not mark or kind not in KINDS or not number.isascii() or not number.isdecimal():
+            raise InvalidInput(
+                Problem(f"--allow {text!r} is not KIND=N", way_out=f"KIND is one of {', '.join(KINDS)}, N a number")
+            )
+        allow[kind] = int(number)
+    if given["destroys"] and given["refresh_only"]:
+        raise InvalidInput(Problem("--destroy and --refresh-only exclude each other"))
+    if given["no_refresh"] and given["refresh_only"]:
+        raise InvalidInput(Problem("--no-refresh and --refresh-only exclude each other"))
+    return Options(
+        tuple(given["targets"]),
+        tuple(given["excludes"]),
+        allow,
+        tuple(given["rewrite"]),
+        given["destroys"],
+        given["refresh_only"],
+        not given["no_refresh"],
+    )
+
+
+class Watch:
+    """Progress on standard error, and `-vv`'s line for each request."""
+
+    def __init__(self, verbose: int, quiet: bool = False) -> None:
+        from reconcile.render.progress import Progress
+
+        self._verbose = verbose
+        terminal = sys.stderr.isatty() and not quiet
+        self._progress = Progress(sys.stderr, terminal, time.monotonic, colored(sys.stderr))
+
+    def emit(self, event: Any) -> None:
+        """Shows an event."""
+        self._progress(event)
+
+    def heard(self, done: Any) -> None:
+        """Shows a request, if that was asked for."""
+        if self._verbose >= 2:
+            from reconcile.core.text import printable
+
+            complain([printable(str(done))])
+
+    def tick(self) -> None:
+        """Shows that something still runs."""
+        self._progress.tick()
+
+    def close(self) -> None:
+        """Removes the bars."""
+        self._progress.close()
+
+
+def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
+    """What wiring needs of a command line; sets the colour as well."""
+    if given.get("no_color"):
+        no_color()
+    more: dict[str, Any] = {}
+    if watch is not None:
+        more = {"emit": watch.emit, "heard": watch.heard}
+    return Request(
+        given.get("path", "."),
+        tuple(given.get("var", ())),
+        tuple(given.get("var_files", ())),
+        given.get("state"),
+        tuple(given.get("allow_hosts", ())),
+        parallelism=given.get("parallelism", 16),
+        **more,
+    )
+
+
+def duration(text: str) -> timedelta:
+    """
+    `7d`, `12h`, `30m`, `90s` as a length of time.
+
+    Raises:
+        InvalidInput: it is none, or not longer than nothing.
+    """
+    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
+        raise InvalidInput(Problem(f"{text!r} is not a length of time", way_out="Write it like 7d, 12h, 30m or 90s"))
+    return timedelta(**{units[unit]: int(number)})

@@ -1,0 +1,122 @@
+"""
+How a command ends: standard output holds the result, standard error everything else, and one exit code says it all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconcile.errors import InvalidInput, Problem, ReconcileError
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """Runs a command to its end and returns its exit code; whatever happened was said on standard error."""
+    format_ = "json" if _wants_json(arguments) else "text"
+    try:
+        code = command.main(list(arguments), prog_name="reconcile", standalone_mode=False)
+        flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as wrong:
+        return fail(InvalidInput(_usage(wrong)), format_)
+    except ReconcileError as error:
+        return fail(error, format_)
+    except (KeyboardInterrupt, click.Abort):
+        complain(["Interrupted."])
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RecursionError:
+        return fail(InvalidInput("the input is nested too deeply"), format_)
+    except MemoryError:
+        return fail(ReconcileError("there is not enough memory for this"), format_)
+    except OSError as error:
+        return fail(
+            ReconcileError(Problem(f"{error.strerror or type(error).__name__}: {error.filename or ''}")), format_
+        )
+    except Exception as broken:
+        return fail(ReconcileError(_defect(broken)), format_)
+
+
+def _usage(wrong: click.ClickException) -> Problem:
+    context = getattr(wrong, "ctx", None)
+    way_out = f"`{context.command_path} --help` shows how it is used" if context else None
+    return Problem(wrong.format_message().rstrip("."), way_out=way_out)
+
+
+def _defect(broken: Exception) -> Problem:
+    """A mistake of ours. Its message may hold anything, so only its kind and place are shown."""
+    trace = broken.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+    return Problem(
+        f"reconcile itself is broken here: {type(broken).__name__} at {where}",
+        way_out="This is a defect; please report it with the command that you ran",
+    )
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(pair == ("--format", "json") or pair[0] == "--format=json" for pair in pairs)
+
+
+def fail(error: ReconcileError, format_: str = "text") -> int:
+    """Says what is wrong, and returns the error's exit code."""
+    from reconcile.render.json.results import problems_json
+    from reconcile.render.problems import errors_text
+
+    if format_ == "json":
+        emit_json(problems_json(error.problems))
+    complain(errors_text(error, color=colored(sys.stderr)))
+    flush()
+    return error.exit_code
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines of the result, on standard output."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+
+
+def complain(lines: Iterable[str]) -> None:
+    """Lines beside the result, on standard error."""
+    sys.stdout.flush()
+    for line in lines:
+        sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def emit_json(value: Any) -> None:
+    """A JSON result, on standard output."""
+    json.dump(value, sys.stdout, indent=2, default=str)  # ASCII: nothing in it moves a terminal
+    sys.stdout.write("\n")
+
+
+def flush() -> None:
+    """Everything is out before the exit code is."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+_no_color = False
+
+
+def no_color() -> None:
+    """`--no-color`."""
+    global _no_color
+    _no_color = True
+
+
+def colored(stream: Any) -> bool:
+    """Whether a stream takes colour: a terminal, without `--no-color` and `NO_COLOR`."""
+    return not _no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()

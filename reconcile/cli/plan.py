@@ -1,0 +1,128 @@
+"""`plan` and `drift`: what would change, and what somebody else changed. No lock is taken; only FILE is written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconcile.cli.options import (
+    document_options,
+    duration,
+    format_option,
+    general_options,
+    options_of,
+    path_argument,
+    plan_options,
+)
+from reconcile.cli.output import colored, say
+from reconcile.cli.session import Session, run_session
+from reconcile.core.plan import Plan
+from reconcile.errors import worst
+
+
+@click.command()
+@path_argument
+@click.option("--out", metavar="FILE", help="Save the plan, for `apply FILE`.")
+@click.option("--expires", default="7d", show_default=True, help="How long a saved plan may be applied.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@plan_options
+@document_options
+@format_option("text", "json")
+@general_options
+def plan(**given: Any) -> int:
+    """Show what would change in the fleet at PATH."""
+    options, expires = options_of(given), duration(given["expires"])
+
+    async def story(session: Session) -> int:
+        from reconcile import workflow
+        from reconcile.core.values import SecretRef
+        from reconcile.planfile import write
+
+        planned = await workflow.plan(session.world, options, expires)
+        made = planned.plan
+        session.watch.close()
+        if given["out"]:
+            if any(isinstance(part.after, SecretRef) for change in made.changes for part in change.fields):
+                await session.wired.make_key()
+            key = session.wired.key
+            write(
+                made,
+                Path(given["out"]),
+                seal_key=key.subkey("seal") if key else None,
+                key_id=key.key_id if key else None,
+            )
+        show_plan(made, session.world.types, given["format_"])
+        if given["out"] and given["format_"] == "text":
+            say(
+                [
+                    "",
+                    f"Saved the plan to: {given['out']}",
+                    "",
+                    "To perform exactly these actions, run the following command to apply:",
+                    f"    reconcile apply {given['out']}",
+                ]
+            )
+        return exit_code(made, workflow.unread_allowed(made, session.world), given["detailed_exitcode"])
+
+    return run_session(given, story)
+
+
+@click.command()
+@path_argument
+@document_options
+@format_option("text", "json")
+@general_options
+def drift(**given: Any) -> int:
+    """Show what somebody else changed in the fleet at PATH; exits 2 when there is something."""
+    from reconcile.core.options import Options
+
+    async def story(session: Session) -> int:
+        from reconcile import workflow
+        from reconcile.render.drift import drift_text
+
+        made = (await workflow.plan(session.world, Options())).plan
+        made.changes = [change for change in made.changes if change.drifted]
+        session.watch.close()
+        if given["format_"] == "json":
+            show_plan(made, session.world.types, "json")
+        else:
+            say(drift_text(made, types=session.world.types, color=colored(sys.stdout)))
+        return exit_code(made, workflow.unread_allowed(made, session.world), detailed=True, drifted=True)
+
+    return run_session(given, story)
+
+
+def show_plan(made: Plan, types: Any, format_: str) -> None:
+    """A plan on standard output."""
+    if format_ == "json":
+        from reconcile.render.json.plan import plan_json_text
+
+        for part in plan_json_text(made, types):
+            sys.stdout.write(part)
+        sys.stdout.write("\n")
+        return
+    from reconcile.render.text import plan_text
+
+    say(plan_text(made, types=types, color=colored(sys.stdout), width=screen_width()))
+
+
+def screen_width() -> int:
+    """Columns of the terminal; 100 where there is none."""
+    import shutil
+
+    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 160)) if sys.stdout.isatty() else 100
+
+
+def exit_code(made: Plan, unread_allowed: bool, detailed: bool, drifted: bool = False) -> int:
+    """What `plan` exits with (design §3)."""
+    codes = [0]
+    if any(unread.denied for unread in made.unread):
+        codes.append(4)
+    if not unread_allowed:
+        codes.append(1)
+    if detailed and (bool(made.changes) if drifted else made.changed):
+        codes.append(2)
+    return worst(codes)

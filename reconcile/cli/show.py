@@ -1,0 +1,57 @@
+"""`show`: a saved plan, one resource or group of it, or the state."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconcile.cli.options import document_options, format_option, general_options
+from reconcile.cli.output import colored, emit_json, say
+from reconcile.cli.plan import screen_width, show_plan
+from reconcile.errors import InvalidInput, Problem
+
+
+@click.command()
+@click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
+@click.argument("address", required=False)
+@document_options
+@format_option("text", "json")
+@general_options
+def show(address: str | None, **given: Any) -> int:
+    """Show a saved plan, ADDRESS of it (a resource, or a block), or the state of the fleet at PATH."""
+    from reconcile.planfile import looks_like_plan, read
+    from reconcile.wiring import types_of_plan
+
+    path = Path(given["path"])
+    if not looks_like_plan(path):
+        from reconcile.cli.state import show_state
+
+        return show_state({**given, "address": address})
+    made, _, _ = read(path, seal_key=None, key_id=None)
+    types = types_of_plan(made)
+    if address is None:
+        show_plan(made, types, given["format_"])
+        return 0
+    if given["format_"] == "json":
+        from reconcile.render.json.plan import plan_json
+
+        rows = plan_json(made, types)["resource_changes"]
+        found = [row for row in rows if row["address"] == address]
+        if not found:
+            raise _absent(address)
+        emit_json(found[0])
+        return 0
+    from reconcile.render.show import change_text
+
+    lines = list(change_text(made, address, types=types, color=colored(sys.stdout), width=screen_width()))
+    if not lines:
+        raise _absent(address)
+    say(lines)
+    return 0
+
+
+def _absent(address: str) -> InvalidInput:
+    return InvalidInput(Problem(f"the plan has no change at {address}", way_out="`show PLAN_FILE` lists what it has"))

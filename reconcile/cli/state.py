@@ -1,0 +1,187 @@
+"""`state list|show|pull|rm|mv|unprotect`: looks after the state. Nothing here asks an API."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from reconcile.cli.options import document_options, format_option, general_options
+from reconcile.cli.output import colored, emit_json, say
+from reconcile.cli.session import Session, run_session
+from reconcile.core.address import Address
+from reconcile.core.ports import Ended, Head
+from reconcile.core.resource import Entry
+from reconcile.errors import InvalidInput, Problem, Refused
+
+address_argument = click.argument("address")
+path_option = click.option("--path", "path", default=".", metavar="PATH", help="The fleet's directory.")
+
+
+@click.group()
+def state() -> None:
+    """Look after the state: what was last applied."""
+
+
+@state.command("list")
+@click.argument("path", default=".")
+@document_options
+@format_option("text", "json")
+@general_options
+def list_(**given: Any) -> int:
+    """The addresses that the state holds."""
+
+    async def story(session: Session) -> int:
+        addresses = [str(entry.address) for entry in session.world.store.entries()]
+        if given["format_"] == "json":
+            emit_json(addresses)
+        else:
+            say(addresses)
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command("show")
+@address_argument
+@path_option
+@document_options
+@format_option("text", "json")
+@general_options
+def show_(**given: Any) -> int:
+    """What the state holds of one resource."""
+    return show_state(given)
+
+
+def show_state(given: dict[str, Any]) -> int:
+    """The state, or one resource of it, on standard output."""
+
+    async def story(session: Session) -> int:
+        from reconcile.render.json.results import state_json
+        from reconcile.render.show import state_text
+
+        world = session.world
+        head = await world.store.head()
+        entries = world.store.entries()
+        if given.get("address"):
+            entries = iter([await _entry(session, given["address"])])
+        if given["format_"] == "json":
+            emit_json(state_json(entries, head, world.types))
+        else:
+            say(state_text(entries, head, color=colored(sys.stdout)))
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@click.argument("path", default=".")
+@document_options
+@general_options
+def pull(**given: Any) -> int:
+    """The whole state as JSON; it holds no secret."""
+
+    async def story(session: Session) -> int:
+        for part in session.wired.store.pull():
+            sys.stdout.write(part)
+        sys.stdout.write("\n")
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDR…")
+@path_option
+@document_options
+@general_options
+def rm(addresses: tuple[str, ...], **given: Any) -> int:
+    """Forget resources, with what hangs on them; nothing is sent."""
+
+    async def story(session: Session) -> int:
+        entries = [await _entry(session, text) for text in addresses]
+        if protected := [entry.address for entry in entries if entry.protect]:
+            raise Refused(
+                Problem(
+                    f"{', '.join(protected)}: protected",
+                    way_out="`state unprotect ADDR`, or set `protect: false` and apply",
+                )
+            )
+        under = await session.world.store.under([entry.address for entry in entries])
+        drop = tuple(entry.address for entry in (*entries, *under))
+
+        await _write(session, Ended("state rm", drop=drop))
+        say([f"Removed {address}" for address in drop])
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@click.argument("source", metavar="FROM")
+@click.argument("destination", metavar="TO")
+@path_option
+@document_options
+@general_options
+def mv(source: str, destination: str, **given: Any) -> int:
+    """Give a resource another address, with what hangs on it; nothing is sent."""
+
+    async def story(session: Session) -> int:
+        store = session.world.store
+        entry, to = await _entry(session, source), Address.parse(destination)
+        if to.type_path != entry.address.type_path:
+            raise InvalidInput(Problem(f"{destination} is not a {entry.address.type_path}"))
+        if await store.get([to]):
+            raise InvalidInput(Problem(f"the state has {to} already", way_out=f"`state rm {to}` first"))
+        under = await store.under([entry.address])
+        moved = [replace(entry, address=to)]
+        moved += [
+            replace(child, address=to.child(child.address.type_path.rpartition(".")[2], child.address.key))
+            for child in under
+        ]
+        drop = tuple(old.address for old in (entry, *under))
+        await _write(session, Ended("state mv", tuple(moved), drop))
+        say([f"Moved {entry.address} to {to}" + (f", with {len(under)} under it" if under else "")])
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@address_argument
+@path_option
+@document_options
+@general_options
+def unprotect(address: str, **given: Any) -> int:
+    """Lift the protection that the state remembers of a resource."""
+
+    async def story(session: Session) -> int:
+        entry = await _entry(session, address)
+        await _write(session, Ended("state unprotect", (replace(entry, protect=False),)))
+        say([f"{entry.address} is not protected any more"])
+        return 0
+
+    return run_session(given, story)
+
+
+async def _entry(session: Session, text: str) -> Entry:
+    address = Address.parse(text)
+    found = (await session.world.store.get([address])).get(address)
+    if found is None:
+        raise InvalidInput(Problem(f"the state has no {address}", way_out="`state list` shows what it has"))
+    return found
+
+
+async def _write(session: Session, ended: Ended) -> Head:
+    """One change of the state under the lease; it counts as a run, so that older plans are stale."""
+    from reconcile import workflow
+
+    head = await session.world.store.head()
+    async with await workflow.lock(session.world, 0) as journal:
+        await session.world.store.begin_run(journal.lease, head.accounts if head else {}, None)
+        await journal.write(ended)
+    after = await session.world.store.head()
+    assert after is not None
+    return after

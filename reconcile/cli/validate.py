@@ -1,0 +1,47 @@
+"""`validate`: everything that needs no network and no credentials, all errors in one pass, several fleets at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from reconcile.cli.options import document_options, format_option, general_options, request_of
+from reconcile.cli.output import colored, complain, emit_json, say
+from reconcile.errors import InvalidInput, Problem, worst
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@document_options
+@format_option("text", "json")
+@general_options
+def validate(paths: tuple[str, ...], format_: str, **given: Any) -> int:
+    """Check the files of fleets; PATH is a fleet's directory, default the current one."""
+    import sys
+
+    from reconcile.render.json.results import problems_json
+    from reconcile.render.problems import problems_text, warnings_text
+    from reconcile.wiring import document
+
+    request = request_of(given)
+    color, codes, reports = colored(sys.stderr), [0], []
+    for path in paths or (".",):
+        problems: tuple[Problem, ...] = ()
+        warnings: list[str] = []
+        try:
+            files = document(replace(request, path=path))
+            warnings = list(files.warnings)
+            if format_ == "text":
+                complain(warnings_text(warnings, color=color))
+                say([f"Success! The configuration is valid: {files.fleet} ({path})."])
+        except InvalidInput as wrong:
+            problems = wrong.problems
+            codes.append(wrong.exit_code)
+            if format_ == "text":
+                complain(problems_text(problems, color=color))
+        reports.append({"path": path, "valid": not problems, **problems_json(problems, warnings)})
+    if format_ == "json":
+        emit_json(reports if len(reports) != 1 else reports[0])
+    return worst(codes)

@@ -1,0 +1,5 @@
+"""Files → desired: a fleet's directory, read, checked and held so that a resource is built when it is asked for."""
+
+from reconcile.config.load import load
+
+__all__ = ["load"]

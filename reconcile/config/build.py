@@ -1,0 +1,403 @@
+"""
+Layers of nodes → a value: profiles first, then what the entry says itself, merged and of the kinds of the schema.
+
+Compiled once for a block and its profiles: what is no template is a constant, what is one a function of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from reconcile.config.coerce import as_text, choose, scalar, shown
+from reconcile.config.layers import ABSENT, Const, Layer, Part, Path_, Scope, merge, object_part, value_of
+from reconcile.config.references import looks_like_reference, secret_reference
+from reconcile.config.report import Flaw, did_you_mean, listed
+from reconcile.config.slots import ENTRY, Slot
+from reconcile.config.templates import Template, is_template
+from reconcile.config.world import World
+from reconcile.config.yaml import Map, Node, Scalar, Seq
+from reconcile.config.yielded import SPECIAL, WANTED, from_data, way_out_of
+from reconcile.core.schema import Kind
+from reconcile.core.text import flaw_in_name
+from reconcile.core.values import FileRef
+
+
+class Shape:
+    """
+    A compiled entry: `part` makes its map of values.
+
+    Attributes:
+        places, profiles: by path, where a value is written and the profile that says it.
+        broken: whether something was reported while it was compiled.
+        constants: the identities of the resources' maps that no row changes.
+    """
+
+    __slots__ = (
+        "_world",
+        "address",
+        "alike",
+        "broken",
+        "cache",
+        "constants",
+        "part",
+        "places",
+        "plain_texts",
+        "profiles",
+    )
+
+    def __init__(
+        self,
+        world: World,
+        slot: Slot,
+        layers: Sequence[Layer],
+        address: str,
+        alike: bool = False,
+        plain_texts: bool = False,
+    ) -> None:
+        """
+        Args:
+            address: what messages call it.
+            alike: whether it is one of many hand-written entries, whose equal mistakes are counted.
+            plain_texts: whether a text that looks like a reference to a secret may well be one.
+        """
+        self._world, self.address, self.alike, self.plain_texts = world, address, alike, plain_texts
+        self.constants: set[int] = set()
+        self.places: dict[Path_, int] = {}
+        self.profiles: dict[Path_, str] = {}
+        self.cache: dict[Any, Any] = {}
+        self.broken = False
+        self.part = self._value(slot, layers, ()) or Const({})
+
+    def build(self, scope: Scope) -> Any:
+        """The map of values, or ABSENT. What is constant is shared: do not change it."""
+        part = self.part
+        return part.value if isinstance(part, Const) else part(scope)
+
+    # What is wrong
+
+    def _wrong(self, flaw: Flaw, at: int, path: Path_, secret: bool = False) -> None:
+        self.broken = True
+        where = self._world.position(at)
+        if secret:
+            self._world.report.hide(where)
+        self._world.report.flaw(
+            flaw,
+            where,
+            address=self._named(path),
+            show_line=not secret,
+            alike=(path[-1:], flaw.kind) if self.alike else None,
+        )
+
+    def _named(self, path: Path_) -> str:
+        return f"{self.address} ({'.'.join(path)})" if path else self.address
+
+    # Values
+
+    def _value(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+        """None when no layer says anything."""
+        written = layers
+        for layer in layers:
+            if type(layer.node) is Scalar and layer.node.null:
+                written = [one for one in layers if not (type(one.node) is Scalar and one.node.null)]
+                break
+        if not written:
+            return None
+        if slot.computed:
+            self._wrong(Flaw(f"{slot.name} is made by the API", way_out="Leave it out"), written[-1].node.at, path)
+            return None
+        if slot.kind is Kind.OBJECT or slot.kind is Kind.MAP:
+            return self._map(slot, written, path)
+        if slot.kind is Kind.ANY and type(written[-1].node) is Map:
+            maps = [layer for layer in written if type(layer.node) is Map]
+            return self._members(slot, maps, path, lambda name: Slot(name, Kind.ANY))
+        if slot.kind in (Kind.LIST, Kind.ANY) and type(written[-1].node) is Seq:
+            return self._list(slot, written[-1], path)
+        return self._leaf(slot, written, path)
+
+    def _leaf(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+        layer = layers[-1]
+        node, below = layer.node, layers[:-1]
+        secret = slot.kind is Kind.SECRET
+        self.places[path] = node.at
+        if layer.profile is not None:
+            self.profiles[path] = layer.profile
+        if secret:
+            self._world.report.hide(self._world.position(node.at))
+        if type(node) is Map and slot.kind is Kind.TEXT and set(node.members) == {"file"}:
+            return self._file_text(node, path)
+        if type(node) is not Scalar:
+            what = f"{'a map' if type(node) is Map else 'a list'} where {WANTED[slot.kind]} is wanted"
+            self._wrong(Flaw(what, way_out=way_out_of(slot, node)), node.at, path, secret)
+            return None
+        try:
+            if is_template(node.text):
+                template = self._world.templates.read(node.text)
+                beneath = self._value(slot, below, path) if below and template.whole else None
+                self.places[path] = node.at
+                return self._dynamic_leaf(slot, node, template, beneath, path)
+            if slot.kind is Kind.TEXT:
+                if looks_like_reference(node.text, self._world.schemes):
+                    self._warn_reference(node.at, path)
+                return Const(choose(node.text, slot.choices) if slot.choices else node.text)
+            return Const(self._special(slot, node.text, node.at) if slot.kind in SPECIAL else scalar(slot.kind, node))
+        except Flaw as flaw:
+            self._wrong(flaw, node.at, path, secret)
+            return None
+
+    def _warn_reference(self, at: int, path: Path_) -> None:
+        if self.plain_texts:
+            return
+        self._world.report.warn(
+            f"{'.'.join(path)} of {self.address} looks like a reference to a secret and is an ordinary text",
+            self._world.position(at),
+        )
+
+    def _special(self, slot: Slot, text: str, at: int) -> Any:
+        world = self._world
+        if slot.kind is Kind.SECRET:
+            return secret_reference(text, world.schemes, world.base(at), world.sources.directory)
+        path = world.sources.upload(text, world.base(at), "the file")
+        return FileRef(str(path))
+
+    def _dynamic_leaf(self, slot: Slot, node: Scalar, template: Template, beneath: Part | None, path: Path_) -> Part:
+        run, kind, at, world = template.run, slot.kind, node.at, self._world
+        secret, special, choices = kind is Kind.SECRET, kind in SPECIAL, slot.choices
+        warned = False
+
+        def leaf(scope: Scope) -> Any:
+            nonlocal warned
+            try:
+                value = run(scope.names)
+                if value is None:
+                    return value_of(beneath, scope)
+                if kind is Kind.TEXT:
+                    found = value if type(value) is str else as_text(value) or ""
+                    if not warned and ":" in found[:12] and looks_like_reference(found, world.schemes):
+                        warned = True
+                        self._warn_reference(at, path)
+                    return choose(found, choices) if choices else found
+                if special:
+                    return self._special(slot, as_text(value) or "", at)
+                return from_data(slot, value)
+            except Flaw as flaw:
+                scope.flaws.append((at, path, flaw, not secret))
+                return ABSENT
+
+        return leaf
+
+    def _file_text(self, node: Map, path: Path_) -> Part | None:
+        named = node.members["file"]
+        if type(named) is not Scalar or named.null:
+            self._wrong(Flaw("{file: …} names one file"), node.at, path)
+            return None
+        world, base = self._world, self._world.base(named.at)
+
+        def text_of(name: str) -> str:
+            return world.sources.read_text(world.sources.find(name, base, "the file"))
+
+        try:
+            if not is_template(named.text):
+                return Const(text_of(named.text))
+            run = world.templates.read(named.text).run
+        except Flaw as flaw:
+            self._wrong(flaw, named.at, path)
+            return None
+
+        def leaf(scope: Scope) -> Any:
+            try:
+                return text_of(as_text(run(scope.names)) or "")
+            except Flaw as flaw:
+                scope.flaws.append((named.at, path, flaw, True))
+                return ABSENT
+
+        return leaf
+
+    def _list(self, slot: Slot, layer: Layer, path: Path_) -> Part | None:
+        assert type(layer.node) is Seq
+        self.places[path] = layer.node.at
+        if layer.profile is not None:
+            self.profiles[path] = layer.profile
+        inner = slot.member or Slot("*", Kind.ANY)
+        parts = [
+            self._value(inner, [Layer(member, layer.profile)], (*path, str(index)))
+            for index, member in enumerate(layer.node.members)
+        ]
+        known = [part for part in parts if part is not None]
+        fixed = [part for part in known if isinstance(part, Const)]
+        if len(fixed) == len(known):
+            return Const([part.value for part in fixed])
+        return lambda scope: [value for value in (value_of(part, scope) for part in known) if value is not ABSENT]
+
+    # Maps
+
+    def _map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+        whole: list[Layer] = []
+        plain = True
+        for layer in layers:
+            node = layer.node
+            if slot.scalar is not None and _stands_for_scalar(node, slot):
+                node = Map({slot.scalar: node}, node.at, node.at.to_bytes(8, "little"))
+            elif type(node) is Seq and slot.names:
+                node = self._named_members(node, path)
+            elif type(node) is Scalar and is_template(node.text):
+                plain = False
+            elif type(node) is not Map:
+                what = "a list" if type(node) is Seq else "a text"
+                self.places[path] = node.at
+                self._wrong(Flaw(f"{what} where a map is wanted"), node.at, path)
+                continue
+            whole.append(Layer(node, layer.profile))
+        if not whole:
+            return None
+        if plain:
+            return self._plain_map(slot, whole, path)
+        parts = [self._layer_map(slot, layer, path) for layer in whole]
+
+        def merged(scope: Scope) -> Any:
+            value: Any = ABSENT
+            for part in parts:
+                value = merge(value, value_of(part, scope))
+            return value
+
+        return merged
+
+    def _layer_map(self, slot: Slot, layer: Layer, path: Path_) -> Part | None:
+        node = layer.node
+        if type(node) is Map:
+            return self._plain_map(slot, [layer], path)
+        assert type(node) is Scalar
+        self.places[path] = node.at
+        if layer.profile is not None:
+            self.profiles[path] = layer.profile
+        try:
+            template = self._world.templates.read(node.text)
+            if not template.whole:
+                raise Flaw("a text where a map is wanted", way_out="Only a value that is one expression yields a map")
+        except Flaw as flaw:
+            self._wrong(flaw, node.at, path)
+            return None
+
+        def expression(scope: Scope) -> Any:
+            try:
+                value = template.run(scope.names)
+                return ABSENT if value is None else self._from_map(slot, value, node.at)
+            except Flaw as flaw:
+                scope.flaws.append((node.at, path, flaw, True))
+                return ABSENT
+
+        return expression
+
+    def _from_map(self, slot: Slot, value: Any, at: int) -> Any:
+        return from_data(slot, value, lambda inner, text: self._special(inner, text, at))
+
+    def _named_members(self, node: Seq, path: Path_) -> Map:
+        members: dict[str, Node] = {}
+        for member in node.members:
+            if type(member) is Scalar and not member.null and not is_template(member.text):
+                members[member.text] = Map({}, member.at, b"")
+            else:
+                self._wrong(Flaw("a list of names is wanted"), member.at, path)
+        return Map(members, node.at, b"")
+
+    def _plain_map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:
+        if slot.kind is Kind.OBJECT:
+            return self._object(slot, layers, path)
+        return self._members(slot, layers, path, lambda name: slot.member)
+
+    def _members(self, slot: Slot, layers: Sequence[Layer], path: Path_, pick: Callable[[str], Slot | None]) -> Part:
+        items: list[tuple[str, Part]] = []
+        top = _as_map(layers[-1].node)
+        self.places.setdefault(path, top.at)
+        names: Iterable[str] = top.members
+        if len(layers) > 1:
+            names = dict.fromkeys(name for layer in layers for name in _as_map(layer.node).members)
+        resources = slot.type is not None and slot.kind is Kind.MAP
+        for name in names:
+            if len(layers) == 1:
+                nodes = [Layer(top.members[name], layers[0].profile)]
+                owner = top
+            else:
+                said = [(_as_map(layer.node), layer.profile) for layer in layers]
+                said = [(node, profile) for node, profile in said if name in node.members]
+                nodes = [Layer(node.members[name], profile) for node, profile in said]
+                owner = said[-1][0]
+            inner = pick(name)
+            if inner is None:
+                self._unknown(slot, name, owner, path)
+            elif resources and (wrong := flaw_in_name(name)):
+                self._wrong(Flaw(f"the key {shown(name)} {wrong}"), owner.key_at(name), path)
+            elif (part := self._value(inner, nodes, (*path, name))) is not None:
+                items.append((name, part))
+        return object_part(items)
+
+    def _object(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:
+        part = self._members(slot, layers, path, slot.fields.get)
+        if slot.type is None:
+            return part
+        # A resource: `when` decides first, and one whose only value is not written is not there.
+        needs = slot.scalar
+        mentions = needs is not None and any(needs in _as_map(layer.node).members for layer in layers)
+        if isinstance(part, Const):
+            value = part.value
+            if value.get("when") is False or (mentions and needs not in value):
+                return Const(ABSENT)
+            value.pop("when", None)
+            self.constants.add(id(value))
+            return Const(value)
+        maps = [_as_map(layer.node) for layer in layers]
+        whens = [Layer(node.members["when"]) for node in maps if "when" in node.members]
+        when = self._value(slot.fields["when"], whens, (*path, "when")) if whens else None
+
+        if when is None and not mentions:
+            return part
+
+        def child(scope: Scope) -> Any:
+            if when is not None and value_of(when, scope) is not True:
+                return ABSENT
+            found = part(scope)
+            if mentions and needs not in found:
+                return ABSENT
+            if when is not None:
+                found.pop("when", None)
+            return found
+
+        return child
+
+    def _unknown(self, slot: Slot, name: str, node: Map, path: Path_) -> None:
+        if name in ENTRY:
+            words = {
+                "for_each": (
+                    "a block cannot stand inside a resource",
+                    "A value that is one expression may yield a map",
+                ),
+                "profile": ("profiles do not nest, and stand only in a resource's entry", None),
+            }
+            what, way = words.get(name, (f"{name} cannot stand here", "It belongs to a resource's entry"))
+            self._wrong(Flaw(what, way_out=way, kind=("entry key", name)), node.key_at(name), path)
+            return
+        known = list(slot.fields)
+        near = did_you_mean(name, known)
+        self._wrong(
+            Flaw(
+                f"{shown(name)} is not a key here",
+                notes=[f"There is: {listed(known, 20)}"],
+                way_out=near,
+                kind=("unknown key", name),
+            ),
+            node.key_at(name),
+            path,
+            # What stands under a misspelt key may be a secret; the words of the message say enough.
+            secret=any(inner.kind is Kind.SECRET for inner in slot.fields.values()) or not path,
+        )
+
+
+def _as_map(node: Node) -> Map:
+    assert isinstance(node, Map)
+    return node
+
+
+def _stands_for_scalar(node: Node, slot: Slot) -> bool:
+    if type(node) is Map:
+        return set(node.members) == {"file"} and "file" not in slot.fields
+    return True

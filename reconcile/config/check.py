@@ -1,0 +1,232 @@
+"""
+Every resource once, before anything else is done: models, keys, units, references. All mistakes are reported.
+
+What is built is dropped again; only the indexes stay.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from reconcile.config.blocks import Built, Source
+from reconcile.config.coerce import shown
+from reconcile.config.index import HashIndex
+from reconcile.config.layers import ABSENT, Path_
+from reconcile.config.models import model_flaws
+from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.resources import Member, address_of, members, with_refs
+from reconcile.config.slots import Family
+from reconcile.config.world import World
+from reconcile.core.address import Address
+from reconcile.errors import Position
+
+_FEW = 5000  # keys that a near miss is looked for among
+
+
+@dataclass(slots=True)
+class Known:
+    """
+    What is kept of the resources of a root type.
+
+    Attributes:
+        first, last: its handles, `first <= handle < last`.
+        keys: handles by key. `ids`: by the unit's id, in lower case. `names`: by name, of those without an id.
+    """
+
+    family: Family
+    sources: Sequence[Source]
+    first: int = 0
+    last: int = 0
+    keys: HashIndex = field(default_factory=HashIndex)
+    ids: HashIndex = field(default_factory=HashIndex)
+    names: HashIndex = field(default_factory=HashIndex)
+
+
+class Checker:
+    """Goes through all resources, type by type, and gives each root its handle."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.counts: Counter[str] = Counter()
+        self._handle = 0
+        self._named: dict[tuple[str, str], tuple[Address, Position]] = {}
+
+    def run(self, known: Known) -> None:
+        """All resources of a root type."""
+        folded, all_names = HashIndex(), HashIndex()
+        known.first = self._handle
+        for source in known.sources:
+            source.start = self._handle
+            for row in range(source.rows):
+                built = source.build(row)
+                if built is None:
+                    continue
+                self._flaws(source, row, built)
+                if built.value is ABSENT or not built.key:
+                    continue
+                handle = self._handle
+                self._handle += 1
+                source.kept.append(row)
+                known.keys.add(built.key, handle)
+                folded.add(built.key.casefold(), handle)
+                self._members(known, source, row, built, handle, all_names)
+        known.last = self._handle
+        for index in (known.keys, known.ids, known.names, folded, all_names):
+            index.sort()
+        self._twins(known, folded, all_names)
+
+    def references(self, kinds: Mapping[str, Known], roots: Callable[[str], Sequence[str]]) -> None:
+        """Warns of a name that is nearly that of a resource of the document."""
+        for (path, name), (address, where) in self._named.items():
+            known = kinds.get(path)
+            if known is None or known.keys.find(name) or known.ids.find(name.casefold()) or known.names.find(name):
+                continue
+            if known.last - known.first <= _FEW and (near := did_you_mean(name, roots(path), cutoff=0.85)):
+                self.world.report.warn(f"{address} names {shown(name)}, which is not in the files. {near}", where)
+
+    def _flaws(self, source: Source, row: int, built: Built) -> None:
+        for at, path, flaw, show_line in built.flaws:
+            self._say(source, row, built, flaw, at, path, show_line)
+
+    def _say(
+        self, source: Source, row: int, built: Built, flaw: Flaw, at: int, path: Path_, show_line: bool = True
+    ) -> None:
+        address = built.shape.address
+        if path:
+            address += f" ({'.'.join(path)})"
+        said = source.say(row)
+        where = self.world.position(at) if at else source.where(row)
+        alike = (source.family.type.path, path[-1:], flaw.kind) if said is None else None
+        self.world.report.flaw(flaw, where, address=address, show_line=show_line, row=said, alike=alike)
+
+    def _members(self, known: Known, source: Source, row: int, built: Built, handle: int, all_names: HashIndex) -> None:
+        try:
+            for member in members(self.world, known.family.slot, built):
+                self.counts[member.type.path] += 1
+                shape = built.shape
+                if member.constant and member.path and ("checked", id(member.value)) in shape.cache:
+                    continue
+                if member.constant:
+                    shape.cache["checked", id(member.value)] = True
+                if not shape.broken and not built.flaws:
+                    self._model(source, row, built, member)
+                if not member.path:
+                    self._unit(known, member, handle, all_names)
+                self._refers(member, source, row, built)
+        except Flaw as flaw:
+            self._say(source, row, built, flaw, 0, ())
+
+    def _model(self, source: Source, row: int, built: Built, member: Member) -> None:
+        kind, attrs = member.type, member.attrs
+        try:
+            kind.Model.__pydantic_validator__.validate_python(attrs)
+        except ValidationError as error:
+            for path, flaw in model_flaws(error, attrs, kind.Model):
+                full = (*member.path, *path)
+                self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
+            return
+        for path, what, way_out in kind.check(with_refs(member.slot, attrs), member.keys[-1]):
+            full = (*member.path, *path)
+            flaw = Flaw(what, way_out=way_out, kind=("check", path, way_out))
+            self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
+
+    def _unit(self, known: Known, member: Member, handle: int, all_names: HashIndex) -> None:
+        id_, name = member.type.unit(with_refs(member.slot, member.attrs), member.keys[-1])
+        if id_ is not None:
+            known.ids.add(id_.casefold(), handle)
+        else:
+            known.names.add(name, handle)
+        if member.type.keeps_name_unique:
+            all_names.add(name, handle)
+
+    def _refers(self, member: Member, source: Source, row: int, built: Built) -> None:
+        for name, slot in member.slot.parts.refers:
+            value = member.attrs.get(name)
+            for word in value if isinstance(value, list) else [value]:
+                path = slot.refers or (slot.member.refers if slot.member is not None else None)
+                if not isinstance(word, str) or path is None or len(self._named) > 10_000:
+                    continue
+                if (path, word) not in self._named:
+                    at = _nearest(built.shape.places, (*member.path, name))
+                    where = self.world.position(at) if at else source.where(row)
+                    self._named[path, word] = (address_of(member), where)
+
+    def _twins(self, known: Known, folded: HashIndex, all_names: HashIndex) -> None:
+        report, path = self.world.report, known.family.type.path
+        same: set[tuple[int, int]] = set()
+        for first, other in known.keys.twins():
+            one, two = locate(known, first), locate(known, other)
+            a, b = one[0].build(one[1]), two[0].build(two[1])
+            if a is None or b is None or a.key != b.key:
+                continue
+            same.add((first, other))
+            report.add(
+                f"{Address.of(path, [a.key])} is given twice, first in {one[0].where(one[1])}",
+                two[0].where(two[1]),
+                address=b.shape.address if two[0].block else None,
+                way_out="A key names one resource",
+                row=two[0].say(two[1]),
+                group=("key twice", path, b.shape.address) if two[0].block else None,
+            )
+        noun = known.family.type.noun
+        for index, what in ((known.ids, "id"), (all_names, "name")):
+            for first, other in index.twins():
+                if (first, other) in same:
+                    continue
+                self._unit_twins(known, first, other, noun, what)
+                same.add((first, other))
+        for first, other in folded.twins():
+            one, two = locate(known, first), locate(known, other)
+            a, b = one[0].build(one[1]), two[0].build(two[1])
+            if a is not None and b is not None and a.key != b.key and a.key.casefold() == b.key.casefold():
+                report.warn(
+                    f"{Address.of(path, [a.key])} and {Address.of(path, [b.key])} differ only in case",
+                    two[0].where(two[1]),
+                )
+
+    def _unit_twins(self, known: Known, first: int, other: int, noun: str, what: str) -> None:
+        found = []
+        for handle in (first, other):
+            source, row = locate(known, handle)
+            built = source.build(row)
+            if built is None or built.value is ABSENT:
+                return
+            root = next(members(self.world, known.family.slot, built))
+            unit = root.type.unit(with_refs(root.slot, root.attrs), built.key)
+            found.append((source, row, address_of(root), unit[0] if what == "id" else unit[1], source.where(row)))
+        (_, _, one, unit_one, at_one), (source, row, two, unit_two, at_two) = found
+        if (unit_one or "").casefold() != (unit_two or "").casefold():
+            return
+        self.world.report.add(
+            f"two {noun}s are one unit: {one} ({at_one}) and {two} ({at_two}), {what} {shown(unit_two)}",
+            at_two,
+            address=str(two),
+            way_out="One unit is one resource: keep one of them",
+            row=source.say(row),
+            group=("unit", known.family.type.path, what) if source.block else None,
+            show_line=False,
+        )
+
+
+def locate(known: Known, handle: int) -> tuple[Source, int]:
+    """The source and row of a handle."""
+    low, high = 0, len(known.sources) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if known.sources[middle].start <= handle:
+            low = middle
+        else:
+            high = middle - 1
+    source = known.sources[low]
+    return source, source.kept[handle - source.start]
+
+
+def _nearest(places: Mapping[Path_, int], path: Path_) -> int:
+    for depth in range(len(path), -1, -1):
+        if (at := places.get(path[:depth])) is not None:
+            return at
+    return 0

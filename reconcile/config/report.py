@@ -1,0 +1,235 @@
+"""
+What is wrong, collected: all problems of a load reach the user in one pass, the same mistake in many rows once.
+
+A `Flaw` is something wrong with a value, raised by whoever looks at it; whoever knows the place adds it to the
+`Report`. Neither ever holds the value of a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+
+from reconcile.errors import InvalidInput, Position, Problem
+
+MOST = 300  # problems shown; the rest is counted
+ALIKE = 10  # mistakes of one kind in hand-written entries that are shown one by one
+EXAMPLES = 3  # rows named beside the first
+
+# Lines that may hold a secret's literal before the schema could tell: they are never shown.
+_SECRETIVE = re.compile(r"(?i)secr|passw|token|psk|key|credential|auth|providers|env:|file:")
+
+
+class Flaw(Exception):
+    """
+    Something is wrong with a value.
+
+    Attributes:
+        what: one sentence without a full stop, without the place.
+        kind: equal for the same mistake in different rows; `what` unless it is given.
+    """
+
+    def __init__(
+        self, what: str, *, notes: Iterable[str] = (), way_out: str | None = None, kind: Hashable = None
+    ) -> None:
+        super().__init__(what)
+        self.what, self.notes, self.way_out = what, tuple(notes), way_out
+        self.kind = what if kind is None else kind
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """`Did you mean "sites"?`, or None when nothing known is like `word`."""
+    words = [name for name in known if isinstance(name, str)]
+    if len(words) > 20_000 or len(word) > 200:  # difflib is quadratic
+        return None
+    by_fold = {name.casefold(): name for name in words}
+    if found := by_fold.get(word.casefold()):
+        return f'Did you mean "{found}"?'
+    close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
+    return f'Did you mean "{close[0]}"?' if close else None
+
+
+def listed(words: Collection[str], most: int = 12) -> str:
+    """`a, b, c and 4 more`."""
+    shown = list(words)[:most]
+    more = len(words) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+@dataclass(slots=True)
+class _Group:
+    problem: Problem
+    show_line: bool
+    count: int = 1
+    also: list[str] = field(default_factory=list)
+
+
+class Report:
+    """
+    The problems and warnings of one load.
+
+    Args:
+        line_of: the text of a line by the file's shown name and 1-based number; None when it is not known.
+    """
+
+    def __init__(self, line_of: Callable[[str, int], str | None] = lambda file, line: None) -> None:
+        self.line_of = line_of
+        self._groups: dict[Hashable, _Group] = {}
+        self._alike: dict[Hashable, int] = {}
+        self._last_alike: dict[Hashable, _Group] = {}
+        self._hidden: set[tuple[str, int]] = set()
+        self._warnings: dict[str, None] = {}
+        self._more_warnings = 0
+        self._over = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is wrong so far."""
+        return not self._groups and not self._over
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences of `warn`, each once."""
+        more = (f"and {self._more_warnings:,} more warnings",) if self._more_warnings else ()
+        return (*self._warnings, *more)
+
+    def hide(self, where: Position) -> None:
+        """No problem shows this line: a secret's field stands on it."""
+        self._hidden.add((where.file, where.line))
+
+    def warn(self, sentence: str, where: Position | None = None) -> None:
+        """Something to look at that stops nothing."""
+        text = f"{where}: {sentence}" if where else sentence
+        if text in self._warnings:
+            return
+        if len(self._warnings) >= MOST:
+            self._more_warnings += 1
+        else:
+            self._warnings[text] = None
+
+    def add(
+        self,
+        what: str,
+        where: Position | None = None,
+        *,
+        address: str | None = None,
+        notes: Iterable[str] = (),
+        way_out: str | None = None,
+        show_line: bool = True,
+        row: str | None = None,
+        group: Hashable = None,
+        alike: Hashable = None,
+    ) -> None:
+        """
+        One mistake.
+
+        Args:
+            show_line: whether the line at `where` may be shown.
+            row: the row that it was met in; the same `group` in other rows is counted, not repeated.
+            group: what makes two mistakes one; the sentence at its place unless it is given.
+            alike: mistakes of one kind in different entries; the first ten are shown, the rest is counted.
+        """
+        key = (what, where, address) if group is None else group
+        if found := self._groups.get(key):
+            if row is not None:
+                found.count += 1
+                if len(found.also) < EXAMPLES:
+                    found.also.append(row)
+            return
+        if alike is not None:
+            self._alike[alike] = self._alike.get(alike, 0) + 1
+            if self._alike[alike] > ALIKE:
+                last = self._last_alike[alike]
+                last.count += 1
+                return
+        if len(self._groups) >= MOST:
+            self._over += 1
+            return
+        said = (*notes, f"from {row}") if row is not None else tuple(notes)
+        made = _Group(Problem(what, where, address, notes=said, way_out=way_out), show_line)
+        self._groups[key] = made
+        if alike is not None:
+            self._last_alike[alike] = made
+
+    def flaw(
+        self,
+        flaw: Flaw,
+        where: Position | None,
+        *,
+        address: str | None = None,
+        show_line: bool = True,
+        row: str | None = None,
+        alike: Hashable = None,
+    ) -> None:
+        """A flaw, at its place."""
+        self.add(
+            flaw.what,
+            where,
+            address=address,
+            notes=flaw.notes,
+            way_out=flaw.way_out,
+            show_line=show_line,
+            row=row,
+            group=(flaw.kind, where) if row is not None else None,
+            alike=alike,
+        )
+
+    def raise_if_any(self) -> None:
+        """Raises InvalidInput with everything that was added, if anything was."""
+        if self.empty:
+            return
+        problems = [self._problem(group) for group in self._groups.values()]
+        if self._over:
+            problems.append(Problem(f"and {self._over:,} more problems"))
+        raise InvalidInput(*problems)
+
+    def _problem(self, group: _Group) -> Problem:
+        problem, notes = group.problem, list(group.problem.notes)
+        if group.count > 1:
+            if group.also:
+                rest = group.count - 1 - len(group.also)
+                notes.append("also " + "; ".join(group.also) + (f"; and {rest:,} rows more" if rest > 0 else ""))
+            else:
+                notes.append(f"and {group.count - 1:,} more like it")
+        snippet = self._snippet(problem.where) if group.show_line and problem.where else None
+        return replace(problem, notes=tuple(notes), snippet=snippet)
+
+    def _snippet(self, where: Position) -> str | None:
+        if not where.line or (where.file, where.line) in self._hidden:
+            return None
+        line = self.line_of(where.file, where.line)
+        if line is None:
+            return None
+        # The lines around it, outwards by indentation, tell whether a secret may stand here.
+        if _may_hold_secret(self.line_of, where.file, where.line, line):
+            return None
+        return line if len(line) <= 200 else line[:200] + "…"
+
+
+def _may_hold_secret(line_of: Callable[[str, int], str | None], file: str, number: int, line: str) -> bool:
+    text = line.strip()
+    if _literal_beside_secretive(text):
+        return True
+    indent = len(line) - len(line.lstrip(" "))
+    for above in range(number - 1, max(0, number - 400), -1):
+        other = line_of(file, above)
+        if other is None or not other.strip():
+            continue
+        depth = len(other) - len(other.lstrip(" "))
+        if depth < indent:
+            if _SECRETIVE.search(other.partition(":")[0]):
+                return True
+            indent = depth
+        if indent == 0:
+            break
+    return False
+
+
+def _literal_beside_secretive(text: str) -> bool:
+    found = re.search(r"(?i)(secr|passw|token|psk|api_?key|credential|auth)\w*[\"']?\s*:\s*(\S.*)?", text)
+    if not found:
+        return False
+    value = (found[2] or "").strip("\"' ")
+    return bool(value) and not re.fullmatch(r"(env|file):[^\s,}]*[,}\s]*", value)

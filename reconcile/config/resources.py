@@ -1,0 +1,183 @@
+"""A built map of values → the resource and what hangs on it, as the engine wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconcile.config.blocks import Built, Source
+from reconcile.config.build import Shape
+from reconcile.config.layers import Path_
+from reconcile.config.slots import Parts, Slot
+from reconcile.config.world import World
+from reconcile.core.address import Address
+from reconcile.core.resource import Desired, ResourceType
+from reconcile.core.values import FileRef, Ref
+from reconcile.errors import Position
+
+
+@dataclass(slots=True)
+class Member:
+    """
+    One resource of a family.
+
+    Attributes:
+        path: where its map lies in the family's.
+        attrs: of the model's words: files with their checksums, references to resources still texts.
+        constant: whether every row of its shape has the very same.
+    """
+
+    type: ResourceType
+    slot: Slot
+    keys: tuple[str, ...]
+    path: Path_
+    attrs: dict[str, Any]
+    value: Mapping[str, Any]
+    constant: bool
+
+
+def members(world: World, slot: Slot, built: Built) -> Iterator[Member]:
+    """
+    The resources of a family: the root, then its children in the order of the types.
+
+    Raises:
+        Flaw: a file to upload cannot be read.
+    """
+    yield from _members(world, slot, built.shape, (built.key,), (), built.value)
+
+
+def _members(
+    world: World, slot: Slot, shape: Shape, keys: tuple[str, ...], path: Path_, value: dict[str, Any]
+) -> Iterator[Member]:
+    assert slot.type is not None
+    plan = slot.parts
+    constant = id(value) in shape.constants
+    yield Member(slot.type, slot, keys, path, _attrs(world, plan, shape, value, constant), value, constant)
+    for section, inner in plan.sections:
+        for key, child in value.get(section, _NOTHING).items():
+            assert inner.member is not None
+            yield from _members(world, inner.member, shape, (*keys, key), (*path, section, key), child)
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _attrs(world: World, plan: Parts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
+    if constant and (known := shape.cache.get(id(value))) is not None:
+        return known  # type: ignore[no-any-return]
+    attrs = value if plan.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in plan.apart}
+    for name in plan.files:
+        file = attrs.get(name)
+        if isinstance(file, FileRef):
+            written = attrs.get("sha256")
+            path = Path(file.path)
+            found = world.sources.sha256(path)
+            if isinstance(written, str):
+                if found is not None and found != written.lower():
+                    world.report.warn(f"{world.sources.show(path)} has other bytes than its sha256 says: {found}")
+                found = written.lower()
+            attrs = {**attrs, name: FileRef(file.path, found)}
+    if constant:
+        shape.cache[id(value)] = attrs
+    return attrs
+
+
+def with_refs(slot: Slot, attrs: dict[str, Any]) -> dict[str, Any]:
+    """Attributes with the names of other resources as references to them."""
+    plan = slot.parts
+    if not plan.refers:
+        return attrs
+    return {**attrs, **{name: _ref(inner, attrs[name]) for name, inner in plan.refers if name in attrs}}
+
+
+def _ref(slot: Slot, value: Any) -> Any:
+    if slot.refers is not None and isinstance(value, str):
+        return Ref(slot.refers, value)
+    if isinstance(value, list):
+        inner = slot.member
+        if slot.refers is not None:
+            return [Ref(slot.refers, member) if isinstance(member, str) else member for member in value]
+        return [_ref(inner, member) for member in value] if inner is not None else value
+    if isinstance(value, dict):
+        return {
+            name: _ref(inner, member) if (inner := slot.fields.get(name) or slot.member) is not None else member
+            for name, member in value.items()
+        }
+    return value
+
+
+def address_of(member: Member) -> Address:
+    """Its address."""
+    return Address.of(member.type.path, member.keys)
+
+
+def desired(world: World, source: Source, row: int, built: Built, member: Member) -> Desired:
+    """A resource as the engine wants it."""
+    value = member.value
+    shape = built.shape
+    if source.block is not None:
+        where: Position | None = source.where(row)
+    elif member.path and (at := built.shape.places.get(member.path)) is not None:
+        where = world.position(at)
+    else:
+        where = source.where(row)
+    return Desired(
+        address_of(member),
+        with_refs(member.slot, member.attrs),
+        source.block,
+        where,
+        Places(lambda: _where(world, shape, member)[0]),
+        Places(lambda: _where(world, shape, member)[1]),
+        value.get("labels", _NOTHING),
+        value.get("protect"),
+        value.get("on_removal"),
+    )
+
+
+class Places(Mapping[str, Any]):
+    """A map that is made when somebody looks at it: few of a plan's resources are shown."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._made: dict[str, Any] | Callable[[], dict[str, Any]] = make
+
+    def _map(self) -> dict[str, Any]:
+        if not isinstance(self._made, dict):
+            self._made = self._made()
+        return self._made
+
+    def __getitem__(self, name: str) -> Any:
+        return self._map()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._map())
+
+    def __len__(self) -> int:
+        return len(self._map())
+
+    def __repr__(self) -> str:
+        return repr(self._map())
+
+
+def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Position], dict[str, str]]:
+    """The places and profiles of its attributes, by dotted path. Equal for all rows of a shape, so kept with it."""
+    known = shape.cache.get(member.path)
+    if known is None:
+        depth, prefix = len(member.path), member.path
+        sections = {name for name, _ in member.slot.parts.sections}
+        if depth and not any(path[:depth] == prefix for path in shape.places):
+            depth, prefix = depth - 1, prefix[:-1]  # an expression made the whole map
+        fields, origins = {}, {}
+        for path, at in shape.places.items():
+            if path[:depth] == prefix and len(path) > depth and path[depth] not in sections:
+                name = ".".join(path[depth:])
+                fields[name] = world.position(at)
+                if path in shape.profiles:
+                    origins[name] = f"profile {shape.profiles[path]}"
+        known = (fields, origins)
+        if len(shape.cache) < 5000:
+            shape.cache[member.path] = known
+    return known

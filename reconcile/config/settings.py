@@ -1,0 +1,192 @@
+"""What stands only in the main file: the settings of providers, where the state lives, the limits; and table specs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from reconcile.config.build import Shape
+from reconcile.config.coerce import number_of, shown
+from reconcile.config.fleet import Parts, Said
+from reconcile.config.layers import ABSENT, Layer, Scope
+from reconcile.config.models import model_flaws
+from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.slots import Slot, settings_slots
+from reconcile.config.tables import Spec, Table, read
+from reconcile.config.world import World
+from reconcile.config.yaml import Map, Node, Scalar
+from reconcile.core.ports import Limit
+from reconcile.core.resource import Provider
+from reconcile.core.schema import Kind
+
+LIMITS = ("delete", "forget", "replace", "change", "unread")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
+_STATE = Slot("state", Kind.OBJECT, {"path": Slot("path", Kind.TEXT)})
+_TABLE = Slot(
+    "table",
+    Kind.OBJECT,
+    {
+        "file": Slot("file", Kind.TEXT),
+        "key": Slot("key", Kind.TEXT),
+        "columns": Slot("columns", Kind.MAP, member=Slot("*", Kind.TEXT)),
+        "delimiter": Slot("delimiter", Kind.TEXT),
+        "encoding": Slot("encoding", Kind.TEXT),
+        "min_rows": Slot("min_rows", Kind.INTEGER),
+    },
+)
+
+
+def provider_settings(
+    world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The settings of each provider that the document uses or configures, in the order of the registry."""
+    written: Mapping[str, Node] = {}
+    node = parts.main.get("providers")
+    if type(node) is Map:
+        written = node.members
+        for name in written:
+            if name not in providers:
+                world.report.add(
+                    f"there is no provider {shown(name)}",
+                    world.position(node.key_at(name)),
+                    notes=[f"Providers: {', '.join(providers)}"],
+                    way_out=did_you_mean(name, providers),
+                    show_line=False,
+                )
+    elif node is not None:
+        world.report.add("providers is a map", world.position(node.at), show_line=False)
+    found = {}
+    for name in providers:
+        if name in written or name in parts.used:
+            settings = _settings(world, providers[name], written.get(name), names)
+            if settings is not None:
+                found[name] = settings
+    return found
+
+
+def _settings(world: World, provider: Provider, node: Node | None, names: Mapping[str, Any]) -> dict[str, Any] | None:
+    address = f"providers.{provider.name}"
+    layers = [Layer(node)] if node is not None else []
+    value, shape = evaluate(world, settings_slots(provider), layers, address, names)
+    if value is None:
+        return None
+    try:
+        model = provider.Settings.model_validate(value)
+    except ValidationError as error:
+        for path, flaw in model_flaws(error, value, provider.Settings):
+            at = shape.places.get(path, node.at if node is not None else 0)
+            world.report.flaw(flaw, world.position(at), address=address, show_line=False)
+        return None
+    return {info.alias or name: getattr(model, name) for name, info in provider.Settings.model_fields.items()}
+
+
+def evaluate(
+    world: World, slot: Slot, layers: list[Layer], address: str, names: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, Shape]:
+    """A map of the main file, its templates evaluated; None when something is wrong, which is reported."""
+    shape = Shape(world, slot, layers, address, plain_texts=True)
+    scope = Scope(dict(names))
+    value = shape.build(scope)
+    for at, path, flaw, show_line in scope.flaws:
+        named = f"{address}.{'.'.join(path)}"
+        world.report.flaw(flaw, world.position(at), address=named, show_line=show_line)
+    if shape.broken or scope.flaws:
+        return None, shape
+    return ({} if value is ABSENT else value), shape
+
+
+def state_path(world: World, parts: Parts, names: Mapping[str, Any]) -> str:
+    """Where the local state lives, resolved against the fleet's directory."""
+    directory = world.sources.directory
+    node = parts.main.get("state")
+    value: dict[str, Any] | None = {}
+    if node is not None:
+        value, _ = evaluate(world, _STATE, [Layer(node)], "state", names)
+    written = (value or {}).get("path")
+    if written is not None and (not written or "\0" in written or written.endswith("/")):
+        world.report.add("state.path is not the path of a file", world.position(node.at if node else 0))
+        written = None
+    path = Path(written) if written else Path("state") / f"{parts.name}.db"
+    return os.path.normpath(directory / path)
+
+
+def limits(world: World, parts: Parts) -> dict[str, Limit]:
+    """The limits that are written, by kind."""
+    found: dict[str, Limit] = {}
+    node = parts.main.get("limits")
+    if node is None:
+        return found
+    if type(node) is not Map:
+        world.report.add("limits is a map from kinds to numbers or shares", world.position(node.at))
+        return found
+    for kind, member in node.members.items():
+        try:
+            if kind not in LIMITS:
+                raise Flaw(
+                    f"{shown(kind)} is not a kind of limit",
+                    notes=[f"There is: {', '.join(LIMITS)}"],
+                    way_out=did_you_mean(kind, LIMITS),
+                )
+            if type(member) is Scalar and member.null:
+                continue
+            found[kind] = _limit(member)
+        except Flaw as flaw:
+            world.report.flaw(
+                flaw, world.position(member.at if kind in LIMITS else node.key_at(kind)), address="limits"
+            )
+    return found
+
+
+def _limit(node: Node) -> Limit:
+    text = node.text if type(node) is Scalar else ""
+    if share := _SHARE.fullmatch(text):
+        number = float(share[1])
+        if number <= 100:
+            return Limit(share=number / 100)
+    elif type(found := number_of(text)) is int and found >= 0:
+        return Limit(number=found)
+    raise Flaw(
+        f"{shown(text) if text else 'a list or a map'} is not a limit", way_out="Write a number, or a share such as 5%"
+    )
+
+
+def tables(world: World, declared: Mapping[str, Said], names: Mapping[str, Any]) -> dict[str, Table | None]:
+    """All declared tables, read; None for one that cannot be used, which is reported."""
+    found: dict[str, Table | None] = {}
+    for name, said in declared.items():
+        found[name] = None
+        where = world.position(said.at)
+        value, shape = evaluate(world, _TABLE, [Layer(said.node)], f"tables.{name}", names)
+        if value is None:
+            continue
+        try:
+            if "file" not in value:
+                raise Flaw(f"table {name} has no file", way_out=f"Write  {name}: {{file: path.csv, key: …}}")
+            spec = Spec(**value)
+            if len(spec.delimiter) != 1 or spec.delimiter in '"\r\n':
+                raise Flaw("a delimiter is one character")
+            if spec.min_rows < 0:
+                raise Flaw("min_rows is not negative")
+            at = shape.places[("file",)]
+            path = world.sources.find(spec.file, world.base(at), "the table")
+        except Flaw as flaw:
+            world.report.flaw(flaw, world.position(shape.places.get(("file",), said.at)), address=f"tables.{name}")
+            continue
+        found[name] = read(name, spec, path, world.sources, world.report, where)
+    return found
+
+
+def main_only(world: World, parts: Parts) -> None:
+    """Reports what the main file may not say yet."""
+    if parts.main.get("rollouts") is not None:
+        world.report.add(
+            "rollouts are not supported yet",
+            world.position(parts.main.key_at("rollouts")),
+            way_out="Leave them out",
+            show_line=False,
+        )

@@ -1,0 +1,298 @@
+"""
+Variables (document.md): declared in the files, given in five places, typed; the later place wins.
+
+default < `RECONCILE_VAR_name` < `values` < `--var-file` < `--var`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconcile.config.coerce import Spelled, as_boolean, as_number, plain, shown
+from reconcile.config.fleet import Said
+from reconcile.config.report import Flaw, Report, did_you_mean, listed
+from reconcile.config.sources import Sources
+from reconcile.config.tables import json_data
+from reconcile.config.templates import is_template
+from reconcile.config.yaml import Map, Node, Scalar, decode, parse, place
+from reconcile.errors import Position
+
+TYPES = ("text", "number", "boolean", "list", "map")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEYS = ("type", "default", "description", "allowed")
+
+
+@dataclass(slots=True)
+class Variables:
+    """
+    Attributes:
+        values: by name, plain data.
+        origins: by name, where the value comes from.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """SHA-256, hex, of the values."""
+        text = json.dumps(_written(self.values), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Spelled):
+        return ["number", value.text]
+    if isinstance(value, dict):
+        return {key: _written(member) for key, member in value.items()}
+    return [_written(member) for member in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    name: str
+    type: str
+    allowed: tuple[Any, ...] | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value that some place gives: a node, or a text from outside the files."""
+
+    value: Node | str
+    origin: str
+    where: Position | None
+
+
+def resolve(
+    declared: Mapping[str, Said],
+    values: Node | None,
+    environ: Mapping[str, str],
+    var: Sequence[str],
+    var_files: Sequence[Path],
+    sources: Sources,
+    report: Report,
+) -> Variables:
+    """
+    The value of every variable that is declared. What is wrong is reported.
+
+    Args:
+        values: the main file's `values`.
+        environ: the environment.
+        var: `name=value`, as on the command line. `var_files`: resolved paths.
+    """
+    known: dict[str, _Declared] = {}
+    given: dict[str, _Given] = {}
+    for name, said in declared.items():
+        found = _declaration(name, said, given, sources, report)
+        if found is not None:
+            known[name] = found
+    for name in known:
+        if (text := environ.get(f"RECONCILE_VAR_{name}")) is not None:
+            given[name] = _Given(text, f"RECONCILE_VAR_{name}", None)
+    if values is not None:
+        _take_map(values, "values", known, declared, given, sources, report)
+    for path in var_files:
+        _take_file(path, known, declared, given, sources, report)
+    for text in var:
+        name, equals, value = text.partition("=")
+        if not equals:
+            report.add(f"--var {shown(name)} has no value", way_out="Write --var name=value")
+        elif name not in declared:
+            _undeclared(name, None, f"--var {name}", declared, report)
+        else:
+            given[name] = _Given(value, "--var", None)
+    found_values = Variables()
+    for name, variable in known.items():
+        if (one := given.get(name)) is None:
+            report.add(
+                f"variable {name} has no value",
+                sources.position(*place(variable.at)),
+                way_out=f"Give it a default, or say it in `values`, or --var {name}=…, or RECONCILE_VAR_{name}",
+            )
+            continue
+        try:
+            value = _typed(variable, one.value)
+            if variable.allowed is not None and value not in variable.allowed:
+                words = [shown(allowed) for allowed in variable.allowed]
+                near = did_you_mean(value, [word.strip('"') for word in words]) if isinstance(value, str) else None
+                raise Flaw(f"{shown(value)} is not allowed", notes=[f"Allowed: {listed(words)}"], way_out=near)
+        except Flaw as flaw:
+            report.add(
+                f"variable {name}: {flaw.what}",
+                one.where or sources.position(*place(variable.at)),
+                notes=(*flaw.notes, f"The value comes from {one.origin}"),
+                way_out=flaw.way_out,
+                show_line=one.where is not None,
+            )
+            continue
+        found_values.values[name], found_values.origins[name] = value, one.origin
+    return found_values
+
+
+def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sources, report: Report) -> _Declared | None:
+    node, where = said.node, sources.position(*place(said.at))
+    if not _NAME.fullmatch(name):
+        report.add(f"{shown(name)} is not the name of a variable", where, way_out="It is made of A-Z, a-z, 0-9 and _")
+        return None
+    if type(node) is Scalar and node.null:
+        return _Declared(name, "text", None, said.at)
+    if type(node) is not Map:
+        report.add(
+            f"variable {name} is a map with {', '.join(_KEYS)}",
+            where,
+            way_out=f"Write  {name}: {{default: …}}",
+        )
+        return None
+    for key in node.members:
+        if key not in _KEYS:
+            report.add(
+                f"{shown(key)} is not a key of a variable",
+                sources.position(*place(node.key_at(key))),
+                notes=[f"There is: {', '.join(_KEYS)}"],
+                way_out=did_you_mean(key, _KEYS),
+            )
+    default, kind = node.get("default"), node.get("type")
+    type_name = _type_of(default)
+    if kind is not None:
+        type_name = kind.text if type(kind) is Scalar else "?"
+        if type_name not in TYPES:
+            report.add(
+                f"{shown(type_name)} is not a type",
+                sources.position(*place(kind.at)),
+                notes=[f"There is: {', '.join(TYPES)}"],
+                way_out=did_you_mean(type_name, TYPES) or {"string": 'Did you mean "text"?'}.get(type_name),
+            )
+            return None
+    if default is not None:
+        if _has_template(default):
+            report.add("a default is not a template", sources.position(*place(default.at)))
+            return None
+        given[name] = _Given(default, "its default", sources.position(*place(default.at)))
+    variable = _Declared(name, type_name, None, said.at)
+    allowed = node.get("allowed")
+    if allowed is None:
+        return variable
+    try:
+        if type(allowed) is Scalar or type(allowed) is Map:
+            raise Flaw("allowed is a list of values")
+        return _Declared(name, type_name, tuple(_typed(variable, one) for one in allowed.members), said.at)  # type: ignore[union-attr]
+    except Flaw as flaw:
+        report.flaw(flaw, sources.position(*place(allowed.at)))
+        return None
+
+
+def _type_of(default: Node | None) -> str:
+    if default is None:
+        return "text"
+    value = plain(default)
+    if isinstance(value, bool):
+        return "boolean"
+    for kind, name in (((int, float), "number"), (list, "list"), (dict, "map")):
+        if isinstance(value, kind):
+            return name
+    return "text"
+
+
+def _has_template(node: Node) -> bool:
+    if isinstance(node, Scalar):
+        return is_template(node.text)
+    members = node.members.values() if isinstance(node, Map) else node.members
+    return any(_has_template(member) for member in members)
+
+
+def _typed(variable: _Declared, value: Node | str) -> Any:
+    kind = variable.type
+    if isinstance(value, str):
+        return _from_text(kind, value)
+    if kind == "text":
+        if type(value) is not Scalar:
+            raise Flaw("a text is wanted")
+        return value.text
+    found = plain(value)
+    if kind == "boolean" and isinstance(found, bool):
+        return found
+    if kind == "number" and isinstance(found, (int, float)) and not isinstance(found, bool):
+        return found
+    if (kind == "list" and isinstance(found, list)) or (kind == "map" and isinstance(found, dict)):
+        return found
+    raise Flaw(f"{shown(found)} is not a {kind}")
+
+
+def _from_text(kind: str, text: str) -> Any:
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Flaw("the value holds a character that no text has")
+    if kind == "text":
+        return text
+    if kind == "boolean":
+        return as_boolean(text)
+    if kind == "number":
+        found = as_number(text, whole=False)
+        return Spelled(text) if isinstance(found, float) else found
+    try:
+        found = json_data(text)
+    except (ValueError, RecursionError):
+        raise Flaw(f"the value is not a {kind} written as JSON") from None
+    if not isinstance(found, list if kind == "list" else dict):
+        raise Flaw(f"the value is not a {kind} written as JSON")
+    return found
+
+
+def _undeclared(name: str, where: Position | None, what: str, declared: Mapping[str, Said], report: Report) -> None:
+    report.add(
+        f"{what}: no variable {shown(name)} is declared",
+        where,
+        notes=[f"Variables: {listed(list(declared))}" if declared else "No variable is declared"],
+        way_out=did_you_mean(name, declared),
+        show_line=False,
+    )
+
+
+def _take_map(
+    node: Node,
+    origin: str,
+    known: Mapping[str, _Declared],
+    declared: Mapping[str, Said],
+    given: dict[str, _Given],
+    sources: Sources,
+    report: Report,
+) -> None:
+    if type(node) is not Map:
+        report.add(f"{origin} is a map from variables to values", sources.position(*place(node.at)), show_line=False)
+        return
+    for name, member in node.members.items():
+        where = sources.position(*place(node.key_at(name)))
+        if name not in declared:
+            _undeclared(name, where, origin, declared, report)
+        elif _has_template(member):
+            report.add("the value of a variable is not a template", sources.position(*place(member.at)))
+        elif name in known and not (type(member) is Scalar and member.null):
+            given[name] = _Given(member, f"{origin} ({where})", sources.position(*place(member.at)))
+
+
+def _take_file(
+    path: Path,
+    known: Mapping[str, _Declared],
+    declared: Mapping[str, Said],
+    given: dict[str, _Given],
+    sources: Sources,
+    report: Report,
+) -> None:
+    name = sources.show(path)
+    try:
+        text = decode(sources.read(path))
+        sources.keep(path, text)
+        tree = parse(text, sources.number(path))
+    except Flaw as flaw:
+        report.flaw(flaw, Position(name))
+        return
+    for line, column, mistake in tree.mistakes:
+        report.flaw(mistake, Position(name, line, column))
+    if tree.root is not None and not (type(tree.root) is Scalar and tree.root.null):
+        _take_map(tree.root, name, known, declared, given, sources, report)

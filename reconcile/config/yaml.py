@@ -1,0 +1,389 @@
+"""
+YAML text → nodes with positions. Nothing is guessed: a scalar is its text, and the schema decides what it is.
+
+Built on the C parser's events, never on its loader: that one recurses in C and dies of deep nesting. Refused here:
+aliases, anchors, merge keys, tags, keys given twice, keys that are not text, a second document, and more depth, nodes
+or bytes than a fleet needs.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from reconcile.config.report import Flaw
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 64
+MAX_NODES = 4_000_000
+MAX_MISTAKES = 20  # in one file, of those that do not end the reading
+
+_LINE_BITS, _COLUMN_BITS = 26, 16
+_COLUMN_MOST, _LINE_MOST = (1 << _COLUMN_BITS) - 1, (1 << _LINE_BITS) - 1
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]|\r(?!\n)")
+_NOT_IN_KEY = re.compile(r"\{\{|\{%")
+_INNER_QUOTES = re.compile(r'"[^"]*\{\{[^"}]*"[^"]*"')
+
+_NO_ALIAS = (
+    "Aliases, anchors and merge keys are not read. What several resources share stands in a profile, "
+    "many alike are a block with for_each"
+)
+
+
+class Scalar:
+    """A scalar as it is written. `at` packs file, line and column, and whether it stands in quotes (`place`)."""
+
+    __slots__ = ("at", "text")
+
+    def __init__(self, text: str, at: int) -> None:
+        self.text, self.at = text, at
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is written without quotes."""
+        return not self.at & 1
+
+    @property
+    def null(self) -> bool:
+        """Whether it means *not written here*."""
+        return not self.at & 1 and self.text in _NULLS
+
+
+class Seq:
+    """A list."""
+
+    __slots__ = ("at", "members")
+
+    def __init__(self, members: list[Node], at: int) -> None:
+        self.members, self.at = members, at
+
+
+class Map:
+    """A map; `keys` packs the places of its keys, in order, eight bytes each."""
+
+    __slots__ = ("at", "keys", "members")
+
+    def __init__(self, members: dict[str, Node], at: int, keys: bytes) -> None:
+        self.members, self.at, self.keys = members, at, keys
+
+    def key_at(self, name: str) -> int:
+        """The place of a key, for `place`."""
+        for index, member in enumerate(self.members):
+            if member == name and len(self.keys) >= 8 * index + 8:
+                return int.from_bytes(self.keys[8 * index : 8 * index + 8], "little")
+        return self.at
+
+    def get(self, name: str) -> Node | None:
+        """The member, or None when it is not written (`null` included)."""
+        found = self.members.get(name)
+        return None if type(found) is Scalar and found.null else found
+
+
+Node = Scalar | Seq | Map
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+
+
+def pack(file: int, line: int, column: int, quoted: bool = False) -> int:
+    """A place in one integer; `line` and `column` are 1-based."""
+    return ((file << _LINE_BITS | min(line, _LINE_MOST)) << _COLUMN_BITS | min(column, _COLUMN_MOST)) << 1 | quoted
+
+
+def place(at: int) -> tuple[int, int, int]:
+    """File number, line, column of a packed place."""
+    return at >> (1 + _COLUMN_BITS + _LINE_BITS), at >> (1 + _COLUMN_BITS) & _LINE_MOST, at >> 1 & _COLUMN_MOST
+
+
+@dataclass(slots=True)
+class Tree:
+    """
+    A file that was read.
+
+    Attributes:
+        root: None when the file says nothing.
+        mistakes: `(line, column, flaw)`, in the order of the file.
+        named: the scalars under the keys `file` and `for_each`: files that are not documents themselves.
+    """
+
+    root: Node | None = None
+    mistakes: list[tuple[int, int, Flaw]] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+
+
+def decode(data: bytes) -> str:
+    """
+    The text of a file.
+
+    Raises:
+        Flaw: it is not UTF-8, too large, or holds characters that YAML does not allow. `kind` is `(line, column)`.
+    """
+    if len(data) > MAX_BYTES:
+        raise Flaw(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read", kind=(0, 0))
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise Flaw("the file is UTF-16, it has to be UTF-8", way_out="Save it as UTF-8", kind=(1, 0))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Flaw("the file is not UTF-8", way_out="Save it as UTF-8", kind=(line, 0)) from None
+    text = text.removeprefix("\ufeff")
+    if found := _CONTROL.search(text):
+        before = text[: found.start()]
+        line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
+        if found[0] == "\r":
+            raise Flaw(
+                "a line ends with CR alone", way_out="Save the file with LF or CRLF line ends", kind=(line, column)
+            )
+        raise Flaw(
+            f"character U+{ord(found[0]):04X} may not stand in a file",
+            way_out=f'In double quotes it can be written as "\\u{ord(found[0]):04x}"' if found[0] != "\0" else None,
+            kind=(line, column),
+        )
+    return text
+
+
+def parse(text: str, file: int) -> Tree:
+    """
+    The nodes of a text that `decode` gave. Never raises for what is in the text: see `Tree.mistakes`.
+
+    Args:
+        file: the number that positions carry.
+    """
+    tree = Tree()
+    try:
+        _build(tree, text, file)
+    except yaml.MarkedYAMLError as error:
+        tree.mistakes.append(_syntax(error, text))
+    except (yaml.YAMLError, ValueError) as error:
+        tree.mistakes.append((1, 0, Flaw(f"this is not YAML: {str(error).splitlines()[0]}")))
+    except Flaw as flaw:
+        where: Any = flaw.kind
+        tree.mistakes.append((*where, flaw))
+    tree.mistakes.sort(key=lambda mistake: mistake[:2])
+    return tree
+
+
+def _events(text: str) -> Iterator[Any]:
+    loader: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
+    return yaml.parse(text, Loader=loader)
+
+
+class _Frame:
+    """A list or map that is being read. `key` is the pending key; `at_key` whether a key comes next."""
+
+    __slots__ = ("at", "key", "keys", "members")
+
+    def __init__(self, at: int, members: Any) -> None:
+        self.at, self.members = at, members
+        self.keys: list[int] = []
+        self.key: str | bool | None = False  # False = a key comes next, None = its value is dropped
+
+
+def _build(tree: Tree, text: str, file: int) -> None:
+    line: int
+    column: int
+    stack: list[_Frame] = []
+    frame: _Frame | None = None
+    texts: dict[str, str] = {}
+    nodes = 0
+    base = file << _LINE_BITS
+    scalar, mapping, sequence = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
+    documents = 0
+    for event in _events(text):
+        kind = type(event)
+        mark = event.start_mark
+        line = mark.line + 1
+        column = mark.column + 1
+        if kind is scalar:
+            word = event.value
+            quoted = bool(event.style)
+            if column > _COLUMN_MOST or line > _LINE_MOST:
+                at = pack(file, line, column, quoted)
+            else:
+                at = ((base | line) << _COLUMN_BITS | column) << 1 | quoted
+            if event.tag is not None or event.anchor is not None:
+                _decorated(tree, event, line, column)
+            if frame is not None and frame.key is False and type(frame.members) is dict:
+                _key(tree, frame, texts.setdefault(word, word), at, quoted)
+                continue
+            if "\0" in word:
+                _mistake(tree, line, column, Flaw("a text may not hold the character U+0000"))
+            node: Node = Scalar(word, at)
+        elif kind is mapping or kind is sequence:
+            if event.tag is not None or event.anchor is not None:
+                _decorated(tree, event, line, column)
+            if frame is not None and frame.key is False and type(frame.members) is dict:
+                _complex_key(tree, text, line, column, kind is mapping)
+                frame.key = True
+            if frame is not None:
+                stack.append(frame)
+            if len(stack) >= MAX_DEPTH:
+                raise Flaw(f"this is nested more than {MAX_DEPTH} deep", kind=(line, column))
+            frame = _Frame(pack(file, line, column), {} if kind is mapping else [])
+            nodes += 1
+            continue
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            assert frame is not None
+            done = frame
+            frame = stack.pop() if stack else None
+            if frame is not None and frame.key is True:  # it stood where a key belongs
+                frame.key = None
+                continue
+            if type(done.members) is dict:
+                node = Map(done.members, done.at, array("Q", done.keys).tobytes())
+            else:
+                node = Seq(done.members, done.at)
+        elif kind is yaml.AliasEvent:
+            _mistake(
+                tree,
+                line,
+                column,
+                Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {_NO_ALIAS}"),
+            )
+            if frame is not None and frame.key is False and type(frame.members) is dict:
+                frame.key = None
+                continue
+            node = Scalar("", pack(file, line, column))
+        elif kind is yaml.DocumentStartEvent:
+            documents += 1
+            if documents > 1:
+                raise Flaw(
+                    "a second document begins here, a file holds one",
+                    way_out="Put it into a file of its own",
+                    kind=(line, 1),
+                )
+            continue
+        else:
+            continue
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise Flaw(f"the file has more than {MAX_NODES:,} values", kind=(line, column))
+        if frame is None:
+            tree.root = node
+        elif type(frame.members) is list:
+            frame.members.append(node)
+        else:
+            key = frame.key
+            frame.key = False
+            if type(key) is str:
+                frame.members[key] = node
+                if (key == "file" or key == "for_each") and type(node) is Scalar:
+                    tree.named.append(node.text)
+
+
+def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
+    _, line, column = place(at)
+    frame.key = word
+    if word in frame.members:
+        first = place(Map(frame.members, 0, array("Q", frame.keys).tobytes()).key_at(word))
+        _mistake(
+            tree, line, column, Flaw(f'"{word}" is given twice, first on line {first[1]}', way_out="Keep one of them")
+        )
+        frame.key = None
+        return
+    flaw = None
+    if not quoted and word == "<<":
+        flaw = Flaw("merge keys (<<) are not read", way_out=_NO_ALIAS)
+    elif not quoted and word in _NULLS:
+        flaw = Flaw("a key is missing here, or is null", way_out='Quote it if it is meant: "null"')
+    elif "\0" in word:
+        flaw = Flaw("a key may not hold the character U+0000")
+    elif _NOT_IN_KEY.search(word):
+        flaw = Flaw(
+            "a template cannot stand in a key",
+            way_out="Give the block a name, and say `key:` in it for the names of its resources",
+        )
+    if flaw is not None:
+        _mistake(tree, line, column, flaw)
+        frame.key = None
+        return
+    frame.members[word] = None
+    frame.keys.append(at)
+
+
+def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
+    if len(tree.mistakes) >= MAX_MISTAKES:
+        raise Flaw("and more mistakes in this file", kind=(line, column))
+    tree.mistakes.append((line, column, flaw))
+
+
+def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
+    if event.anchor is not None:
+        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", way_out=_NO_ALIAS))
+    if event.tag is not None:
+        _mistake(
+            tree,
+            line,
+            column,
+            Flaw("YAML tags (!) are not read", way_out="The schema decides the type. Quote the value if it begins so"),
+        )
+
+
+def _complex_key(tree: Tree, text: str, line: int, column: int, mapping: bool) -> None:
+    source = text.split("\n", line)[line - 1] if line else ""
+    if mapping and source[column - 1 : column] == "{" and "{{" in source[max(0, column - 2) :]:
+        raise _unquoted(source, line, max(column - 1, 1))
+    _mistake(tree, line, column, Flaw("a key is a text here, not a list or a map"))
+
+
+def _unquoted(source: str, line: int, column: int) -> Flaw:
+    name, colon, value = source.strip().partition(":")
+    value = value.strip()
+    way = "YAML reads `{{` as a map"
+    if colon and value.startswith("{{"):
+        way += f'. Write:  {name}: "{value}"'
+    elif not colon or "{{" in value:
+        way += ". Put the whole value in double quotes"
+    return Flaw("quote a template that begins a value", way_out=way, kind=(line, column))
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
+    lines = text.split("\n")
+
+    def source(number: int) -> str:
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    problem, context = error.problem or "", error.context or ""
+    began = error.context_mark.line + 1 if error.context_mark else line
+    for number in dict.fromkeys((line, began, line - 1)):
+        here = source(number)
+        if _INNER_QUOTES.search(here):
+            return (
+                number,
+                here.find("{{") + 1,
+                Flaw("double quotes end inside the template", way_out="Use single quotes in it: row['Ext. ID']"),
+            )
+        if "{{" in here and ("flow" in context or "block" in context or "simple key" in context):
+            start = here.find("{{") + 1
+            if re.search(r":\s*\{\{", here):
+                return number, start, _unquoted(here, number, start)
+            return (
+                number,
+                start,
+                Flaw("quote a value that holds a template", way_out="YAML reads `{` and `}` itself: put it in quotes"),
+            )
+    here = source(line)
+    if "alias" in context:
+        return (
+            line,
+            column,
+            Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {_NO_ALIAS}"),
+        )
+    if "\\t" in problem or "\t" in here[: max(column, 1)]:
+        return line, column, Flaw("a tab stands where YAML wants blanks", way_out="Indent with blanks")
+    if "found character" in problem:
+        return (
+            line,
+            column,
+            Flaw(f"this is not YAML: {problem}", way_out="Quote a value that begins with such a character"),
+        )
+    words = f"{context}, {problem}" if context and problem else problem or context
+    since = f" that began on line {began}" if began != line else ""
+    return line, column, Flaw(f"this is not YAML: {words}{since}")

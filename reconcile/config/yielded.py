@@ -1,0 +1,93 @@
+"""What an expression yielded → a value of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reconcile.config.coerce import as_boolean, as_number, as_text, choose, clean, shown
+from reconcile.config.layers import ABSENT
+from reconcile.config.report import Flaw, did_you_mean, listed
+from reconcile.config.slots import Slot
+from reconcile.config.yaml import Map, Node
+from reconcile.core.schema import Kind
+from reconcile.core.text import flaw_in_name
+
+SPECIAL = (Kind.SECRET, Kind.FILE)
+WANTED = {
+    Kind.TEXT: "a text",
+    Kind.INTEGER: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.BOOLEAN: "true or false",
+    Kind.SECRET: "a reference to a secret",
+    Kind.FILE: "the path of a file",
+    Kind.LIST: "a list",
+    Kind.MAP: "a map",
+    Kind.OBJECT: "a map",
+    Kind.ANY: "a value",
+}
+
+
+def from_data(slot: Slot, value: Any, special: Callable[[Slot, str], Any] | None = None) -> Any:
+    """
+    What an expression yielded, as the slot's kind; ABSENT when it is none.
+
+    Raises:
+        Flaw: it is something else.
+    """
+    kind = slot.kind
+    if value is None:
+        return ABSENT
+    if kind is Kind.TEXT:
+        found = as_text(value)
+        return choose(found, slot.choices) if slot.choices else found
+    if kind is Kind.BOOLEAN:
+        return as_boolean(value)
+    if kind is Kind.NUMBER or kind is Kind.INTEGER:
+        return as_number(value, kind is Kind.INTEGER)
+    if kind is Kind.ANY:
+        return clean(value)
+    if kind in SPECIAL:
+        if special is None:
+            raise Flaw(f"{WANTED[kind]} cannot be made by an expression here")
+        return special(slot, as_text(value) or "")
+    if kind is Kind.LIST:
+        if not isinstance(value, list):
+            raise Flaw(f"{shown(value)} where a list is wanted", kind="list")
+        members = [from_data(slot.member or Slot("*", Kind.ANY), member, special) for member in value]
+        return [member for member in members if member is not ABSENT]
+    if slot.scalar is not None and not isinstance(value, dict):
+        value = {slot.scalar: value}
+    if isinstance(value, list) and slot.names:
+        value = {as_text(member) or "": {} for member in value}
+    if not isinstance(value, dict):
+        raise Flaw(f"{shown(value) if kind is not Kind.OBJECT else 'a value'} where a map is wanted", kind="map")
+    return _from_map(slot, value, special)
+
+
+def _from_map(slot: Slot, value: Mapping[str, Any], special: Callable[[Slot, str], Any] | None) -> Any:
+    found = {}
+    for name, member in value.items():
+        inner = slot.fields.get(name) if slot.kind is Kind.OBJECT else slot.member
+        if inner is None:
+            known = listed(list(slot.fields), 20)
+            near = did_you_mean(name, slot.fields)
+            raise Flaw(f"{shown(name)} is not a key here", notes=[f"There is: {known}"], way_out=near)
+        if slot.kind is Kind.MAP and slot.type is not None and (wrong := flaw_in_name(name)):
+            raise Flaw(f"the key {shown(name)} {wrong}", kind="key")
+        kept = from_data(inner, member, special)
+        if kept is not ABSENT:
+            found[name] = kept
+    if slot.type is not None and slot.kind is Kind.OBJECT:
+        there = found.pop("when", True) is not False and (slot.scalar is None or slot.scalar in found)
+        return found if there else ABSENT
+    return found
+
+
+def way_out_of(slot: Slot, node: Node) -> str | None:
+    """What to do where a list or a map stands in place of a scalar."""
+    if slot.kind is Kind.SECRET:
+        return "Write a reference: env:NAME or file:path#/pointer"
+    if slot.kind is Kind.TEXT and type(node) is Map:
+        return "Quote it if it is a text; {file: path} is the text of a file"
+    return None

@@ -1,0 +1,126 @@
+"""
+Addresses: the path of a resource in the document (document.md "Addresses").
+
+`microvisor.devices.warehouse-7.configs.site` is provider, section, key, and for a child section and key again. A key
+that is not `[A-Za-z0-9_-]+` is quoted: `microvisor.configs["mqtt.host"]`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from reconcile.errors import InvalidInput, Problem
+
+PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_STEP = re.compile(r'\.?(?:([A-Za-z0-9_-]+)|\[("(?:[^"\\]|\\.)*")\])')
+
+
+def quote(key: str) -> str:
+    """A key as it stands in an address: `.site`, or `["mqtt.host"]`."""
+    return f".{key}" if PLAIN.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=False)}]"
+
+
+class Address(str):
+    """
+    A resource's address in its canonical spelling; equal text is the same resource.
+
+    It is its own JSON form and its own key in the state. Make one with `of` or `parse`, never by formatting text.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, path: str, keys: Iterable[str]) -> Address:
+        """
+        The address of a resource.
+
+        Args:
+            path: of the type, such as `microvisor.devices.configs`.
+            keys: one for each section of the path after the provider, such as `("warehouse-7", "site")`.
+        """
+        provider, *sections = path.split(".")
+        return cls(provider + "".join(f".{section}{quote(key)}" for section, key in zip(sections, keys, strict=True)))
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """
+        An address as a user types it; quoting that is not needed is accepted.
+
+        Raises:
+            InvalidInput: it is not an address.
+        """
+        steps = cls._steps(text)
+        if len(steps) < 3 or len(steps) % 2 == 0:
+            raise InvalidInput(
+                Problem(
+                    f"{text!r} is not an address",
+                    way_out="An address is the path in the document: microvisor.devices.warehouse-7.configs.site",
+                )
+            )
+        return cls.of(".".join([steps[0], *steps[1::2]]), steps[2::2])
+
+    def child(self, section: str, key: str) -> Address:
+        """The address of a child: `.configs.site` under this one."""
+        return Address(f"{self}.{section}{quote(key)}")
+
+    @staticmethod
+    def _steps(text: str) -> list[str]:
+        steps, at = [], 0
+        while at < len(text):
+            found = _STEP.match(text, at)
+            if found is None:
+                return []
+            try:
+                steps.append(found[1] if found[1] is not None else json.loads(found[2]))
+            except ValueError:
+                return []
+            at = found.end()
+        return steps
+
+    @property
+    def type_path(self) -> str:
+        """The path of its resource type: `microvisor.devices.configs`."""
+        if "[" not in self:
+            steps = self.split(".")
+        else:
+            steps = self._steps(self)
+        return ".".join([steps[0], *steps[1::2]])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys, outermost first: `("warehouse-7", "site")`."""
+        return tuple(self._steps(self)[2::2])
+
+    @property
+    def key(self) -> str:
+        """The last key: `site`."""
+        return self.keys[-1]
+
+    @property
+    def parent(self) -> Address | None:
+        """The resource that it hangs on, or None."""
+        steps = self._steps(self)
+        if len(steps) <= 3:
+            return None
+        return Address.of(".".join([steps[0], *steps[1:-2:2]]), steps[2:-2:2])
+
+    @property
+    def root(self) -> Address:
+        """The outermost resource of its family: itself when it has no parent. Shards are cut by it."""
+        steps = self._steps(self)
+        return Address.of(f"{steps[0]}.{steps[1]}", steps[2:3])
+
+    @property
+    def name(self) -> str:
+        """The key path after the section, as the plan's JSON names it: `warehouse-7.configs.site`."""
+        steps = self._steps(self)
+        return "".join(quote(step) if at % 2 == 0 else f".{step}" for at, step in enumerate(steps[2:])).removeprefix(
+            "."
+        )
+
+    @property
+    def provider(self) -> str:
+        """The first step: `microvisor`."""
+        return self.partition(".")[0]

@@ -1,0 +1,32 @@
+"""The same mistake in many resources is one error with the first ones and a count (design §3 "Errors")."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconcile.core.address import Address
+from reconcile.errors import Problem
+
+
+def folded(problems: Sequence[Problem]) -> list[Problem]:
+    """The same mistake in many resources as one problem with the first ones and a count."""
+    if len(problems) <= 10:
+        return list(problems)
+    kinds = Counter(_sort_of(problem) for problem in problems)
+    folded, said = [], set()
+    for problem in problems:
+        sort = _sort_of(problem)
+        if kinds[sort] <= 3:
+            folded.append(problem)
+        elif sort not in said:
+            said.add(sort)
+            like = [other for other in problems if _sort_of(other) == sort]
+            notes = tuple(f"also {other.address}: {other.what}" for other in like[1:3])
+            folded.append(replace(problem, notes=(*problem.notes, *notes, f"and {len(like) - len(notes) - 1} more")))
+    return folded
+
+
+def _sort_of(problem: Problem) -> str:
+    return f"{problem.address.type_path if isinstance(problem.address, Address) else ''}{problem.what.split(' ')[:4]}"

@@ -1,0 +1,83 @@
+"""
+What refuses a plan: limits, an emptied document, and `protect` (document.md "Limits", design §5 "Guards").
+
+A guard never hides anything: the plan is shown, marked blocked, and only `apply` refuses, with the words that allow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconcile.core.plan import Action, Blocked, Plan
+from reconcile.core.ports import Limit
+
+KINDS = ("delete", "forget", "replace", "change")
+_DEFAULT = Limit(number=10, share=0.05)
+
+
+def guard(
+    plan: Plan, limits: Mapping[str, Limit], allow: Mapping[str, int], held: Mapping[str, int], wanted: int
+) -> None:
+    """
+    Adds to `plan.blocked` what the limits say.
+
+    Args:
+        allow: ceilings of `--allow KIND=N`.
+        held: how many resources of each type the state holds.
+        wanted: how many resources the files hold; 0 against a state that is not empty is refused.
+    """
+    total = sum(held.values())
+    leaving = sum(change.action in (Action.DELETE, Action.FORGET) for change in plan.changes)
+    if wanted == 0 and leaving and not any(kind in allow for kind in ("delete", "forget")):
+        plan.blocked.append(
+            Blocked(
+                f"the files hold no resource at all, and the state holds {total}",
+                "If that is meant, `reconcile destroy` lets go of everything",
+                "empty",
+                leaving,
+            )
+        )
+        return
+    for kind, counts in _counts(plan).items():
+        for type_path, count in counts.items():
+            ceiling = _ceiling(limits.get(kind), kind, held.get(type_path, 0))
+            if ceiling is None or count <= max(ceiling, allow.get(kind, 0)):
+                continue
+            noun = type_path.split(".", 1)[1].replace(".", " ")
+            done = {"delete": "deleted", "forget": "forgotten", "replace": "replaced", "change": "changed"}[kind]
+            plan.blocked.append(
+                Blocked(
+                    f"{count:,} {noun} would be {done}, limits.{kind} is {ceiling:,}",
+                    f"If that is meant: --allow {kind}={count}",
+                    kind,
+                    count,
+                )
+            )
+
+
+def _counts(plan: Plan) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    forgotten = {change.address for change in plan.changes if change.action is Action.FORGET}
+    for change in plan.changes:
+        kind = {
+            Action.DELETE: "delete",
+            Action.FORGET: "forget",
+            Action.REPLACE: "replace",
+            Action.UPDATE: "change",
+        }.get(change.action)
+        # What is forgotten together with its device is counted with the device.
+        if kind is None or (kind == "forget" and change.address.parent in forgotten):
+            continue
+        of_type = counts[kind]
+        of_type[change.address.type_path] = of_type.get(change.address.type_path, 0) + 1
+    return counts
+
+
+def _ceiling(limit: Limit | None, kind: str, held: int) -> int | None:
+    if limit is None:
+        if kind == "change":
+            return None
+        return max(_DEFAULT.number or 0, int((_DEFAULT.share or 0) * held))
+    if limit.share is not None:
+        return int(limit.share * held) if limit.share < 1 else None
+    return limit.number

@@ -1,0 +1,361 @@
+"""
+The plan: what would change, as data.
+
+A plan is never closures. It round-trips through JSON, an empty plan is a plan, and `destroy` is a plan against
+nothing. Resources that are in sync are counted, not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.values import Attrs, from_json, to_json
+from reconcile.errors import Position
+
+FORMAT = 1
+
+
+class Action(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"  # another unit under the same key
+    DELETE = "delete"
+    ADOPT = "adopt"  # live and not in the state: an import, with or without fields that change
+    FORGET = "forget"
+    NOOP = "no-op"  # nothing is sent; the state is brought up to date, or a lease is renewed
+
+
+class Reason(StrEnum):
+    """Why. Shown in words by the renderers, and as `action_reason` in JSON."""
+
+    NOT_LIVE = "not_live"  # neither on the account nor in the state
+    GONE = "gone"  # the state knows it, the account does not any more
+    NOT_IN_STATE = "not_in_state"  # live, and nobody's yet
+    FIELDS_DIFFER = "fields_differ"
+    ANOTHER_UNIT = "another_unit"
+    NOT_IN_FILES = "not_in_files"
+    DESTROY = "destroy"
+    MOVED = "moved"  # the same unit under another key
+    RECORD = "record"  # only what the state remembers of it changes
+    LEASE_ENDS = "lease_ends"
+
+
+class Cause(StrEnum):
+    """Whose change a difference is (three-way: files, state, API)."""
+
+    YOU = "you"
+    SOMEBODY = "somebody"
+    BOTH = "both"
+    ADOPTION = "adoption"  # nothing is recorded: what is live is overwritten as the resource is adopted
+    VALUE_UNKNOWN = "value_unknown"  # a secret of which there is no record
+    UNIT = "unit"  # another unit: everything is written
+    LEASE = "lease"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """
+    One attribute that differs.
+
+    Attributes:
+        path: its name, outermost first.
+        before: what the API has accepted; None when there is nothing. Of a secret always None.
+        after: what the files want, references in place (`Ref`, `SecretRef`, `FileRef`, `Unknown`).
+        prior: what was last applied, where it is known and tells more than `before`.
+        where: the line, and `origin` the profile or variable, that asks for it.
+        naming: whether it is the unit's name at the API.
+        note: what there is to say beside it.
+    """
+
+    path: tuple[str, ...]
+    before: Any
+    after: Any
+    cause: Cause
+    prior: Any = None
+    sensitive: bool = False
+    where: Position | None = None
+    origin: str | None = None
+    note: str | None = None
+    naming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    What happens to one resource.
+
+    Attributes:
+        id: the live unit's id; None when the apply makes it.
+        name: the unit's name or key at the API as it is now (`before`) or will be; what read-back looks for.
+        parent: the live id of the parent unit, or None.
+        after: every managed attribute as the files want it; {} when it leaves.
+        before: the same attributes as the API has accepted them; {} when there is nothing.
+        seen: what must still be so when the write is sent: managed attributes and version (design §5).
+        fields: what is sent, in order.
+        refers: by field, the live id of the resource that it names; one that this plan creates has none yet.
+        facts, prints: what the state records of it now, for the entry.
+        former: the id of the unit that a replacement lets go, and `former_name` the name it is given, if any.
+        moved_from: the address under which the state knows it.
+        temporary: a name that it takes first, because the wanted one is only free later (a swap).
+        needs: addresses whose changes come before; `after_stage` of a parent is the type's business.
+        block: what groups it; `labels`, `protect`, `on_removal` are recorded in the entry.
+        wave: 0-based: all changes of a wave can be carried out together.
+        blocked: why the apply refuses it, or None.
+        notes: shown under it.
+    """
+
+    address: Address
+    action: Action
+    reason: Reason
+    id: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    after: Attrs = field(default_factory=dict)
+    before: Attrs = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    fields: tuple[FieldChange, ...] = ()
+    refers: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    prints: Mapping[str, Any] = field(default_factory=dict)
+    former: str | None = None
+    former_name: str | None = None
+    moved_from: Address | None = None
+    temporary: str | None = None
+    needs: tuple[Address, ...] = ()
+    block: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    protect: bool = False
+    on_removal: str | None = None
+    where: Position | None = None
+    wave: int = 0
+    blocked: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name_wanted(self) -> str | None:
+        """The name at the API that this change gives its unit, or None when it gives none."""
+        return next((str(change.after) for change in self.fields if change.naming), None)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """How it is counted in `Plan: …`: imported, added, changed, destroyed, forgotten."""
+        match self.action:
+            case Action.CREATE:
+                return 0, 1, 0, 0, 0
+            case Action.UPDATE:
+                return 0, 0, 1, 0, 0
+            case Action.REPLACE:
+                return 0, 1, 0, 1, 0
+            case Action.DELETE:
+                return 0, 0, 0, 1, 0
+            case Action.ADOPT:
+                return 1, 0, int(bool(self.fields)), 0, 0
+            case Action.FORGET:
+                return 0, 0, 0, 0, 1
+            case Action.NOOP:
+                return 0, 0, 0, 0, 0
+        raise AssertionError(self.action)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether somebody else changed it since the last apply."""
+        return self.reason is Reason.GONE or any(change.cause in (Cause.SOMEBODY, Cause.BOTH) for change in self.fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; see `from_json`. Defaults are left out."""
+        out: dict[str, Any] = {"address": str(self.address), "action": self.action, "reason": self.reason}
+        for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block"):
+            if (value := getattr(self, name)) is not None:
+                out[name] = str(value)
+        for name in ("after", "before", "seen", "refers", "facts", "prints", "labels"):
+            if value := getattr(self, name):
+                out[name] = to_json(value)
+        for name in ("protect", "on_removal", "wave", "blocked"):
+            if value := getattr(self, name):
+                out[name] = value
+        if self.needs:
+            out["needs"] = [str(need) for need in self.needs]
+        if self.notes:
+            out["notes"] = list(self.notes)
+        if self.where:
+            out["where"] = position_to_json(self.where)
+        if self.fields:
+            out["fields"] = [_field_to_json(change) for change in self.fields]
+        return out
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Change:
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when `row` is not a change."""
+        known = dict(row)
+        known["address"] = Address(row["address"])
+        known["action"], known["reason"] = Action(row["action"]), Reason(row["reason"])
+        for name in ("after", "before", "seen", "facts", "prints"):
+            if name in known:
+                known[name] = from_json(known[name])
+        if "moved_from" in known:
+            known["moved_from"] = Address(known["moved_from"])
+        known["needs"] = tuple(Address(need) for need in row.get("needs", ()))
+        known["notes"] = tuple(row.get("notes", ()))
+        known["fields"] = tuple(_field_from_json(change) for change in row.get("fields", ()))
+        if "where" in known:
+            known["where"] = position_from_json(known["where"])
+        return cls(**known)
+
+
+def position_to_json(where: Position) -> list[Any]:
+    """A position as `[file, line, column, row]`."""
+    return [where.file, where.line, where.column, where.row]
+
+
+def position_from_json(parts: list[Any]) -> Position:
+    """The inverse of `position_to_json`."""
+    return Position(*parts)
+
+
+def _field_to_json(change: FieldChange) -> dict[str, Any]:
+    out: dict[str, Any] = {"path": list(change.path), "cause": change.cause}
+    for name in ("before", "after", "prior"):
+        if (value := getattr(change, name)) is not None:
+            out[name] = to_json(value)
+    for name in ("sensitive", "origin", "note", "naming"):
+        if value := getattr(change, name):
+            out[name] = value
+    if change.where:
+        out["where"] = position_to_json(change.where)
+    return out
+
+
+def _field_from_json(row: Mapping[str, Any]) -> FieldChange:
+    known = dict(row)
+    known["path"], known["cause"] = tuple(row["path"]), Cause(row["cause"])
+    for name in ("before", "after", "prior"):
+        if name in known:
+            known[name] = from_json(known[name])
+    if "where" in known:
+        known["where"] = position_from_json(known["where"])
+    return FieldChange(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """What the API accepted and the unit has not done (`kind` "pending") or could not do ("failed")."""
+
+    address: Address
+    kind: str
+    detail: str
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What did not answer: a resource, or (`address` None) a whole listing of `type_path`."""
+
+    type_path: str
+    address: Address | None
+    error: str
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why `apply` refuses the plan as a whole, and the words that allow it, if any do."""
+
+    what: str
+    way_out: str | None = None
+    kind: str | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """
+    What a plan is made for. `apply` refuses it for anything else (exit 5).
+
+    Attributes:
+        fleet, path: the fleet's name, and PATH as it was given.
+        lineage, serial: of the state; both None before the first apply.
+        document, variables: SHA-256, hex, of what the files say and of the variables' values.
+        accounts: by provider, `(account, host)`.
+        tool: version of reconcile.
+        made, expires: RFC 3339 UTC.
+        options: what `apply` must repeat: targets, excludes, allow, destroy and so on, plain JSON.
+    """
+
+    fleet: str
+    path: str
+    lineage: str | None = None
+    serial: int | None = None
+    document: str = ""
+    variables: str = ""
+    accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    tool: str = ""
+    made: str = ""
+    expires: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Plan:
+    """
+    What would change, and what must be known to judge it.
+
+    Attributes:
+        changes: in the order of their addresses' types and then the document; nothing that is in sync.
+        in_sync: how many resources need nothing, by type path.
+        units: how many units were read; `requests` how many requests that took.
+        unmanaged: what is on the account and in no file, by type path; only of complete listings.
+        unresolved_secrets: how many secrets could not be compared, because they could not be opened here.
+        blocked: reasons for which the whole plan is refused; single changes have their own.
+        warnings: sentences.
+    """
+
+    bindings: Bindings
+    changes: list[Change] = field(default_factory=list)
+    unsettled: list[Unsettled] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    blocked: list[Blocked] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    in_sync: dict[str, int] = field(default_factory=dict)
+    unmanaged: dict[str, int] = field(default_factory=dict)
+    units: int = 0
+    requests: int = 0
+    expected_requests: int = 0
+    unresolved_secrets: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that it should have read did answer."""
+        return not self.unread
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """The numbers of `Plan: …`: to import, to add, to change, to destroy, to forget."""
+        totals = [0, 0, 0, 0, 0]
+        for change in self.changes:
+            for at, count in enumerate(change.counts):
+                totals[at] += count
+        return totals[0], totals[1], totals[2], totals[3], totals[4]
+
+    @property
+    def changed(self) -> bool:
+        """Whether there are changes: what `--detailed-exitcode` answers 2 to. Pending work and renewals are none."""
+        return any(self.counts)
+
+    @property
+    def refused(self) -> bool:
+        """Whether `apply` refuses it."""
+        return bool(self.blocked) or any(change.blocked for change in self.changes)
+
+
+def summary(counts: Iterable[int]) -> str:
+    """`Plan: [N to import, ]N to add, N to change, N to destroy[, N to forget].`, the sentence that scripts parse."""
+    imported, added, changed, destroyed, forgotten = counts
+    head = f"{imported} to import, " if imported else ""
+    tail = f", {forgotten} to forget" if forgotten else ""
+    return f"Plan: {head}{added} to add, {changed} to change, {destroyed} to destroy{tail}."

@@ -1,0 +1,339 @@
+"""
+From sightings to a plan: the only place where resources are looked at together.
+
+The engine shows the planner one resource after the other (`see`, `leave`); `finish` adds what only the whole can
+tell: names that are held by somebody, apps that are still in use, guards, order. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.decide import Decision, Resolved, Sighting, decide
+from reconcile.core.fold import folded
+from reconcile.core.graph import in_waves
+from reconcile.core.guard import guard
+from reconcile.core.options import Options
+from reconcile.core.plan import Action, Bindings, Blocked, Change, Plan, Reason, Unread
+from reconcile.core.ports import Document, Limit
+from reconcile.core.resource import Entry, Observed, ResourceType
+from reconcile.core.schema import fields_of
+from reconcile.core.values import Ref
+from reconcile.errors import InvalidInput, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    """A unit that targets or reports something: how a person knows it, its id, and through which field."""
+
+    label: str
+    id: str
+    how: str
+    field: str
+
+
+class Planner:
+    """Collects decisions; `finish` makes the plan. One instance per plan."""
+
+    def __init__(
+        self, types: Mapping[str, ResourceType], document: Document, bindings: Bindings, options: Options
+    ) -> None:
+        self.types = types
+        self.document = document
+        self.options = options
+        self.plan = Plan(bindings)
+        self._order: dict[Address, tuple[int, int]] = {}
+        self._names: dict[str, dict[str, str]] = defaultdict(dict)  # type → id → name, of what is referred to
+        self._ids: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id
+        self._holders: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id, where it is not the owner's
+        self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
+        self._resolved: dict[Ref, Resolved] = {}
+        self._spare: dict[Address, tuple[Change, int]] = {}  # not selected, but others may need it
+        self.referred = {
+            spec.refers for kind in types.values() for spec in fields_of(kind.Model).values() if spec.refers
+        }
+        self._claimed: set[str] = set()
+        self._problems: list[Problem] = []
+        self._ranks = {path: at for at, path in enumerate(types)}
+
+    # -- what is live -----------------------------------------------------------------------------------------------
+
+    def live(self, kind: ResourceType, seen: Observed) -> None:
+        """Notes a live resource of a type that others refer to, so that references resolve."""
+        name = seen.name or seen.id
+        self._names[kind.path][seen.id] = name
+        self._ids[kind.path][name] = seen.id
+
+    def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
+        """Notes who holds a name, unless it is the one that the files give to this very unit."""
+        if seen.name and seen.name != wanted:
+            self._holders[kind.path][seen.name] = seen.id
+
+    def claims(self, ids: Iterable[str]) -> None:
+        """Notes the units that the files name."""
+        self._claimed.update(ids)
+
+    def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
+        """Notes what a live unit targets or reports, so that it is not deleted under it."""
+        for spec in fields_of(kind.Model).values():
+            if spec.refers is None:
+                continue
+            target, reported = seen.attrs.get(spec.name), seen.facts.get("reported")
+            if isinstance(target, str):
+                self._users[spec.refers][target].append(_User(user, seen.id, "targets", spec.name))
+            if isinstance(reported, str):
+                self._users[spec.refers][reported].append(_User(user, seen.id, "reports", spec.name))
+
+    # -- one resource -----------------------------------------------------------------------------------------------
+
+    def see(self, kind: ResourceType, sighting: Sighting, order: int) -> Change | None:
+        """
+        Decides one wanted resource. `order` is its place among the roots of the files.
+
+        Raises nothing: a reference that resolves to nothing is collected for `finish`.
+        """
+        want = sighting.want
+        self.plan.units += sighting.seen is not None and want.address.parent is None
+        selected = self.options.selects(want.address, want.block)
+        if not selected and kind.path not in self.referred:
+            return None
+        try:
+            decision = decide(kind, sighting, lambda ref: self._resolve(ref, sighting), self._names)
+        except InvalidInput as unresolved:
+            self._problems.extend(unresolved.problems)
+            return None
+        if not selected:
+            if decision.change is not None:
+                self._spare[want.address] = decision.change, order
+            return None
+        return self._take(decision, want.address, order)
+
+    def _take(self, decision: Decision, address: Address, order: int) -> Change | None:
+        if decision.unsettled:
+            self.plan.unsettled.append(decision.unsettled)
+        self.plan.warnings.extend(decision.warnings)
+        if decision.blocked:
+            self.plan.blocked.append(
+                Blocked(decision.blocked, "An app is its bytes: upload other bytes under a new name", "bytes", 1)
+            )
+            return None
+        if decision.change is None:
+            path = address.type_path
+            self.plan.in_sync[path] = self.plan.in_sync.get(path, 0) + 1
+            return None
+        self._add(decision.change, order)
+        return decision.change
+
+    def problem(self, problem: Problem) -> None:
+        """A mistake of the document that only the live account shows; all of them are raised by `finish`."""
+        self._problems.append(problem)
+
+    def missing(self, kind: ResourceType, address: Address, unit: str, where: Any, block: str | None) -> None:
+        """A wanted unit that is not on the account and that nobody can make: an error of the document."""
+        if self.options.selects(address, block):
+            self._problems.append(
+                Problem(
+                    f"there is no {kind.noun} {unit} on the account",
+                    where,
+                    address,
+                    way_out=f"A {kind.noun} exists because the hardware does: correct the entry, or provision it first",
+                )
+            )
+
+    def unread(self, type_path: str, address: Address | None, error: Exception, denied: bool) -> None:
+        """Something that did not answer."""
+        if address is None or self.options.selects(address):
+            self.plan.unread.append(Unread(type_path, address, str(error), denied))
+
+    # -- what leaves ------------------------------------------------------------------------------------------------
+
+    def leave(
+        self,
+        entry: Entry,
+        seen: Observed | None,
+        action: Action,
+        order: int,
+        address: Address | None = None,
+        **more: Any,
+    ) -> None:
+        """
+        What the state knows and the files do not have any more.
+
+        Args:
+            seen: as it is live; None when it is gone (then only the state forgets it) or when nothing is sent.
+            action: DELETE or FORGET, as `on_removal` and the type say.
+            address: where it would stand now, if what it hangs on has moved.
+        """
+        address = address or entry.address
+        if not self.options.selects(address):
+            return
+        if address != entry.address:
+            more["moved_from"] = entry.address
+        reason = Reason.DESTROY if self.options.destroy else Reason.NOT_IN_FILES
+        if action is Action.DELETE and seen is None:
+            action, reason = Action.NOOP, Reason.GONE
+            more["notes"] = ("it is gone from the account already",)
+        version = seen.version if seen else None
+        change = Change(
+            address,
+            action,
+            reason,
+            id=entry.id,
+            name=seen.name if seen else entry.address.key,
+            parent=entry.parent,
+            before=dict(seen.attrs) if seen else dict(entry.attrs),
+            seen={"version": version} if seen else {},
+            needs=(),
+            labels=entry.labels,
+            facts=dict(entry.facts),
+            on_removal=entry.on_removal,
+            blocked="it is protected: set `protect: false` and apply that first" if entry.protect else None,
+            **more,
+        )
+        self._add(change, order)
+
+    def _add(self, change: Change, order: int) -> None:
+        self._order[change.address] = (self._ranks[_root_path(change.address)], order)
+        self.plan.changes.append(change)
+
+    # -- references -------------------------------------------------------------------------------------------------
+
+    def _resolve(self, ref: Ref, sighting: Sighting) -> Resolved:
+        if ref not in self._resolved:
+            self._resolved[ref] = self._resolve_once(ref, sighting)
+        return self._resolved[ref]
+
+    def _resolve_once(self, ref: Ref, sighting: Sighting) -> Resolved:
+        address = Address.of(ref.path, (ref.name,))
+        desired = self.document.get(address)
+        ids, names = self._ids[ref.path], self._names[ref.path]
+        if desired is not None and not self.options.destroy:
+            name = self.types[ref.path].unit(desired.attrs, ref.name)[1]
+            return Resolved(name, ids.get(name), address)
+        if ref.name in names:
+            return Resolved(names[ref.name], ref.name, None)
+        if ref.name in ids:
+            return Resolved(ref.name, ids[ref.name], None)
+        noun = self.types[ref.path].noun
+        near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
+        raise InvalidInput(
+            Problem(
+                f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
+                sighting.want.fields.get(noun, sighting.want.where),
+                sighting.want.address,
+                way_out=f"Did you mean {near[0]!r}?" if near else None,
+            )
+        )
+
+    def _document_keys(self, path: str) -> Iterable[str]:
+        return (self.document.at(handle).address.key for handle in self.document.roots(path))
+
+    # -- the whole --------------------------------------------------------------------------------------------------
+
+    def finish(self, limits: Mapping[str, Limit], held: Mapping[str, int], wanted: int) -> Plan:
+        """
+        The plan.
+
+        Args:
+            held: how many resources of each type the state holds. wanted: how many the files hold.
+
+        Raises:
+            InvalidInput: units that are not on the account, references that stand for nothing.
+        """
+        if self._problems:
+            raise InvalidInput(*folded(self._problems))
+        plan = self.plan
+        for need in [need for change in plan.changes for need in change.needs]:
+            if need in self._spare:
+                self._add(*self._spare.pop(need))
+        plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
+        plan.changes = [self._not_replaced(change) for change in plan.changes]
+        if self.options.refresh_only:
+            plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
+        self._names_held()
+        self._still_used()
+        if not self.options.destroy and not self.options.targets:
+            guard(plan, limits, self.options.allow, held, wanted)
+        ranks = {path: self._ranks[_root_of(path)] for path in self.types}
+        by_id = {(change.address.type_path, change.id): change for change in plan.changes if change.id}
+        holders: dict[str, dict[str, Change]] = {}
+        for path, names in self._holders.items():
+            holders[path] = {name: by_id[(path, id)] for name, id in names.items() if (path, id) in by_id}
+        plan.changes = in_waves(plan.changes, ranks, holders)
+        plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
+        return plan
+
+    def _not_replaced(self, change: Change) -> Change:
+        """A unit that is let go of here and named elsewhere in the files has moved; nothing is replaced."""
+        if change.former is None or change.former not in self._claimed:
+            return change
+        return replace(change, action=Action.ADOPT, reason=Reason.NOT_IN_STATE, former=None)
+
+    def _names_held(self) -> None:
+        """A wanted name that a unit holds which this plan does not rename: said before the API refuses it."""
+        plan = self.plan
+        renamed = {change.id for change in plan.changes if change.name_wanted or change.former_name}
+        released = {change.former: change for change in plan.changes if change.former}
+        for at, change in enumerate(plan.changes):
+            wanted = change.name_wanted
+            holder = self._holders[change.address.type_path].get(wanted or "")
+            if wanted is None or holder is None or holder == change.id or holder in renamed:
+                continue
+            if holder in released:
+                former = f"{wanted}.replaced-{holder[-6:]}"
+                plan.changes[at] = replace(change, former_name=former)
+                continue
+            plan.changes[at] = replace(
+                change, blocked=f"the name {wanted!r} is held by {holder}, which no file names; rename that one first"
+            )
+
+    def _still_used(self) -> None:
+        """What is deleted while a unit targets it after this plan, or reports it now: refused, naming them."""
+        plan = self.plan
+        moving = {change.id for change in plan.changes if change.refers}
+        for at, change in enumerate(plan.changes):
+            if change.action is not Action.DELETE or change.id is None:
+                continue
+            users = self._users[change.address.type_path].get(change.id, [])
+            left = [user for user in users if user.how == "reports" or user.id not in moving]
+            if not left:
+                continue
+            first = ", ".join(f"{user.label} ({user.how} it)" for user in left[:3])
+            said = first + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+            if self.options.destroy:
+                plan.changes[at] = replace(
+                    change, action=Action.FORGET, notes=(f"left on the account: in use by {said}",)
+                )
+            else:
+                plan.changes[at] = replace(
+                    change,
+                    blocked=f"in use by {said}; keep it in the files until they have moved on, or leave it out of this"
+                    f" run: --exclude {change.address}",
+                )
+
+
+def _refreshed(change: Change) -> Change:
+    """What `--refresh-only` makes of drift: the state takes over what is live, nothing is sent."""
+    after = {**change.after, **{name: value for name, value in change.before.items() if name in change.after}}
+    return replace(change, action=Action.NOOP, reason=Reason.RECORD, after=after, notes=("taken over into the state",))
+
+
+def _requests(types: Mapping[str, ResourceType], change: Change) -> int:
+    if change.action in (Action.FORGET,) or (change.action in (Action.NOOP, Action.ADOPT) and not change.fields):
+        return 0
+    stages = types[change.address.type_path].stages
+    sent = {stages.get(part.path[0], 0) for part in change.fields} if change.action is not Action.CREATE else {0}
+    return max(1, len(sent)) + bool(change.former_name) + bool(change.temporary)
+
+
+def _root_of(path: str) -> str:
+    return ".".join(path.split(".")[:2])
+
+
+def _root_path(address: Address) -> str:
+    return _root_of(address.type_path)

@@ -1,0 +1,231 @@
+"""
+What the engine needs of the adapters: the document, the state, secrets, and an environment with a clock.
+
+Protocols stand here, next to those who use them; adapters live in `config`, `backends`, `secrets`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from reconcile.core.address import Address
+from reconcile.core.events import Sink, silent
+from reconcile.core.resource import Desired, Entry
+from reconcile.core.values import Attrs, Secret, SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A guard's bound: a number, or a share (0..1) of what the state holds of the type."""
+
+    number: int | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One place that says something about an attribute, for `explain`; the last one wins."""
+
+    what: str
+    where: str
+    value: Any
+
+
+class Document(Protocol):
+    """
+    A fleet's files, loaded and checked.
+
+    A resource is (block, row) until it is asked for: nothing here holds a model per device. A *handle* is a small
+    integer that stands for one root resource; its children are built together with it.
+
+    Attributes:
+        fleet: its name. `directory`: its directory. `path`: PATH as it was given.
+        settings: of each provider that the document uses or configures, defaults filled in, references unresolved.
+        state_path: where the local state lives, resolved.
+        limits: by kind: delete, forget, replace, change, unread.
+        digest: SHA-256, hex, of what the files (tables and other named files included) say.
+        variables: SHA-256, hex, of the variables' values.
+        warnings: sentences with a position.
+    """
+
+    fleet: str
+    directory: str
+    path: str
+    settings: Mapping[str, Attrs]
+    state_path: str
+    limits: Mapping[str, Limit]
+    digest: str
+    variables: str
+    warnings: Sequence[str]
+
+    def providers(self) -> Sequence[str]:
+        """Providers that have a section or settings in the document, in the order of the registry."""
+
+    def roots(self, path: str) -> Sequence[int] | Iterable[int]:
+        """Handles of the root resources of a type, in the order of the files."""
+
+    def count(self, path: str) -> int:
+        """How many resources of a type the files hold, children counted where `path` is a child's."""
+
+    def at(self, handle: int) -> Desired:
+        """The root resource of a handle, built afresh."""
+
+    def children(self, handle: int) -> Sequence[Desired]:
+        """What hangs on it, in the order of the types and then of the files."""
+
+    def find(self, path: str, id: str | None, name: str | None) -> int | None:
+        """
+        The handle of the root whose unit this is: the one that names `id`, else the one that names no id and has
+        `name` at the API.
+        """
+
+    def get(self, address: Address) -> Desired | None:
+        """A resource, or None when the files do not have it."""
+
+    def handle(self, address: Address) -> int | None:
+        """The handle of a root address, or None."""
+
+    def explain(self, address: Address) -> Mapping[str, Sequence[Layer]]:
+        """By attribute, every layer that says something about it, the winning one last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a state is: its lineage, its serial, and what it is bound to."""
+
+    lineage: str
+    serial: int
+    fleet: str
+    accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write. `epoch` fences: a write with an older one is refused."""
+
+    id: str
+    scope: str
+    holder: str
+    epoch: int
+    since: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An intent: this operation is about to be sent. `change` is what read-back needs, plain JSON without secrets."""
+
+    operation: str
+    address: Address
+    change: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    An outcome. The intent of `operation` is closed, and the entries are written as they now are.
+
+    Attributes:
+        put: entries to write. `drop`: addresses to remove.
+    """
+
+    operation: str
+    put: tuple[Entry, ...] = ()
+    drop: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An operation that began and of which no outcome is known."""
+
+    operation: str
+    address: Address
+    change: Mapping[str, Any]
+    begun: str
+
+
+Record = Begun | Ended
+
+
+class Store(Protocol):
+    """
+    The state: prior resources, the journal of operations, the lease. Every call may raise StateError.
+
+    Reading needs no lease. A store for which nothing exists yet has `head() is None` and is made by `acquire`.
+    """
+
+    async def head(self) -> Head | None: ...
+
+    async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]: ...
+
+    async def by_unit(self, path: str, ids: Sequence[str]) -> dict[str, Entry]:
+        """Entries of a type by the id of their unit."""
+
+    async def under(self, parents: Sequence[Address]) -> list[Entry]:
+        """Entries that hang on these addresses."""
+
+    def entries(self, path: str | None = None) -> Iterator[Entry]:
+        """All entries (of a type), in the order of their addresses, streamed."""
+
+    async def count(self, path: str | None = None) -> int: ...
+
+    async def unfinished(self) -> list[Intent]: ...
+
+    async def applied(self, plan: str) -> bool:
+        """Whether the saved plan of this digest was carried out already."""
+
+    async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
+        """Takes the lease, making the state (with this lineage) if there is none. Raises Locked."""
+
+    async def renew(self, lease: Lease, ttl_s: float) -> Lease:
+        """A later expiry. Raises Locked when somebody else has it by now."""
+
+    async def release(self, lease: Lease) -> None: ...
+
+    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+        """Counts the serial up by one as a run that will write begins, and records accounts and the plan's digest."""
+
+    async def write(self, lease: Lease, records: Sequence[Record]) -> None:
+        """All records in one durable transaction. Raises Locked when the epoch is not the newest."""
+
+    async def leases(self) -> list[Lease]: ...
+
+    async def break_lease(self, id: str) -> None:
+        """`unlock`: raises Locked when no lease has exactly this id. The next epoch is a newer one."""
+
+    async def close(self) -> None: ...
+
+
+class Secrets(Protocol):
+    """Opens secret references, and tells whether a value is the one that was written."""
+
+    async def open(self, ref: SecretRef) -> Secret:
+        """Raises InvalidInput naming the reference when there is no value."""
+
+    def print_of(
+        self, value: Secret, *, lineage: str, type_path: str, unit: str, name: str
+    ) -> Mapping[str, Any] | None:
+        """The fingerprint to record, plain JSON; None when there is no key."""
+
+    def matches(self, recorded: Mapping[str, Any], value: Secret) -> bool | None:
+        """Whether `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """
+    Everything that makes a run differ from the last one.
+
+    Attributes:
+        now: wall clock, aware UTC; only for what people read and for expiry, never for order.
+        emit: where events go. `holder`: who takes the lease, `user@host:pid`.
+    """
+
+    now: Callable[[], datetime]
+    rng: random.Random
+    holder: str
+    emit: Sink = silent

@@ -1,0 +1,148 @@
+"""
+What a pydantic model says about its fields: their kind, and the marks that say how each is treated.
+
+Models check and never transform (design §4). A provider writes `app: Annotated[str, Refers("microvisor.apps")]`; the
+loader, the planner and the renderers read it through `fields_of`, never through pydantic itself.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from reconcile.core.values import FileRef, SecretRef
+
+
+class Mark(StrEnum):
+    """How a field is treated. A field may have several."""
+
+    COMPUTED = "computed"  # the API makes it; an error in a document
+    IMMUTABLE = "immutable"  # other bytes mean another resource
+    SECRET = "secret"  # a reference in the document, a fingerprint in the state, never read back
+    TRIGGER = "trigger"  # an action: happens when it differs from the recorded one; cannot be read back
+    FILE = "file"  # a path in the document, its bytes at the API
+    LOCATOR = "locator"  # the unit's id: finds it, is never sent
+    NAME = "name"  # the name at the API; the key in the document unless it is written
+    LEASE = "lease"  # true runs out by itself and is renewed
+    ASIDE = "aside"  # says something about another field of the document; neither compared nor sent
+    WHOLE = "whole"  # a map or list that is compared and sent as one
+
+
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """The field names a resource of the type at `path`: by its key in the document, or its name or id at the API."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Fields of one group travel in one patch."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The form in which both sides are compared, by name: `float32`, `mac`, `set`."""
+
+    form: str
+
+
+class Kind(StrEnum):
+    """What a scalar of the document becomes before the model sees it."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    OBJECT = "object"  # a model: known keys
+    MAP = "map"  # any text keys
+    LIST = "list"
+    SECRET = "secret"
+    FILE = "file"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """
+    One field of a model.
+
+    Attributes:
+        kind: what a value of it is.
+        marks: all `Mark`, `Refers`, `Together` and `Same` of its annotation.
+        fields: of an OBJECT: its fields by name.
+        member: of a MAP or LIST: the shape of its members.
+        choices: the texts that a Literal allows, else empty.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    marks: frozenset[Any] = frozenset()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    member: Field | None = None
+    choices: tuple[Any, ...] = ()
+    description: str | None = None
+
+    @property
+    def refers(self) -> str | None:
+        """The path of the type that it refers to, if it refers."""
+        return next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
+
+    @property
+    def secret(self) -> bool:
+        """Whether it holds a secret, so that no rendering ever shows it."""
+        return self.kind is Kind.SECRET
+
+
+_SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
+
+
+@cache
+def fields_of(model: type[BaseModel]) -> Mapping[str, Field]:
+    """The fields of a model by their name in the document (the alias, if there is one), in order."""
+    found = {}
+    for name, info in model.model_fields.items():
+        found[info.alias or name] = _field(
+            info.alias or name, info.annotation, info.is_required(), tuple(info.metadata), info.description
+        )
+    return found
+
+
+def _field(name: str, annotation: Any, required: bool, metadata: tuple[Any, ...], about: str | None) -> Field:
+    marks = [mark for mark in metadata if isinstance(mark, (Mark, Refers, Together, Same))]
+    while get_origin(annotation) is Annotated:
+        annotation, *extra = get_args(annotation)
+        marks += [mark for mark in extra if isinstance(mark, (Mark, Refers, Together, Same))]
+    if get_origin(annotation) in (Union, types.UnionType):
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        if len(options) == 1:
+            return _field(name, options[0], required, tuple(marks), about)
+        if set(options) == {int, float}:
+            return Field(name, Kind.NUMBER, required, frozenset(marks), description=about)
+        return Field(name, Kind.ANY, required, frozenset(marks), description=about)
+    kind, fields, member, choices = Kind.ANY, {}, None, ()
+    origin = get_origin(annotation)
+    if annotation in _SCALARS:
+        kind = _SCALARS[annotation]
+    elif annotation is SecretRef:
+        kind = Kind.SECRET
+    elif annotation is FileRef:
+        kind = Kind.FILE
+    elif origin is Literal:
+        kind, choices = Kind.TEXT, get_args(annotation)
+    elif origin is not None and issubclass(origin, Mapping):
+        kind, member = Kind.MAP, _field("*", get_args(annotation)[1], True, (), None)
+    elif origin in (list, tuple):
+        kind, member = Kind.LIST, _field("*", get_args(annotation)[0], True, (), None)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        kind, fields = Kind.OBJECT, dict(fields_of(annotation))
+    return Field(name, kind, required, frozenset(marks), fields, member, choices, about)

@@ -1,0 +1,266 @@
+"""
+Plan → apply: carries out what a plan says, wave by wave, family by family, each write journalled.
+
+A family is a root with what hangs on it. Within one the order of the type's stages holds (name, then configs and
+secrets, then the app, then logging and restart), and what fails stops what comes after it; families do not wait for
+each other. Every change ends in exactly one outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.events import ApplyStarted, ChangeDone, ChangeStarted
+from reconcile.core.plan import Action, Change, FieldChange, Plan
+from reconcile.core.ports import Env, Secrets
+from reconcile.core.resource import Observed, ResourceType
+from reconcile.core.values import Secret, SecretRef
+from reconcile.engine.journal import Journal
+from reconcile.engine.operation import VERBS, Operation
+from reconcile.engine.pool import each
+from reconcile.engine.send import Outcome, Stopped
+from reconcile.errors import InvalidInput, Locked, Problem, ReconcileError
+
+FRESH_S = 30.0  # a reading of this process that is younger needs no second one (design §5)
+
+
+class Stop(StrEnum):
+    """Why an apply starts nothing new."""
+
+    INTERRUPTED = "interrupted"
+    DENIED = "the credentials were refused"
+    BROKEN = "the state cannot be written"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one change."""
+
+    change: Change
+    outcome: Outcome
+    detail: str | None = None
+    error: ReconcileError | None = None
+
+
+@dataclass(slots=True)
+class Apply:
+    """
+    One run over one plan.
+
+    Args:
+        types, apis: resource types by path, and what each provider's `connect` returned by its name.
+        read_at: the loop's time at which this process read what the plan shows; None for a saved plan.
+        workers: how many families are worked on at once.
+        lineage: of the state, part of every fingerprint.
+    """
+
+    plan: Plan
+    types: Mapping[str, ResourceType]
+    apis: Mapping[str, Any]
+    journal: Journal
+    secrets: Secrets
+    env: Env
+    lineage: str
+    read_at: float | None = None
+    workers: int = 16
+    stop: Stop | None = None
+    results: dict[Address, Result] = field(default_factory=dict)
+    opened: dict[SecretRef, Secret] = field(default_factory=dict)
+    made: dict[Address, str] = field(default_factory=dict)
+    operations: dict[Address, Operation] = field(default_factory=dict)
+    kept: frozenset[Address] = frozenset()
+
+    async def run(self) -> list[Result]:
+        """
+        Carries the plan out.
+
+        Returns:
+            One result for each change, in the order of the plan.
+        """
+        self.kept = frozenset(
+            change.address for change in self.plan.changes if change.action not in (Action.DELETE, Action.FORGET)
+        )
+        self.env.emit(ApplyStarted(len(self.plan.changes)))
+        swaps = [change for change in self.plan.changes if change.temporary]
+        await each(swaps, self._free_name, self.workers)
+        waves: dict[int, dict[Address, list[Change]]] = {}
+        for change in self.plan.changes:
+            waves.setdefault(change.wave, {}).setdefault(change.address.root, []).append(change)
+        for _, families in sorted(waves.items()):
+            await each(families.values(), self._family, self.workers)
+        for change in self.plan.changes:
+            if change.address not in self.results:
+                self._end(change, Outcome.SKIPPED, self.stop or "not reached")
+        return [self.results[change.address] for change in self.plan.changes]
+
+    async def open_secrets(self) -> None:
+        """
+        Resolves everything that will be written, before the first request.
+
+        Raises:
+            InvalidInput: secrets without a value, all of them.
+        """
+        problems: list[Problem] = []
+        for change in self.plan.changes:
+            for part in change.fields:
+                if not isinstance(part.after, SecretRef) or part.after in self.opened:
+                    continue
+                try:
+                    self.opened[part.after] = await self.secrets.open(part.after)
+                except InvalidInput as missing:
+                    problems += [
+                        Problem(problem.what, part.where or change.where, change.address, way_out=problem.way_out)
+                        for problem in missing.problems
+                    ]
+        if problems:
+            raise InvalidInput(*problems)
+
+    async def _free_name(self, change: Change) -> None:
+        """A unit whose wanted name goes round takes another name first."""
+        if self.stop or change.temporary is None:
+            return
+        operation = self._operation(change)
+        try:
+            await operation.free_name(change.temporary)
+        except Stopped as stopped:
+            self._stopped(change, stopped)
+
+    async def _family(self, changes: Sequence[Change]) -> None:
+        root = next((change for change in changes if change.address.parent is None), None)
+        parts = [change for change in changes if change.address.parent is not None]
+        operations = {change.address: self._operation(change) for change in changes}
+        await self._read_again(operations)
+        stages = self._stages(root) if root is not None else {}
+        middle = self.types[root.address.type_path].children_stage if root is not None else 0
+        failed: str | None = None
+        if root is not None:
+            for number in [number for number in stages if number < middle]:
+                failed = failed or await self._step(operations[root.address], stages[number])
+        if failed is None:
+            failed = await self._parts(operations, parts)
+        else:
+            for change in parts:
+                self._end(change, Outcome.SKIPPED, failed)
+        if root is None:
+            return
+        # Without a field to send there is still one thing to do: record it, or let go of it, after what hangs on it.
+        for fields in [stages[number] for number in stages if number >= middle] if stages else [()]:
+            failed = failed or await self._step(operations[root.address], fields)
+        if root.address not in self.results:
+            self._end(root, Outcome.SKIPPED if failed else Outcome.DONE, failed)
+
+    def _stages(self, change: Change) -> dict[int, list[FieldChange]]:
+        """The fields of a change by the stage in which they are sent, in order; all at once where it is created."""
+        if change.action is Action.CREATE:
+            return {0: list(change.fields)}
+        order = self.types[change.address.type_path].stages
+        stages: dict[int, list[FieldChange]] = {}
+        for part in change.fields:
+            stages.setdefault(order.get(part.path[0], 0), []).append(part)
+        return dict(sorted(stages.items()))
+
+    async def _parts(self, operations: Mapping[Address, Operation], parts: Sequence[Change]) -> str | None:
+        """What hangs on a root; returns why what comes after is skipped, if it is."""
+
+        async def carry(change: Change) -> None:
+            failed = await self._step(operations[change.address], change.fields)
+            if failed is None and change.address not in self.results:
+                self._end(change, Outcome.DONE)
+
+        await each(parts, carry, 4)
+        for change in parts:
+            result = self.results.get(change.address)
+            if result is not None and result.outcome is not Outcome.DONE:
+                return f"{change.address} was not done"
+        return None
+
+    async def _step(self, operation: Operation, fields: Sequence[FieldChange]) -> str | None:
+        """One request for one change; returns why what comes after is skipped, if it is."""
+        change = operation.change
+        if change.address in self.results:
+            return self.results[change.address].detail or "it was not done"
+        if self.stop:
+            self._end(change, Outcome.SKIPPED, self.stop)
+            return str(self.stop)
+        for need in change.needs:
+            result = self.results.get(need)
+            if result is not None and result.outcome is not Outcome.DONE:
+                self._end(change, Outcome.SKIPPED, f"{need} was not done")
+                return f"{need} was not done"
+        if not operation.started:
+            self.env.emit(ChangeStarted(change.address, VERBS[change.action]))
+        try:
+            await operation.carry_out(fields)
+        except Stopped as stopped:
+            self._stopped(change, stopped)
+            return stopped.detail
+        return None
+
+    def _stopped(self, change: Change, stopped: Stopped) -> None:
+        if stopped.denied:
+            self.stop = self.stop or Stop.DENIED
+        if isinstance(stopped.error, Locked) or stopped.broken:
+            self.stop = self.stop or Stop.BROKEN
+        self._end(change, stopped.outcome, stopped.detail, stopped.error)
+
+    def _operation(self, change: Change) -> Operation:
+        if change.address not in self.operations:
+            self.operations[change.address] = self._new_operation(change)
+        return self.operations[change.address]
+
+    def _new_operation(self, change: Change) -> Operation:
+        return Operation(
+            change=change,
+            kind=self.types[change.address.type_path],
+            api=self.apis[change.address.provider],
+            journal=self.journal,
+            secrets=self.secrets,
+            opened=self.opened,
+            env=self.env,
+            lineage=self.lineage,
+            made=self.made,
+            keeps=self._keeps,
+        )
+
+    def _keeps(self, address: Address) -> bool:
+        """Whether an entry at this address is written by this plan, so that a move away from it must not drop it."""
+        return address in self.kept
+
+    def _fresh(self) -> bool:
+        return self.read_at is not None and asyncio.get_running_loop().time() - self.read_at <= FRESH_S
+
+    async def _read_again(self, operations: Mapping[Address, Operation]) -> None:
+        """The precondition of design §5: what will be written is read once more, in one listing where there is one."""
+        fresh = self._fresh()
+        for operation in operations.values():
+            operation.fresh = fresh
+        groups: dict[tuple[str, str | None], list[Operation]] = {}
+        for operation in operations.values():
+            if operation.must_read:
+                groups.setdefault((operation.kind.path, operation.change.parent), []).append(operation)
+        for (_, parent), members in groups.items():
+            if len(members) < 2 or members[0].kind.listed != "parent":
+                continue
+            live: dict[str, Observed] = {}
+            try:
+                async for page in members[0].kind.listing(members[0].api, parent):
+                    live.update({seen.name or seen.id: seen for seen in page.members})
+            except ReconcileError:
+                continue  # each is then read by itself, and its own error is its own outcome
+            for operation in members:
+                operation.again = live.get(operation.change.name or operation.change.address.key)
+                operation.read_again = True
+
+    def _end(
+        self, change: Change, outcome: Outcome, detail: str | None = None, error: ReconcileError | None = None
+    ) -> None:
+        operation = self.operations.pop(change.address, None)
+        since = operation.begun_at if operation is not None else None
+        seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0
+        self.results[change.address] = Result(change, outcome, detail, error)
+        self.env.emit(ChangeDone(change.address, VERBS[change.action], outcome, seconds, detail))

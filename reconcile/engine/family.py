@@ -1,0 +1,195 @@
+"""
+Roots that were found, joined with the files and the state, together with everything that hangs on them.
+
+A family is a root and its children: listed together, decided together, one request for each kind of child that the
+files or the state know of there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from reconcile.core.address import Address
+from reconcile.core.decide import Sighting
+from reconcile.core.plan import Action
+from reconcile.core.resource import Desired, Entry, Observed, ResourceType
+from reconcile.core.schema import Mark, fields_of
+from reconcile.core.values import Ref, SecretRef
+from reconcile.engine.pool import each
+from reconcile.engine.unanswered import UNANSWERED
+from reconcile.errors import AccessDenied
+
+if TYPE_CHECKING:
+    from reconcile.engine.observe import Observer
+
+
+@dataclass(slots=True)
+class Family:
+    """A root that was found, with everything that hangs on it."""
+
+    handle: int
+    want: Desired
+    seen: Observed
+    now: datetime
+    prior: Entry | None
+    former: Entry | None
+    moved_from: Address | None
+    children: Sequence[Desired] = ()
+    known: list[Entry] = field(default_factory=list)
+    live: dict[str, tuple[dict[str, Observed], datetime]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+
+
+class Families:
+    """Joins and decides the families of one root type."""
+
+    def __init__(self, observer: Observer, kind: ResourceType) -> None:
+        self.observer, self.kind = observer, kind
+        self.document, self.store, self.planner = observer.document, observer.store, observer.planner
+
+    async def join(self, pairs: Sequence[tuple[int, Observed, datetime]], by_unit: Mapping[str, Entry]) -> None:
+        kind = self.kind
+        wants = [(handle, self.document.at(handle), seen, now) for handle, seen, now in pairs]
+        entries = await self.store.get([want.address for _, want, _, _ in wants])
+        families = []
+        for handle, want, seen, now in wants:
+            here, elsewhere = entries.get(want.address), by_unit.get(seen.id)
+            prior = former = moved_from = None
+            if here is not None and (here.id == seen.id or not self._is_unit(here)):
+                prior = here
+            elif elsewhere is not None:
+                prior, moved_from = elsewhere, elsewhere.address
+            elif here is not None:
+                former = here
+            self.planner.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
+            self.planner.uses(kind, seen, want.address)
+            families.append(Family(handle, want, seen, now, prior, former, moved_from))
+        await self._children(families)
+        for family in families:
+            await self._decide(family)
+
+    def _is_unit(self, entry: Entry) -> bool:
+        """Whether another id under this key is another unit. What can be made again is the same resource, made anew."""
+        return not self.kind.creatable
+
+    async def _decide(self, family: Family) -> None:
+        observer, want = self.observer, family.want
+        prior = family.prior
+        if prior is not None and want.address in observer.uncertain:
+            prior = _assume_triggered(prior, self.kind, observer.uncertain[want.address])
+        sighting = Sighting(
+            want,
+            family.seen,
+            family.now,
+            prior,
+            family.former,
+            family.moved_from,
+            None,
+            await observer.matches(self.kind, want, family.prior),
+            want.address in self.planner.options.rewrite,
+            want.address in observer.uncertain,
+        )
+        self.planner.see(self.kind, sighting, family.handle)
+        for part in observer.parts(self.kind):
+            await self._decide_part(family, part)
+
+    async def _decide_part(self, family: Family, part: ResourceType) -> None:
+        observer, section = self.observer, part.path.rpartition(".")[2]
+        wants = [child for child in family.children if child.address.type_path == part.path]
+        known = {entry.address.key: entry for entry in family.known if entry.address.type_path == part.path}
+        if part.path in family.unread or part.path not in family.live:
+            return
+        live, now = family.live[part.path]
+        for want in wants:
+            name = part.unit(want.attrs, want.address.key)[1]
+            entry = known.pop(want.address.key, None)
+            mine = entry is not None and entry.parent == family.seen.id
+            moved = entry.address if entry is not None and entry.address != want.address else None
+            sighting = Sighting(
+                want,
+                live.get(name),
+                now,
+                entry if mine else None,
+                None if mine else entry if family.former is not None else None,
+                moved if mine else None,
+                family.seen.id,
+                await observer.matches(part, want, entry if mine else None),
+                any(want.address == each or want.address.parent == each for each in self.planner.options.rewrite),
+                want.address in observer.uncertain,
+            )
+            self.planner.see(part, sighting, family.handle)
+        for key, entry in known.items():
+            gone = entry.parent != family.seen.id
+            action = Action.FORGET if entry.on_removal == "forget" else Action.DELETE
+            seen = None if gone else live.get(key)
+            address = family.want.address.child(section, key)
+            self.planner.leave(entry, seen, action, family.handle, address)
+
+    async def _children(self, families: Sequence[Family]) -> None:
+        """Lists what hangs on each family, as far as the files or the state know of anything there."""
+        parts = self.observer.parts(self.kind)
+        if not parts:
+            return
+        owners: dict[Address, Family] = {}
+        for family in families:
+            family.children = self.document.children(family.handle)
+            entry = family.prior or family.former
+            if entry is not None:
+                owners[entry.address] = family
+        for entry in await self.store.under(list(owners)):
+            if (parent := entry.address.parent) is not None:
+                owners[parent].known.append(entry)
+        work: list[tuple[Family, ResourceType]] = []
+        for family in families:
+            if not self.planner.options.touches(family.want.address, family.want.block):
+                continue
+            used = {child.address.type_path for child in family.children}
+            used |= {entry.address.type_path for entry in family.known}
+            work += [(family, part) for part in parts if part.path in used]
+        await each(work, self._list_part, self.observer.workers)
+
+    async def _list_part(self, piece: tuple[Family, ResourceType]) -> None:
+        family, part = piece
+        if not self.planner.options.refresh:
+            members = {entry.address.key: recorded(entry) for entry in family.known}
+            family.live[part.path] = members, family.now
+            return
+        live: dict[str, Observed] = {}
+        now = family.now
+        try:
+            async for page in part.listing(self.observer.api, family.seen.id):
+                now = page.now
+                for seen in page.members:
+                    live[seen.name or seen.id] = seen
+        except UNANSWERED as error:
+            family.unread.add(part.path)
+            self.planner.unread(part.path, family.want.address, error, isinstance(error, AccessDenied))
+            return
+        family.live[part.path] = live, now
+
+
+def recorded(entry: Entry) -> Observed:
+    """The state's word for it, where `--no-refresh` does not ask the API."""
+    attrs = {
+        name: value.name if isinstance(value, Ref) else value
+        for name, value in entry.attrs.items()
+        if not isinstance(value, SecretRef)
+    }
+    name = attrs.get("unique_name", entry.address.key)
+    facts = {**entry.facts, "reported": attrs.get("app")}
+    return Observed(entry.id, attrs, name, entry.parent, entry.facts.get("date_rotated"), facts)
+
+
+def _assume_triggered(prior: Entry, kind: ResourceType, change: Mapping[str, Any]) -> Entry:
+    """A trigger of unknown outcome counts as done (design §6): its token is taken for recorded."""
+    after = change.get("after", {})
+    sent = set(change.get("fields", ()))
+    tokens = {
+        name: after[name]
+        for name, spec in fields_of(kind.Model).items()
+        if Mark.TRIGGER in spec.marks and name in after and name in sent
+    }
+    return replace(prior, attrs={**prior.attrs, **tokens}) if tokens else prior

@@ -1,0 +1,139 @@
+"""
+The held lease and the journal of one run: intents before, outcomes after, all that wait at one moment in one commit.
+
+Two things keep a run from writing when it must not (design §6): the lease's own deadline on the monotonic clock,
+checked right before every request, and the journal itself: if a record cannot be written, nothing more is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+
+from reconcile.core.ports import Lease, Record, Store
+from reconcile.errors import Locked, Problem, ReconcileError
+
+TTL_S = 60.0
+RENEW_S = 10.0
+MARGIN_S = 15.0  # requests stop this long before the lease ends
+
+
+class Journal:
+    """Writes records for one lease and keeps it alive; an async context manager that releases the lease at its end."""
+
+    def __init__(self, store: Store, lease: Lease, acquired_at: float) -> None:
+        """`acquired_at` is the loop's time from before the lease was asked for."""
+        self.store, self.lease = store, lease
+        self._deadline = acquired_at + TTL_S - MARGIN_S
+        self._broken: ReconcileError | None = None
+        self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Journal:
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._flusher is not None:
+            await asyncio.gather(self._flusher, return_exceptions=True)
+        if self._broken is None:
+            await self.store.release(self.lease)
+
+    def check(self) -> None:
+        """
+        Raises when nothing may be sent any more: the lease is about to end, or the journal cannot be written.
+
+        Called right before every request, with no await in between.
+        """
+        if self._broken is not None:
+            raise self._broken
+        if asyncio.get_running_loop().time() >= self._deadline:
+            raise Locked(
+                Problem(
+                    "the lease on the state ran out, so nothing more is sent",
+                    way_out="This process was stopped or starved for too long; run again",
+                )
+            )
+
+    async def write(self, record: Record) -> None:
+        """Returns when the record is durable, together with all others that waited at this moment."""
+        if self._broken is not None:
+            raise self._broken
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((record, done))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        await done
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(0)  # whoever is about to write joins this commit
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await self.store.write(self.lease, [record for record, _ in batch])
+            except ReconcileError as error:
+                self._broken = error
+                for _, done in [*batch, *self._waiting]:
+                    if not done.done():
+                        done.set_exception(error)
+                self._waiting = []
+                return
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(RENEW_S)
+            asked = loop.time()
+            try:
+                self.lease = await self.store.renew(self.lease, TTL_S)
+            except Locked as lost:
+                self._broken = lost
+                return
+            except ReconcileError:
+                continue  # the deadline stands; the next try may work
+            self._deadline = asked + TTL_S - MARGIN_S
+
+
+async def acquire(
+    store: Store, *, scope: str, holder: str, lineage: str, fleet: str, wait_s: float, note: Callable[[str], None]
+) -> Journal:
+    """
+    The journal of a run, once the lease is free.
+
+    Args:
+        wait_s: how long to wait for another run (`--lock-timeout`); 0 = not at all.
+
+    Raises:
+        Locked: another run holds it.
+    """
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + wait_s
+    said = False
+    while True:
+        asked = loop.time()
+        try:
+            lease = await store.acquire(scope=scope, holder=holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
+            return Journal(store, lease, asked)
+        except Locked as held:
+            if loop.time() >= give_up:
+                raise
+            if not said:
+                note(f"Waiting for the state: {held.problems[0].what}")
+                said = True
+            await asyncio.sleep(min(1.0, max(0.0, give_up - loop.time())))
+
+
+async def write_all(journal: Journal, records: Sequence[Record]) -> None:
+    """Writes records that belong to no request, many to a commit."""
+    writes: list[Awaitable[None]] = [journal.write(record) for record in records]
+    await asyncio.gather(*writes)

@@ -1,0 +1,88 @@
+"""
+What the state knows and no file names any more: deleted, cleared or forgotten, as its entry or its type says.
+
+Nothing is decided here on the strength of an incomplete listing; whoever calls this has read all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconcile.core.plan import Action
+from reconcile.core.resource import Entry, Observed, ResourceType, Target
+from reconcile.engine.pool import each
+from reconcile.engine.unanswered import UNANSWERED
+from reconcile.errors import AccessDenied, ApiError
+
+if TYPE_CHECKING:
+    from reconcile.engine.observe import Observer
+
+LAST = 1 << 60  # the order of what leaves: after everything that the files name
+
+
+class Leaving:
+    """
+    The entries of one root type that leave, with what hangs on them.
+
+    Args of the constructor:
+        claimed: ids of the units that the files name. loose: what is live and in the state and not among them.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        kind: ResourceType,
+        claimed: Mapping[str, int],
+        loose: Mapping[str, tuple[Observed, datetime]],
+    ) -> None:
+        self.observer, self.kind, self.claimed, self.loose = observer, kind, claimed, loose
+
+    async def run(self) -> None:
+        """Entries that no file names any more and that did not move to another address."""
+        leaving: list[Entry] = []
+        for entry in self.observer.store.entries(self.kind.path):
+            if self.observer.document.handle(entry.address) is None and entry.id not in self.claimed:
+                leaving.append(entry)
+        await each(leaving, self._leave, self.observer.workers)
+
+    async def _leave(self, entry: Entry) -> None:
+        kind, destroy = self.kind, self.observer.planner.options.destroy
+        removal = entry.on_removal or kind.removal
+        deletes = kind.deletable and (removal == "delete" or (destroy and removal != "forget"))
+        seen = self.loose[entry.id][0] if entry.id in self.loose else None
+        if deletes and seen is None and self.observer.planner.options.refresh:
+            try:
+                seen = (await kind.read(self.observer.api, Target(entry.address, entry.id, entry.address.key))).seen
+            except UNANSWERED as error:
+                self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
+                return
+        self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
+        clears = removal == "clear" or (destroy and removal != "forget")
+        for part in self.observer.parts(kind):
+            known = [
+                child
+                for child in await self.observer.store.under([entry.address])
+                if child.address.type_path == part.path
+            ]
+            if known:
+                await self._leave_parts(entry, part, known, clears)
+
+    async def _leave_parts(self, entry: Entry, part: ResourceType, known: Iterable[Entry], clears: bool) -> None:
+        live: dict[str, Observed] = {}
+        if clears:
+            try:
+                async for page in part.listing(self.observer.api, entry.id):
+                    live.update({seen.name or seen.id: seen for seen in page.members})
+            except ApiError as error:
+                if error.status != 404:  # the device itself is gone, and everything with it
+                    self.observer.planner.unread(part.path, entry.address, error, isinstance(error, AccessDenied))
+                    return
+            except UNANSWERED as error:
+                self.observer.planner.unread(part.path, entry.address, error, False)
+                return
+        for child in known:
+            deletes = clears and child.on_removal != "forget"
+            seen = live.get(child.address.key)
+            self.observer.planner.leave(child, seen, Action.DELETE if deletes else Action.FORGET, LAST)

@@ -1,0 +1,259 @@
+"""
+API → observed: reads what the files and the state name, joins it with both, and shows the planner each sighting.
+
+A listing is joined page by page and dropped; nothing here grows with pages times models. What a listing lacks is
+read by id before it is called gone (design §5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.decide import Match, Sighting
+from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
+from reconcile.core.planner import Planner
+from reconcile.core.ports import Document, Env, Secrets, Store
+from reconcile.core.resource import Desired, Entry, Observed, Page, ResourceType, Target
+from reconcile.core.values import SecretRef
+from reconcile.engine.family import Families, recorded
+from reconcile.engine.leaving import Leaving
+from reconcile.engine.pool import each
+from reconcile.engine.unanswered import UNANSWERED
+from reconcile.errors import AccessDenied, BadAnswer, InvalidInput, Problem
+
+_BATCH = 1000
+
+
+class Observer:
+    """
+    Reads every type of one provider that the document or the state uses.
+
+    Args of the constructor:
+        api: what the provider's `connect` returned.
+        types: the provider's types by path, in the order of their references.
+        workers: how many families are read at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        api: Any,
+        types: Mapping[str, ResourceType],
+        document: Document,
+        store: Store,
+        secrets: Secrets,
+        planner: Planner,
+        env: Env,
+        workers: int = 16,
+        uncertain: Mapping[Address, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.api, self.types, self.document, self.store = api, types, document, store
+        self.secrets, self.planner, self.env, self.workers = secrets, planner, env, workers
+        self.uncertain = uncertain or {}
+        self._broken: set[str] = set()  # types whose listing did not end
+
+    async def run(self) -> None:
+        """Reads everything. What does not answer is noted in the plan; nothing of that kind is raised."""
+        for path, kind in self.types.items():
+            if path.count(".") == 1:
+                await _Roots(self, kind).run()
+
+    def parts(self, root: ResourceType) -> list[ResourceType]:
+        """The types of what hangs on a root."""
+        return [kind for path, kind in self.types.items() if path.startswith(f"{root.path}.")]
+
+    def needs_of(self, kind: ResourceType) -> set[str]:
+        """Types that must have been read before references of `kind` can be resolved."""
+        from reconcile.core.schema import fields_of
+
+        return {spec.refers for spec in fields_of(kind.Model).values() if spec.refers}
+
+    async def matches(self, kind: ResourceType, want: Desired, prior: Entry | None) -> dict[str, Match]:
+        """By secret field, how the value behind its reference compares with what was recorded."""
+        found: dict[str, Match] = {}
+        for name, value in want.attrs.items():
+            if not isinstance(value, SecretRef):
+                continue
+            try:
+                secret = await self.secrets.open(value)
+            except InvalidInput:
+                found[name] = Match.UNRESOLVED
+                self.planner.plan.unresolved_secrets += 1
+                continue
+            recorded = prior.prints.get(name) if prior else None
+            if not recorded:
+                found[name] = Match.NO_RECORD
+            else:
+                same = self.secrets.matches(recorded, secret)
+                found[name] = Match.OTHER_KEY if same is None else Match.SAME if same else Match.CHANGED
+        return found
+
+
+class _Roots:
+    """One root type: its listing, what the files name of it, and what leaves."""
+
+    def __init__(self, observer: Observer, kind: ResourceType) -> None:
+        self.observer, self.kind = observer, kind
+        self.document, self.store, self.planner = observer.document, observer.store, observer.planner
+        self.families = Families(observer, kind)
+        self.claimed: dict[str, int] = {}  # unit id → handle
+        self.loose: dict[str, tuple[Observed, datetime]] = {}  # live, in the state, named by no file (yet)
+        self.matched: set[int] = set()
+        self.read = 0
+        self.unmanaged = 0
+        self.complete = True
+
+    async def run(self) -> None:
+        kind, document = self.kind, self.document
+        wanted = document.count(kind.path)
+        held = await self.store.count(kind.path)
+        users = any(kind.path in self.observer.needs_of(other) for other in self.observer.types.values())
+        if not wanted and not held and not (users and self._users_wanted()):
+            return
+        if broken := self.observer.needs_of(kind) & self.observer._broken:
+            cause = BadAnswer(f"not read, because {', '.join(sorted(broken))} did not answer")
+            self.planner.unread(kind.path, None, cause, False)
+            return
+        emit = self.observer.env.emit
+        emit(ReadingStarted(kind.path, kind.noun, wanted or None))
+        try:
+            async for page in self._listing():
+                await self._page(page)
+                self.read += len(page.members)
+                emit(ReadingAdvanced(kind.path, self.read))
+        except UNANSWERED as error:
+            self.complete = False
+            self.observer._broken.add(kind.path)
+            self.planner.unread(kind.path, None, error, isinstance(error, AccessDenied))
+        if self.complete:
+            await self._absent()
+            self.planner.claims(self.claimed)
+            await Leaving(self.observer, kind, self.claimed, self.loose).run()
+            if self.unmanaged and self.planner.options.refresh:
+                self.planner.plan.unmanaged[kind.path] = self.unmanaged
+        emit(ReadingDone(kind.path, self.read, self.complete))
+
+    def _users_wanted(self) -> bool:
+        return any(
+            self.document.count(path)
+            for path, other in self.observer.types.items()
+            if self.kind.path in self.observer.needs_of(other)
+        )
+
+    async def _listing(self) -> AsyncIterator[Page]:
+        if self.planner.options.refresh:
+            async for page in self.kind.listing(self.observer.api, None):
+                yield page
+            return
+        batch: list[Observed] = []
+        for entry in self.store.entries(self.kind.path):
+            batch.append(recorded(entry))
+            if len(batch) == _BATCH:
+                yield Page(batch, self.observer.env.now())
+                batch = []
+        yield Page(batch, self.observer.env.now())
+
+    # -- what the files name ----------------------------------------------------------------------------------------
+
+    async def _page(self, page: Page) -> None:
+        kind, path = self.kind, self.kind.path
+        fresh: list[tuple[int | None, Observed]] = []
+        for seen in page.members:
+            if seen.id in self.claimed or seen.id in self.loose:
+                continue  # pages shift while they are read: the same unit twice
+            if path in self.planner.referred:
+                self.planner.live(kind, seen)
+            handle = self.document.find(path, seen.id, seen.name)
+            if handle is not None and handle in self.matched:
+                handle = None
+            if handle is not None:
+                self.claimed[seen.id] = handle
+                self.matched.add(handle)
+            fresh.append((handle, seen))
+        by_unit = await self.store.by_unit(path, [seen.id for _, seen in fresh])
+        for handle, seen in fresh:
+            if handle is None:
+                self.planner.holds(kind, seen, None)
+                self.planner.uses(kind, seen, seen.name or seen.id)
+                if seen.id in by_unit:
+                    self.loose[seen.id] = seen, page.now
+                else:
+                    self.unmanaged += 1
+        pairs = [(handle, seen, page.now) for handle, seen in fresh if handle is not None]
+        await self.families.join(pairs, by_unit)
+        await asyncio.sleep(0)
+
+    # -- what the listing lacks -------------------------------------------------------------------------------------
+
+    async def _absent(self) -> None:
+        """What the files name and the listing lacks: renamed by somebody, gone, or not made yet."""
+        kind = self.kind
+        absent = [handle for handle in self.document.roots(kind.path) if handle not in self.matched]
+        for start in range(0, len(absent), _BATCH):
+            wants = [(handle, self.document.at(handle)) for handle in absent[start : start + _BATCH]]
+            entries = await self.store.get([want.address for _, want in wants])
+            found: list[tuple[int, Observed, datetime]] = []
+            lost: list[tuple[int, Desired, Entry | None]] = []
+
+            async def look(
+                piece: tuple[int, Desired],
+                entries: Mapping[Address, Entry] = entries,
+                found: list[tuple[int, Observed, datetime]] = found,
+                lost: list[tuple[int, Desired, Entry | None]] = lost,
+            ) -> None:
+                handle, want = piece
+                entry = entries.get(want.address)
+                id, name = kind.unit(want.attrs, want.address.key)
+                if entry is not None and id is None and entry.id in self.loose:
+                    seen, now = self.loose.pop(entry.id)
+                    found.append((handle, seen, now))
+                    return
+                if entry is None and kind.creatable:
+                    lost.append((handle, want, None))
+                    return
+                at = Target(want.address, id or (entry.id if entry and not kind.creatable else None), name)
+                try:
+                    reading = await kind.read(self.observer.api, at)
+                except UNANSWERED as error:
+                    self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied))
+                    return
+                if reading.seen is None:
+                    lost.append((handle, want, entry))
+                elif reading.seen.id in self.claimed:
+                    self._twice(want, reading.seen)
+                else:
+                    found.append((handle, reading.seen, reading.now or self.observer.env.now()))
+
+            await each(wants, look, self.observer.workers)
+            for handle, seen, _ in found:
+                self.claimed[seen.id] = handle
+                self.matched.add(handle)
+            found.sort(key=lambda piece: piece[0])
+            await self.families.join(found, await self.store.by_unit(kind.path, [seen.id for _, seen, _ in found]))
+            for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
+                await self._not_live(handle, want, entry)
+
+    def _twice(self, want: Desired, seen: Observed) -> None:
+        other = self.document.at(self.claimed[seen.id])
+        self.planner.problem(
+            Problem(
+                f"two {self.kind.noun}s are one unit: {other.address} ({other.where}) is {seen.id}, which is named"
+                f" {seen.name!r}",
+                want.where,
+                want.address,
+                way_out="Remove one of them, or give this one its own id",
+            )
+        )
+
+    async def _not_live(self, handle: int, want: Desired, entry: Entry | None) -> None:
+        kind = self.kind
+        if not kind.creatable:
+            id, name = kind.unit(want.attrs, want.address.key)
+            self.planner.missing(kind, want.address, id or repr(name), want.where, want.block)
+            return
+        matches = await self.observer.matches(kind, want, None)
+        self.planner.see(kind, Sighting(want, None, self.observer.env.now(), entry, matches=matches), handle)

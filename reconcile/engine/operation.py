@@ -1,0 +1,350 @@
+"""
+One change at the API: precondition, intent, request, read-back where the answer was lost, outcome.
+
+After a lost answer nothing is repeated blindly: the unit is read back by its natural key first (design §6). What
+cannot be read back (a restart) counts as done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.decide import preconditions
+from reconcile.core.diff import same
+from reconcile.core.events import Noted
+from reconcile.core.plan import Action, Cause, Change, FieldChange
+from reconcile.core.ports import Begun, Ended, Env, Secrets
+from reconcile.core.resource import Entry, Observed, ResourceType, Target
+from reconcile.core.schema import Mark, fields_of
+from reconcile.core.values import Ref, Secret, SecretRef, to_json
+from reconcile.engine.journal import Journal
+from reconcile.engine.send import Outcome, Stopped, send
+from reconcile.errors import ReconcileError
+
+VERBS: Mapping[Action, str] = {
+    Action.CREATE: "Creating",
+    Action.UPDATE: "Updating",
+    Action.REPLACE: "Replacing",
+    Action.DELETE: "Deleting",
+    Action.ADOPT: "Adopting",
+    Action.FORGET: "Forgetting",
+    Action.NOOP: "Recording",
+}
+
+
+@dataclass(slots=True)
+class Operation:
+    """
+    The requests of one change, in the order in which they are asked for.
+
+    Attributes:
+        fresh: this process read the unit moments ago, so that it is not read again.
+        again, read_again: what a reading right before the write found, once there was one.
+        made: ids of what this run created, by address; shared by all operations.
+        keeps: whether the plan writes an entry at an address.
+    """
+
+    change: Change
+    kind: ResourceType
+    api: Any
+    journal: Journal
+    secrets: Secrets
+    opened: Mapping[SecretRef, Secret]
+    env: Env
+    lineage: str
+    made: dict[Address, str]
+    keeps: Callable[[Address], bool]
+    fresh: bool = False
+    again: Observed | None = None
+    read_again: bool = False
+    started: bool = False
+    begun_at: float | None = None
+    temporary: str | None = None
+    number: int = 0
+    done: dict[str, Any] = field(default_factory=dict)
+    prints: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.prints, self.facts, self.id = dict(self.change.prints), dict(self.change.facts), self.change.id
+
+    @property
+    def must_read(self) -> bool:
+        """Whether the precondition needs a reading: it writes to something that is there."""
+        writes = bool(self.change.fields) or self.change.action is Action.DELETE
+        return writes and not self.fresh and self.change.action is not Action.CREATE
+
+    async def carry_out(self, fields: Sequence[FieldChange]) -> None:
+        """
+        Sends what `fields` ask for, in one request, and records the outcome.
+
+        Raises:
+            Stopped: it is not done; the outcome says how far it is known.
+        """
+        change = self.change
+        first, self.started = not self.started, True
+        if first:
+            await self._begin_change()
+        if first and change.former and change.former_name:
+            await self.rename(change.former, change.former_name)
+        match change.action:
+            case Action.DELETE:
+                await self._delete()
+            case Action.CREATE:
+                await self._create()
+            case _ if fields:
+                await self._update(fields)
+            case Action.FORGET:
+                await self._record(Ended(self._next(), drop=(change.address,)))
+            case Action.NOOP if not change.after:  # it left, and was gone already
+                await self._record(Ended(self._next(), drop=self._old_addresses()))
+            case _:
+                await self._record(self._ended(self._next()))
+
+    async def free_name(self, temporary: str) -> None:
+        """Takes a name for the time until the wanted one is free. Raises Stopped."""
+        await self._begin_change()
+        await self.rename(self.change.id or "", temporary)
+        self.temporary = temporary
+
+    async def _begin_change(self) -> None:
+        if self.begun_at is None:
+            self.begun_at = asyncio.get_running_loop().time()
+            if self.must_read:
+                await self._precondition()
+
+    async def rename(self, id: str, name: str) -> None:
+        """Gives a unit a name that frees the one another unit needs."""
+        naming = _naming(self.kind)
+        operation = self._next()
+        await self._begin(operation, {"rename": {"id": id, "name": name}})
+        at = Target(self.change.address, id, None, self.change.parent)
+        patch = {naming: name}
+        await self._send(operation, lambda: self.kind.update(self.api, at, patch), lambda: self._landed(at, patch))
+        await self._record(Ended(operation))
+
+    # -- precondition -----------------------------------------------------------------------------------------------
+
+    async def _precondition(self) -> None:
+        """What the plan saw must still be so, or the write is a conflict and is not carried out."""
+        change = self.change
+        if not self.read_again:
+            try:
+                self.again = (await self.kind.read(self.api, self._target())).seen
+            except ReconcileError as error:
+                raise Stopped(Outcome.FAILED, f"could not be read before the write: {error}", error) from None
+        seen, expected = self.again, change.seen
+        if change.action is Action.DELETE:
+            version = expected.get("version")
+            if seen is not None and version is not None and seen.version != version:
+                raise Stopped(Outcome.CONFLICT, "somebody changed it after the plan was made")
+            return
+        if seen is None:
+            raise Stopped(Outcome.CONFLICT, "it is gone since the plan was made")
+        before = expected.get("attrs", {})
+        now = preconditions(fields_of(self.kind.Model), seen, before)
+        changed = [name for name in before if not same(before[name], now[name])]
+        if changed or (expected.get("version") is not None and expected["version"] != seen.version):
+            what = ", ".join(changed) or "it"
+            raise Stopped(Outcome.CONFLICT, f"somebody changed {what} after the plan was made; plan again")
+
+    # -- the three writes -------------------------------------------------------------------------------------------
+
+    async def _create(self) -> None:
+        change, operation = self.change, self._next()
+        attrs = self._resolved(change.after)
+        await self._begin(operation, {})
+        at = Target(change.address, None, change.name, self._parent())
+
+        async def again() -> Observed | None:
+            seen = (await self.kind.read(self.api, at)).seen
+            if seen is not None and any(isinstance(value, Secret) for value in attrs.values()):
+                # It is there; whether with our value, nobody can read. Writing it says so (design §6).
+                return await self.kind.update(self.api, replace(at, id=seen.id), attrs)
+            return seen
+
+        seen = await self._send(operation, lambda: self.kind.create(self.api, at, attrs), again)
+        self._landed_fields(change.fields, seen)
+        self.made[change.address] = seen.id
+        await self._record(self._ended(operation))
+
+    async def _update(self, fields: Sequence[FieldChange]) -> None:
+        operation, at = self._next(), self._target()
+        patch = self._resolved({part.path[0]: self.change.after[part.path[0]] for part in fields})
+        await self._begin(operation, {"fields": sorted(patch)})
+        triggers = any(Mark.TRIGGER in fields_of(self.kind.Model)[name].marks for name in patch)
+
+        async def again() -> Observed | None:
+            return None if triggers else await self._landed(at, patch)
+
+        try:
+            seen = await self._send(operation, lambda: self.kind.update(self.api, at, patch), again, once=triggers)
+        except Stopped as lost:
+            if triggers and lost.outcome is Outcome.UNKNOWN:
+                self._landed_fields(fields, None)
+                await self._record(self._ended(operation))
+                raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
+            raise
+        self._landed_fields(fields, seen)
+        await self._record(self._ended(operation))
+
+    async def _delete(self) -> None:
+        change, operation, at = self.change, self._next(), self._target()
+        await self._begin(operation, {})
+
+        async def delete() -> Observed:
+            await self.kind.delete(self.api, at)
+            return Observed(change.id or "", {})
+
+        async def again() -> Observed | None:
+            gone = (await self.kind.read(self.api, at)).seen is None
+            return Observed(change.id or "", {}) if gone else None
+
+        await self._send(operation, delete, again)
+        await self._record(Ended(operation, drop=self._old_addresses()))
+
+    async def _landed(self, at: Target, patch: Mapping[str, Any]) -> Observed | None:
+        """The unit, if it is as the patch wants it; a secret never tells, so its write is repeated instead."""
+        seen = (await self.kind.read(self.api, at)).seen
+        if seen is None or any(isinstance(value, Secret) for value in patch.values()):
+            return None
+        return seen if all(same(seen.attrs.get(name), value) for name, value in patch.items()) else None
+
+    async def _send(
+        self,
+        operation: str,
+        verb: Callable[[], Awaitable[Observed]],
+        read_back: Callable[[], Awaitable[Observed | None]],
+        once: bool = False,
+    ) -> Observed:
+        async def closed() -> None:
+            await self._record(Ended(operation))
+
+        taken = Outcome.CONFLICT if self.change.action is Action.CREATE else Outcome.FAILED
+        return await send(verb, read_back, closed=closed, rng=self.env.rng, taken=taken, once=once)
+
+    # -- what is sent, and what is recorded -------------------------------------------------------------------------
+
+    def _resolved(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes as the wire takes them: references by id, secrets opened."""
+        resolved: dict[str, Any] = {}
+        for name, value in attrs.items():
+            if isinstance(value, SecretRef):
+                resolved[name] = self.opened[value]
+            elif isinstance(value, Ref):
+                resolved[name] = self._id_of(name, value)
+            else:
+                resolved[name] = value
+        return resolved
+
+    def _id_of(self, name: str, ref: Ref) -> str:
+        if (known := self.change.refers.get(name)) is not None:
+            return known
+        for need in self.change.needs:
+            if need.type_path == ref.path and need in self.made:
+                return self.made[need]
+        raise Stopped(Outcome.SKIPPED, f"{ref.name} was not made")
+
+    def _parent(self) -> str | None:
+        parent = self.change.address.parent
+        return self.change.parent or (self.made.get(parent) if parent is not None else None)
+
+    def _target(self) -> Target:
+        return Target(self.change.address, self.id, self.change.name, self._parent())
+
+    def _landed_fields(self, fields: Sequence[FieldChange], seen: Observed | None) -> None:
+        change = self.change
+        for part in fields:
+            name = part.path[0]
+            self.done[name] = change.after[name]
+            if isinstance(part.after, SecretRef):
+                found = self.secrets.print_of(
+                    self.opened[part.after],
+                    lineage=self.lineage,
+                    type_path=change.address.type_path,
+                    unit=self._parent() or "",
+                    name=change.name or change.address.key,
+                )
+                if found is not None:
+                    self.prints[name] = dict(found)
+        if seen is not None:
+            self.id = seen.id
+            self.facts = dict(self.kind.facts(seen))
+            if note := seen.facts.get("note"):
+                self.env.emit(Noted(f"{change.address}: {note}"))
+
+    def entry(self) -> Entry:
+        """What the state shall say now: what is wanted, less what is not done yet."""
+        change = self.change
+        waiting = {part.path[0]: part for part in change.fields if part.path[0] not in self.done}
+        attrs: dict[str, Any] = {}
+        for name, value in change.after.items():
+            part = waiting.get(name)
+            if part is None or part.cause is Cause.LEASE:
+                attrs[name] = value
+            elif part.prior is not None:
+                attrs[name] = part.prior
+        return Entry(
+            change.address,
+            self.id or "",
+            attrs,
+            self._parent(),
+            self.prints,
+            self.facts,
+            change.needs,
+            change.protect,
+            change.on_removal,  # type: ignore[arg-type]
+            change.labels,
+            self.env.now().isoformat(timespec="seconds"),
+        )
+
+    def _ended(self, operation: str) -> Ended:
+        moved = self.change.moved_from
+        drop = (moved,) if moved is not None and not self.keeps(moved) else ()
+        return Ended(operation, (self.entry(),), drop)
+
+    def _old_addresses(self) -> tuple[Address, ...]:
+        """Where the state knows what is deleted: under its old address, unless something else stands there now."""
+        known = self.change.moved_from or self.change.address
+        return () if self.keeps(known) else (known,)
+
+    def _next(self) -> str:
+        self.number += 1
+        return f"{self.journal.lease.epoch}:{self.change.address}:{self.number}"
+
+    async def _begin(self, operation: str, more: Mapping[str, Any]) -> None:
+        change = self.change
+        record = {
+            "action": str(change.action),
+            "id": change.id,
+            "name": change.name,
+            "parent": self._parent(),
+            "after": to_json(change.after),
+            "version": change.seen.get("version"),
+            "fields": [part.path[0] for part in change.fields],
+            "needs": [str(need) for need in change.needs],
+            "labels": dict(change.labels),
+            "protect": change.protect,
+            "on_removal": change.on_removal,
+            **more,
+        }
+        try:
+            await self.journal.write(Begun(operation, change.address, record))
+        except ReconcileError as error:
+            raise Stopped(Outcome.SKIPPED, f"its intent could not be recorded: {error}", error) from None
+
+    async def _record(self, ended: Ended) -> None:
+        try:
+            await self.journal.write(ended)
+        except ReconcileError as error:
+            raise Stopped(Outcome.UNKNOWN, f"its outcome could not be recorded: {error}", error) from None
+
+
+def _naming(kind: ResourceType) -> str:
+    """The field that is the unit's name at the API."""
+    return next(name for name, spec in fields_of(kind.Model).items() if Mark.NAME in spec.marks)

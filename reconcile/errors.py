@@ -1,0 +1,189 @@
+"""
+Every error that a user can meet, and the exit code it leads to (design §3).
+
+    ReconcileError                1   anything else
+    ├── InvalidInput              3   document, arguments, variables, plan file; a reference that does not resolve
+    ├── ApiError                  1   an API answered with an error
+    │   ├── AccessDenied          4   any 401 or 403
+    │   ├── NotFound              1   a 404
+    │   └── Conflict              1   a 409
+    ├── NotSent                   1   the request never left: refused, no route, host not allowed
+    ├── NoAnswer                  1   the request left and no answer came: what it did is unknown
+    ├── BadAnswer                 1   an answer that no such API gives: HTML, truncated JSON, a foreign page link
+    ├── StateError                1   a state that is there and cannot be used
+    ├── Refused                   5   a guard, or a plan that is stale, expired, applied, or for something else
+    ├── Locked                    6   another run holds the state
+    ├── PartlyApplied             7   operations failed, are unknown, or met a conflict
+    └── Interrupted             130   Ctrl-C, SIGTERM or SIGHUP
+
+A `Problem` is one thing that is wrong, with the place where it stands; an error holds one or many, so that all of
+them reach the user in one pass. No error ever holds the value of a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """
+    A place in a file that the user wrote.
+
+    Attributes:
+        file: the path as the user would type it.
+        line: 1-based; 0 when the whole file is meant.
+        column: 1-based; 0 when the whole line is meant.
+        row: of a table: the 1-based number of the data row (`line` is then the line in the table's file).
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+    row: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.file, *(str(n) for n in (self.line, self.column) if n)]
+        return ":".join(parts) + (f" (row {self.row})" if self.row is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    One thing that is wrong, in the shape of design §3 "Errors".
+
+    Attributes:
+        what: one sentence without a final full stop.
+        where: the place that has to change, if it stands in a file.
+        address: the resource (or block) that it is about.
+        snippet: the line of the file at `where`, as it is written; never of a secret.
+        notes: the values in play and where they come from, one line each.
+        way_out: what to do, "did you mean" included.
+    """
+
+    what: str
+    where: Position | None = None
+    address: str | None = None
+    snippet: str | None = None
+    notes: tuple[str, ...] = ()
+    way_out: str | None = None
+
+    def __str__(self) -> str:
+        head = f"{self.where}: " if self.where else ""
+        about = f"{self.address}: " if self.address else ""
+        tail = f". {self.way_out}" if self.way_out else ""
+        return f"{head}{about}{self.what}{tail}"
+
+
+class ReconcileError(Exception):
+    """Base of all errors that end a command. `problems` has at least one member; `exit_code` is design §3's."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems: tuple[Problem, ...] = tuple(
+            Problem(problem) if isinstance(problem, str) else problem for problem in problems
+        )
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class InvalidInput(ReconcileError):
+    """What the user wrote cannot be used. Nothing was sent."""
+
+    exit_code = 3
+
+
+class ApiError(ReconcileError):
+    """
+    An API answered, and the answer is an error.
+
+    Attributes:
+        method, path: of the request, path percent-encoded, without host and query.
+        status: the HTTP status.
+        code: the API's own error code, as text, or None.
+        message: the API's own words, or None.
+        request_id: what the vendor's support asks for, or None.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.method, self.path, self.status = method, path, status
+        self.code, self.message, self.request_id = code, message, request_id
+        words = [f"{method} {path} answered {status}"]
+        if code or message:
+            words.append(" ".join(filter(None, (f"{code}:" if code else None, message))))
+        if request_id:
+            words.append(f"request id {request_id}")
+        super().__init__(Problem(", ".join(words)))
+
+
+class AccessDenied(ApiError):
+    """401 or 403. The credentials are wrong or not allowed to do this; every later request would end the same."""
+
+    exit_code = 4
+
+
+class NotFound(ApiError):
+    """404: there is no such resource."""
+
+
+class Conflict(ApiError):
+    """409: the key or name is taken, or the resource is in use."""
+
+
+class NotSent(ReconcileError):
+    """The request never reached the API, so nothing was done."""
+
+
+class NoAnswer(ReconcileError):
+    """The request may have reached the API and no answer came back: what it did is unknown until it is read back."""
+
+
+class BadAnswer(ReconcileError):
+    """The answer is not one that this API gives: not JSON, truncated, too large, or a page link to another host."""
+
+
+class StateError(ReconcileError):
+    """The state is there and cannot be used: empty, truncated, foreign, newer, not a plain file. Nothing was sent."""
+
+
+class Refused(ReconcileError):
+    """The plan cannot be applied as it is: a guard, or it is stale, expired, applied already, or for something else."""
+
+    exit_code = 5
+
+
+class Locked(ReconcileError):
+    """Another run holds the lease on the state, or `unlock` was given the wrong id."""
+
+    exit_code = 6
+
+
+class PartlyApplied(ReconcileError):
+    """Some operations failed, are unknown, or met a conflict. Run again."""
+
+    exit_code = 7
+
+
+class Interrupted(ReconcileError):
+    """Stopped by a signal. What was in flight is finished or stands in the journal as unfinished."""
+
+    exit_code = 130
+
+
+# The first of these that holds is the exit code of a command in which several things happened (design §3).
+PRECEDENCE: tuple[int, ...] = (130, 4, 7, 5, 6, 3, 8, 1, 2, 0)
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code of a command in which all of `codes` happened; 0 when nothing did."""
+    return min(codes, key=PRECEDENCE.index, default=0)

@@ -1,0 +1,255 @@
+"""
+The saved plan: a file of JSON lines that nobody can change unseen.
+
+In: a `Plan` and, where there is one, the key that seals it. Out: the same plan, or an error; never half of one.
+
+    {"reconcile_plan": 1, "sha256": …, "seal": …, "key_id": …, "check": …}
+    {"bindings": {…}}
+    {"totals": {…}}
+    {"change": {…}}      any number; then unsettled, unread, blocked and warning
+
+`sha256` is of every byte after the first line (`tail -n +2 FILE | sha256sum`) and is the plan's digest. `check` is of
+the first line without it, so that no byte of the file is unguarded where there is no key. `seal` is an HMAC-SHA256 over
+version, key id and digest. Every line has one spelling: any other is refused. It is JSON and never pickle, and it
+holds no secret: `core.values.to_json` refuses one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from reconcile.core.plan import FORMAT, Plan
+from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
+from reconcile.planfile.rows import line_of, lines, plan_of
+
+MAX_BYTES = 2 * 2**30  # two million changes of a kilobyte
+MAX_LINE_BYTES = 64 * 2**20
+_MARK = b'{"reconcile_plan": '
+_HEADER = ("reconcile_plan", "sha256", "seal", "key_id", "check")
+_AGAIN = "Run plan again"
+_ENCODER = json.JSONEncoder(allow_nan=False)
+_SORTED = json.JSONEncoder(allow_nan=False, sort_keys=True)
+
+
+def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None) -> str:
+    """
+    Saves a plan, mode 0600, whole or not at all, and returns its digest (hex).
+
+    Args:
+        path: replaced when it holds a plan (or is empty), refused when it is anything else.
+        seal_key: 32 bytes made for this purpose alone; None = not sealed.
+        key_id: names the key, so that a plan sealed with another is told; None without a key.
+
+    Raises:
+        InvalidInput: something else stands at the path, or the path cannot be written.
+        ReconcileError: the disk is full or fails.
+        TypeError: the plan holds a secret.
+    """
+    _check_replaceable(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InvalidInput(
+            Problem(f"{path} cannot be written: {error.strerror}", way_out="Name another file with --out")
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_header("0" * 64, seal_key, key_id))
+            digest = hashlib.sha256()
+            for line in lines(plan):
+                digest.update(line)
+                file.write(line)
+            file.seek(0)
+            file.write(_header(digest.hexdigest(), seal_key, key_id))
+            file.flush()
+            os.fsync(file.fileno())
+        _check_replaceable(path)
+        draft.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise ReconcileError(Problem(f"{path} cannot be written: {error.strerror}", way_out="Make room")) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def read(path: Path, *, seal_key: bytes | None, key_id: str | None) -> tuple[Plan, str, bool]:
+    """
+    A saved plan, its digest, and whether its seal was checked and fits.
+
+    Without the seal (the file has none, or there is no key here) the caller must plan again, compare the two by
+    `fingerprint_of`, and carry out the plan that it made itself.
+
+    Args:
+        seal_key, key_id: as for `write`.
+
+    Raises:
+        InvalidInput: it is not a plan, is damaged, or was written by a newer version.
+        Refused: it is sealed with another key, or the seal does not fit.
+    """
+    with _opened(path) as file:
+        try:
+            header = _read_header(path, file)
+            digest = hashlib.sha256()
+            plan = plan_of(_body(path, file, digest))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise _damaged(path) from error
+        except OSError as error:
+            raise InvalidInput(Problem(f"{path} cannot be read: {error.strerror}")) from error
+    if digest.hexdigest() != header["sha256"]:
+        raise _damaged(path)
+    if header["seal"] is None or seal_key is None:
+        return plan, digest.hexdigest(), False
+    if header["key_id"] != key_id:
+        raise Refused(
+            Problem(
+                f"{path} is sealed with the key {header['key_id']}, and the key here is {key_id}",
+                way_out=f"Apply it where it was made, or use that key here; or: {_AGAIN.lower()}",
+            )
+        )
+    if not hmac.compare_digest(header["seal"], _seal(header["sha256"], seal_key, key_id)):
+        raise Refused(Problem(f"{path} was changed after it was made: its seal does not fit", way_out=_AGAIN))
+    return plan, digest.hexdigest(), True
+
+
+def looks_like_plan(path: Path) -> bool:
+    """Whether a plan, whole or damaged, stands at the path, told by its first bytes; never blocks on a FIFO."""
+    try:
+        with _opened(path) as file:
+            return file.read(len(_MARK)) == _MARK
+    except InvalidInput:
+        return False
+
+
+def fingerprint_of(plan: Plan) -> str:
+    """
+    SHA-256, hex, over what a plan would do: two plans that do the same have the same.
+
+    In it: every change with what is sent, what it replaces and why it is blocked. Not in it: when and for what the plan
+    was made (the caller compares the bindings one by one), the places in the files, what is only said about a change
+    (notes), and versions and dates of the live resources, which move without a change.
+    """
+    digest = hashlib.sha256()
+    for change in sorted(plan.changes, key=lambda change: change.address):
+        row = change.to_json()
+        for name in ("where", "notes", "facts", "seen"):
+            row.pop(name, None)
+        row["fields"] = [
+            {name: value for name, value in field.items() if name not in ("where", "note")}
+            for field in row.get("fields", ())
+        ]
+        digest.update(_SORTED.encode(row).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _header(sha256: str, seal_key: bytes | None, key_id: str | None) -> bytes:
+    seal = None if seal_key is None else _seal(sha256, seal_key, key_id)
+    return _header_line({"reconcile_plan": FORMAT, "sha256": sha256, "seal": seal, "key_id": seal and key_id})
+
+
+def _header_line(header: Mapping[str, Any]) -> bytes:
+    """The first line with its own check; its length does not depend on digest and seal."""
+    rest = {name: header[name] for name in _HEADER if name != "check"}
+    check = hashlib.sha256(_ENCODER.encode(rest).encode()).hexdigest()[:16]
+    return _ENCODER.encode({**rest, "check": check}).encode() + b"\n"
+
+
+def _seal(sha256: str, seal_key: bytes, key_id: str | None) -> str:
+    text = _ENCODER.encode(["reconcile plan", FORMAT, key_id, sha256])
+    return hmac.new(seal_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _check_replaceable(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput(Problem(f"{path} cannot be written: {error.strerror}")) from error
+    if not stat.S_ISREG(found.st_mode) or (found.st_size and not looks_like_plan(path)):
+        raise InvalidInput(
+            Problem(f"{path} is there and is not a plan file, so it is not replaced", way_out="Name another file")
+        )
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, open for reading. Raises InvalidInput when it is not a plain file, or too large to be a plan."""
+    try:
+        # Asked before it is opened, since opening a device can do something; below once more, of what was opened.
+        regular = stat.S_ISREG(path.stat().st_mode)
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") if regular else None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(Problem(f"{path} cannot be read: {getattr(error, 'strerror', error)}")) from error
+    if file is None:
+        raise InvalidInput(Problem(f"{path} is not a plan file: it is not a plain file"))
+    with file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+            raise InvalidInput(Problem(f"{path} is not a plan file: it is not a plain file, or far too large"))
+        yield file
+
+
+def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
+    line = file.readline(4096)
+    if not line.startswith(_MARK):
+        raise InvalidInput(Problem(f"{path} is not a plan file", way_out="plan --out FILE makes one"))
+    header = json.loads(line)
+    version = header["reconcile_plan"]
+    if header.keys() != set(_HEADER) or _header_line(header) != line:
+        if isinstance(version, int) and version > FORMAT and "check" not in header:
+            raise _newer(path, version)
+        raise _damaged(path)
+    if version != FORMAT:
+        raise _newer(path, version)
+    for name, pattern in (("sha256", "[0-9a-f]{64}"), ("seal", "([0-9a-f]{64})?")):
+        if not re.fullmatch(pattern, header[name] or ""):
+            raise _damaged(path)
+    return dict(header)
+
+
+def _body(path: Path, file: IO[bytes], digest: Any) -> Iterator[tuple[str, Any]]:
+    """Lines after the first as `(kind, row)`; each is added to the digest, and refused in any spelling but ours."""
+    while line := file.readline(MAX_LINE_BYTES):
+        digest.update(line)
+        parsed = json.loads(line)
+        if not isinstance(parsed, dict):
+            raise TypeError("not an object")
+        ((kind, row),) = parsed.items()
+        if line_of(kind, row) != line:
+            raise ValueError("not as we write it")
+        yield kind, row
+
+
+def _damaged(path: Path) -> InvalidInput:
+    return InvalidInput(
+        Problem(f"{path} is a damaged plan file: it is cut short, or was changed after it was made", way_out=_AGAIN)
+    )
+
+
+def _newer(path: Path, version: Any) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            f"{path} is a plan of format {version}, and this reconcile knows format {FORMAT}",
+            way_out=f"Use the reconcile that made it, or: {_AGAIN.lower()}",
+        )
+    )

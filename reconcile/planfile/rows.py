@@ -1,0 +1,237 @@
+"""
+A plan as lines of JSON, and back.
+
+In: a `Plan`, or `(kind, row)` of each line. Out: lines, or the same plan; a row with an unknown name, a missing one or
+a value of another type is refused, so that nothing odd reaches those who use the plan. Files are the business of the
+package itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.plan import Bindings, Blocked, Change, Plan, Unread, Unsettled
+from reconcile.core.values import to_json
+from reconcile.errors import InvalidInput
+
+_TOTALS = ("in_sync", "unmanaged", "units", "requests", "expected_requests", "unresolved_secrets")
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
+def lines(plan: Plan) -> Iterator[bytes]:
+    """
+    A plan's lines, one at a time.
+
+    Raises:
+        TypeError: it holds a secret, or anything else that is not JSON.
+    """
+    yield line_of("bindings", _plain(plan.bindings))
+    yield line_of("totals", {name: getattr(plan, name) for name in _TOTALS})
+    for change in plan.changes:
+        yield line_of("change", change.to_json())
+    for kind, rows in (("unsettled", plan.unsettled), ("unread", plan.unread), ("blocked", plan.blocked)):
+        for row in rows:
+            yield line_of(kind, _plain(row))
+    for warning in plan.warnings:
+        yield line_of("warning", warning)
+
+
+def line_of(kind: str, row: Any) -> bytes:
+    """A line in its one spelling, ASCII, with its end."""
+    return _ENCODER.encode({kind: row}).encode() + b"\n"
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A flat dataclass as JSON, every field in it."""
+    return {field.name: to_json(getattr(row, field.name)) for field in fields(row)}
+
+
+def plan_of(rows: Iterator[tuple[str, Any]]) -> Plan:
+    """The plan of the lines. Raises ValueError, TypeError or KeyError when they are not one."""
+    nothing: tuple[str, Any] = ("", None)
+    kind, row = next(rows, nothing)
+    plan = Plan(_bindings(row) if kind == "bindings" else _refuse(kind))
+    kind, totals = next(rows, nothing)
+    _check(totals if kind == "totals" else _refuse(kind), _TOTALS_SHAPE, required=_TOTALS)
+    for name in _TOTALS:
+        setattr(plan, name, totals[name])
+    last = 0
+    for kind, row in rows:
+        if (at := _ORDER.index(kind)) < last:
+            raise ValueError(f"{kind} is out of order")
+        last = at
+        match kind:
+            case "change":
+                plan.changes.append(_change(row))
+            case "unsettled":
+                plan.unsettled.append(Unsettled(**_known(row, Unsettled)))
+            case "unread":
+                plan.unread.append(Unread(**_known(row, Unread)))
+            case "blocked":
+                plan.blocked.append(Blocked(**_known(row, Blocked)))
+            case _:
+                plan.warnings.append(row if _text(row) else _refuse(row))
+    return plan
+
+
+_ORDER = ("change", "unsettled", "unread", "blocked", "warning")
+
+
+def _refuse(what: Any) -> Any:
+    raise ValueError(f"{what!r} does not belong here")
+
+
+def _bindings(row: Any) -> Bindings:
+    known = _known(row, Bindings)
+    known["accounts"] = {name: (account, host) for name, (account, host) in known["accounts"].items()}
+    return Bindings(**known)
+
+
+def _known(row: Any, kind: type) -> dict[str, Any]:
+    """The fields of a flat row, each one there and of its type; an address made one."""
+    _check(row, _SHAPES[kind], required=tuple(_SHAPES[kind]))
+    out = dict(row)
+    if out.get("address") is not None:
+        out["address"] = Address(out["address"])
+    return out
+
+
+def _change(row: Any) -> Change:
+    _check(row, _CHANGE_SHAPE, required=("address", "action", "reason"))
+    for field in row.get("fields", ()):
+        _check(field, _FIELD_SHAPE, required=("path", "cause"))
+        field.setdefault("before", None)  # left out when it is None, and without a default
+        field.setdefault("after", None)
+    return Change.from_json(row)
+
+
+Holds = Callable[[Any], bool]
+
+
+def _check(row: Any, shape: Mapping[str, Holds], *, required: tuple[str, ...]) -> None:
+    if not isinstance(row, dict):
+        raise ValueError("not an object")
+    for name in required:
+        if name not in row:
+            raise ValueError(f"{name} is missing")
+    for name, value in row.items():
+        if name not in shape or not shape[name](value):
+            raise ValueError(f"{name} is not known, or of another type")
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _maybe_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _maybe_count(value: Any) -> bool:
+    return value is None or _count(value)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _any(value: Any) -> bool:
+    return True
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_object, value))
+
+
+def _text_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+def _count_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_count, value.values()))
+
+
+def _pair_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(_texts(pair) and len(pair) == 2 for pair in value.values())
+
+
+def _address(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return bool(_PLAIN_ADDRESS.fullmatch(value)) or Address.parse(value) == value
+    except InvalidInput:
+        return False
+
+
+def _maybe_address(value: Any) -> bool:
+    return value is None or _address(value)
+
+
+def _addresses(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_address, value))
+
+
+def _place(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    file, line, column, row = value
+    return _text(file) and _count(line) and _count(column) and _maybe_count(row)
+
+
+# Most addresses are of this form, and telling so is ten times cheaper than taking them apart.
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)+")
+
+_TOTALS_SHAPE: dict[str, Holds] = {
+    **dict.fromkeys(("units", "requests", "expected_requests", "unresolved_secrets"), _count),
+    **dict.fromkeys(("in_sync", "unmanaged"), _count_map),
+}
+_CHANGE_SHAPE: dict[str, Holds] = {
+    **dict.fromkeys(("action", "reason", "id", "name", "parent", "former", "former_name", "temporary"), _text),
+    **dict.fromkeys(("block", "on_removal", "blocked"), _text),
+    **dict.fromkeys(("after", "before", "seen", "facts", "prints"), _object),
+    **dict.fromkeys(("address", "moved_from"), _address),
+    "needs": _addresses,
+    **dict.fromkeys(("labels", "refers"), _text_map),
+    "protect": _flag,
+    "wave": _count,
+    "notes": _texts,
+    "where": _place,
+    "fields": _objects,
+}
+_FIELD_SHAPE: dict[str, Holds] = {
+    "path": _texts,
+    **dict.fromkeys(("before", "after", "prior"), _any),
+    **dict.fromkeys(("cause", "origin", "note"), _text),
+    **dict.fromkeys(("sensitive", "naming"), _flag),
+    "where": _place,
+}
+_SHAPES: dict[type, dict[str, Holds]] = {
+    Bindings: {
+        **dict.fromkeys(("fleet", "path", "document", "variables", "tool", "made"), _text),
+        **dict.fromkeys(("lineage", "expires"), _maybe_text),
+        "serial": _maybe_count,
+        "accounts": _pair_map,
+        "options": _object,
+    },
+    Unsettled: {"address": _address, **dict.fromkeys(("kind", "detail"), _text), "since": _maybe_text},
+    Unread: {"type_path": _text, "address": _maybe_address, "error": _text, "denied": _flag},
+    Blocked: {"what": _text, "way_out": _maybe_text, "kind": _maybe_text, "count": _count},
+}

@@ -1,0 +1,75 @@
+"""
+What a provider is written with, ours and others': the vocabulary of `core` and the HTTP client of `transport`.
+
+Nothing is defined here. `docs/adding-a-provider.md` shows how the parts go together.
+"""
+
+from reconcile.core.address import Address
+from reconcile.core.resource import (
+    Binding,
+    Desired,
+    Entry,
+    Observed,
+    Page,
+    Provider,
+    Reading,
+    ResourceType,
+    Status,
+    Target,
+    View,
+)
+from reconcile.core.schema import Mark, Refers, Same, Together
+from reconcile.core.text import flaw_in_name
+from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
+from reconcile.errors import (
+    AccessDenied,
+    ApiError,
+    BadAnswer,
+    Conflict,
+    InvalidInput,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    Problem,
+)
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Upload
+
+__all__ = [
+    "AccessDenied",
+    "Address",
+    "Answer",
+    "ApiError",
+    "Attrs",
+    "BadAnswer",
+    "BasicAuth",
+    "BearerAuth",
+    "Binding",
+    "Client",
+    "Conflict",
+    "Desired",
+    "Entry",
+    "FileRef",
+    "InvalidInput",
+    "Mark",
+    "Net",
+    "NoAnswer",
+    "NotFound",
+    "NotSent",
+    "Observed",
+    "Page",
+    "Problem",
+    "Provider",
+    "Reading",
+    "Ref",
+    "Refers",
+    "ResourceType",
+    "Same",
+    "Secret",
+    "SecretRef",
+    "Status",
+    "Target",
+    "Together",
+    "Upload",
+    "View",
+    "flaw_in_name",
+]

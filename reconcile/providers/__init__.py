@@ -1,0 +1,1 @@
+"""One package per system that devices are managed through; found by `registry`."""

@@ -1,0 +1,38 @@
+"""
+Twilio Microvisor: apps, configs and secrets of an account, and its devices with their own configs and secrets.
+
+Contract: the vendor's documentation of 2024 and its last OpenAPI document (`tests/data/microvisor.openapi.json`).
+Order of the types: what is referred to comes before what refers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconcile.provider import Attrs, Binding, Provider, SecretRef
+from reconcile.providers.microvisor.apps import AppType
+from reconcile.providers.microvisor.configs import ConfigType, DeviceConfigType
+from reconcile.providers.microvisor.connection import Settings, connect
+from reconcile.providers.microvisor.devices import DeviceType
+from reconcile.providers.microvisor.secrets import DeviceSecretType, SecretType
+
+
+class Microvisor(Provider):
+    """The provider `microvisor`."""
+
+    name = "microvisor"
+    Settings = Settings
+    types = (AppType(), ConfigType(), SecretType(), DeviceType(), DeviceConfigType(), DeviceSecretType())
+
+    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+        return await connect(settings, net, open_secret)
+
+    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
+        return {
+            **settings,
+            "base_url": f"{url}/v1",
+            "upload_url": f"{url}/upload/v1",
+            "account_sid": credentials["account_sid"],
+            "auth_token": SecretRef("simulator", "auth_token"),
+            "api_key_sid": None,
+            "api_key_secret": None,
+        }

@@ -1,0 +1,105 @@
+"""
+App (`KA…`): a bundle of bytes, uploaded once and never changed.
+
+Contract "App": no create in the main API, the upload host takes multipart `File` and `UniqueName`; there is no
+update; `hash` is of a manifest that the service computes, so local bytes cannot be compared with it: the SHA-256 of
+the uploaded file is recorded in the state beside the returned sid and hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Attrs,
+    BadAnswer,
+    FileRef,
+    InvalidInput,
+    Mark,
+    NotFound,
+    Observed,
+    Page,
+    Problem,
+    Reading,
+    ResourceType,
+    Target,
+    Upload,
+)
+from reconcile.providers.microvisor.connection import Api, body, pages, server_time
+from reconcile.providers.microvisor.names import name_problems
+
+
+class App(BaseModel):
+    """`microvisor.apps.<name>`. The key is the unique name unless `unique_name` says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    bundle: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE] = Field(description="The zip to upload.")
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
+        default=None, description="SHA-256 of the bundle, hex; stands in for the file until it is uploaded."
+    )
+    unique_name: Annotated[str, Mark.NAME] | None = Field(default=None, description="Its name at the API.")
+
+
+class AppType(ResourceType):
+    """Apps of the account."""
+
+    path = "microvisor.apps"
+    singular = "app"
+    noun = "app"
+    Model = App
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return None, str(attrs.get("unique_name") or key)
+
+    def check(self, attrs: Attrs, key: str) -> list[tuple[tuple[str, ...], str, str | None]]:
+        return name_problems(attrs, key)
+
+    def facts(self, seen: Observed) -> Mapping[str, Any]:
+        return {"hash": seen.facts.get("hash")}
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        async for page in pages(api, "Apps", key="apps", read=lambda member, _: _observed(member)):
+            yield page
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        try:
+            answer = await api.main.get("Apps", at.id or at.name or "")
+        except NotFound:
+            return Reading(None)
+        return Reading(_observed(body(answer)), server_time(answer))
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        bundle: FileRef = attrs["bundle"]
+        # 64 MiB hash in some 40 ms: short enough for the loop.
+        with Path(bundle.path).open("rb") as file:  # noqa: ASYNC230
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != bundle.sha256:
+            raise InvalidInput(Problem(f"{bundle.path} changed since the plan: sha256 {found}, not {bundle.sha256}"))
+        answer = await api.upload.send(
+            "POST",
+            "Apps",
+            form={"UniqueName": str(at.name)},
+            files={"File": Upload(Path(bundle.path).name, Path(bundle.path))},
+            idempotent=False,
+        )
+        return _observed(body(answer))
+
+    async def delete(self, api: Api, at: Target) -> None:
+        try:
+            await api.main.send("DELETE", "Apps", at.id or at.name or "", idempotent=True)
+        except NotFound:
+            return
+
+
+def _observed(member: Mapping[str, Any]) -> Observed:
+    sid = member.get("sid")
+    if not isinstance(sid, str):
+        raise BadAnswer("the Microvisor API answered with an app that has no sid")
+    name = member.get("unique_name")
+    return Observed(sid, {"unique_name": name}, name=name, facts={"hash": member.get("hash")})

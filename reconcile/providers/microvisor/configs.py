@@ -1,0 +1,49 @@
+"""
+Config and Device Config: readable texts under a key (contract "Config and Device Config").
+
+There is no bulk read of device configs: one list request per device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import Observed
+from reconcile.providers.microvisor.keyed import KeyedType, member_key
+from reconcile.providers.microvisor.names import VALUE_LENGTH
+
+
+class Config(BaseModel):
+    """`configs.<key>: text`. What the document writes as `300` or `1.10` is sent as those characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    value: Annotated[str, Field(max_length=VALUE_LENGTH)] = Field(description="The text, up to 4096 characters.")
+
+
+class ConfigType(KeyedType):
+    """Configs of the account."""
+
+    path = "microvisor.configs"
+    singular = "config"
+    noun = "config"
+    Model = Config
+    collection = "Configs"
+
+    def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
+        key = member_key(member)
+        return Observed(
+            key, {"value": member.get("value")}, name=key, parent=parent, version=member.get("date_updated")
+        )
+
+
+class DeviceConfigType(ConfigType):
+    """Configs of one device."""
+
+    path = "microvisor.devices.configs"
+    singular = "device_config"
+    noun = "device config"
+    listed = "parent"

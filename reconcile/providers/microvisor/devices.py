@@ -1,0 +1,164 @@
+"""
+Device (`UV…`): hardware. It is adopted, named and retargeted, never created or deleted (contract "Device").
+
+A write to the app only *targets*: the device installs it when it next connects, so what the API accepted
+(`app.target_sid`) and what the device reports (`app.reported_sid`) are two readings. Logging is a lease of 24 hours.
+The API's overview page shows an older shape (`logging_enabled`, `app_update`, `scheduled`): both are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Attrs,
+    BadAnswer,
+    Entry,
+    Mark,
+    NotFound,
+    Observed,
+    Page,
+    Reading,
+    Refers,
+    ResourceType,
+    Status,
+    Target,
+    View,
+)
+from reconcile.providers.microvisor.connection import Api, body, moment, pages, server_time
+from reconcile.providers.microvisor.names import Mistake, name_problems
+
+RENEW_BEFORE = timedelta(hours=6)  # contract: `logging_renew_before_s`
+
+_FORM = {"unique_name": "UniqueName", "app": "TargetApp", "logging": "LoggingEnabled", "restart": "RestartApp"}
+
+
+class Device(BaseModel):
+    """`microvisor.devices.<name>`. Its configs and secrets are resources of their own, under it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    sid: Annotated[str, Field(pattern="^UV[0-9a-fA-F]{32}$"), Mark.LOCATOR] | None = Field(
+        default=None, description="The unit. Without it the device is found by its name."
+    )
+    unique_name: Annotated[str, Mark.NAME] | None = Field(
+        default=None, description="Its name at the API; the key unless it is written."
+    )
+    app: Annotated[str, Refers("microvisor.apps")] | None = Field(
+        default=None, description="The app it should run: of the document, live on the account, or a KA… SID."
+    )
+    logging: Annotated[bool, Mark.LEASE] | None = Field(
+        default=None, description="Whether application logging is on; every apply renews it when it is about to end."
+    )
+    restart: Annotated[str, Mark.TRIGGER] | None = Field(
+        default=None, description="Any token; the app is restarted when it differs from the recorded one."
+    )
+
+
+class DeviceType(ResourceType):
+    """Devices of the account."""
+
+    path = "microvisor.devices"
+    singular = "device"
+    noun = "device"
+    Model = Device
+    creatable = False
+    deletable = False
+    removal = "forget"
+    # The name, then configs and secrets, then the app, then logging and restart: so that an app never starts with
+    # the old settings (contract "Device").
+    stages = {"unique_name": 0, "app": 2, "logging": 3, "restart": 4}
+    children_stage = 1
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        sid = attrs.get("sid")
+        return (normal_sid(str(sid)) if sid else None), str(attrs.get("unique_name") or key)
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        return name_problems(attrs, key)
+
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        facts = seen.facts
+        attrs = dict(seen.attrs)
+        renew: frozenset[str] = frozenset()
+        ends = moment(facts.get("logging_ends"))
+        if attrs.get("logging") and ends is not None and ends - now < RENEW_BEFORE:
+            renew = frozenset({"logging"})
+        elif not attrs.get("logging") and prior is not None and prior.attrs.get("logging"):
+            # Off, and we had it on: it ran out by itself, unless its time was not up yet. Then somebody ended it.
+            recorded = moment(prior.facts.get("logging_ends"))
+            if recorded is not None and recorded <= now:
+                attrs["logging"], renew = True, frozenset({"logging"})
+        target, reported, status = attrs.get("app"), facts.get("reported"), facts.get("update_status")
+        since = moment(facts.get("targeted"))
+        if target is None:
+            return View(attrs, renew=renew)
+        if status == "error":
+            code = facts.get("update_error_code")
+            return View(attrs, Status.FAILED, f"could not install {target}: error {code}", since, renew)
+        if reported != target or status in ("pending", "scheduled"):
+            return View(attrs, Status.PENDING, f"{target} is not installed yet", since, renew)
+        return View(attrs, renew=renew)
+
+    def facts(self, seen: Observed) -> Mapping[str, Any]:
+        return {"logging_ends": seen.facts.get("logging_ends")} if seen.attrs.get("logging") else {}
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        async for page in pages(api, "Devices", key="devices", read=lambda member, _: _observed(member)):
+            yield page
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        try:
+            answer = await api.main.get("Devices", at.id or at.name or "")
+        except NotFound:
+            return Reading(None)
+        return Reading(_observed(body(answer)), server_time(answer))
+
+    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+        form = {_FORM[name]: _text(name, value) for name, value in patch.items()}
+        # Sent again, a restart is a second restart; everything else says how it should be and may be repeated.
+        answer = await api.main.send(
+            "POST", "Devices", at.id or at.name or "", form=form, idempotent="restart" not in patch
+        )
+        return _observed(body(answer))
+
+
+def normal_sid(sid: str) -> str:
+    """A SID in the spelling in which the API gives it: the two letters, then lower-case hex."""
+    return sid[:2].upper() + sid[2:].lower()
+
+
+def _text(name: str, value: Any) -> str:
+    if name == "restart":
+        return "true"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _observed(member: Mapping[str, Any]) -> Observed:
+    sid = member.get("sid")
+    if not isinstance(sid, str):
+        raise BadAnswer("the Microvisor API answered with a device that has no sid")
+    app = _object(member.get("app")) or _object(member.get("app_update"))
+    logging = _object(member.get("logging"))
+    name = member.get("unique_name")
+    enabled = logging.get("enabled", member.get("logging_enabled"))
+    return Observed(
+        normal_sid(sid),
+        {"unique_name": name, "app": app.get("target_sid"), "logging": bool(enabled)},
+        name=name,
+        facts={
+            "reported": app.get("reported_sid"),
+            "update_status": app.get("update_status", app.get("status", member.get("status"))),
+            "update_error_code": app.get("update_error_code"),
+            "targeted": app.get("date_targeted"),
+            "logging_ends": logging.get("date_expires", member.get("date_logging_expires")),
+        },
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

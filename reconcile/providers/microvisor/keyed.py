@@ -1,0 +1,77 @@
+"""
+Keys and values of an account or of a device: the calls that configs and secrets share.
+
+Contract "Config and Device Config" and "Secret and Device Secret": `/Configs`, `/Devices/{sid}/Configs` and the same
+with `Secrets`; POST on the collection creates (201), POST on the member updates (200), DELETE removes (204).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar
+
+from reconcile.provider import Attrs, BadAnswer, NotFound, Observed, Page, Reading, ResourceType, Secret, Target
+from reconcile.providers.microvisor.connection import Api, body, pages, server_time
+from reconcile.providers.microvisor.names import Mistake, key_problems
+
+
+class KeyedType(ResourceType):
+    """A type whose identity is its key, under the account or under a device."""
+
+    scalar = "value"
+    collection: ClassVar[str]
+    """`Configs` or `Secrets`, in the path; lower-case it is the array of a listing."""
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        return key_problems(key)
+
+    def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
+        """An answer in the words of the model."""
+        raise NotImplementedError
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        def read(member: Mapping[str, Any], _: object) -> Observed:
+            return self.observed(member, parent)
+
+        async for page in pages(api, *self._path(parent), key=self.collection.lower(), read=read):
+            yield page
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        try:
+            answer = await api.main.get(*self._path(at.parent), key_of(at))
+        except NotFound:
+            return Reading(None)
+        return Reading(self.observed(body(answer), at.parent), server_time(answer))
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        form: dict[str, str | Secret] = {"Key": key_of(at), "Value": attrs["value"]}
+        answer = await api.main.send("POST", *self._path(at.parent), form=form, idempotent=False)
+        return self.observed(body(answer), at.parent)
+
+    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+        answer = await api.main.send(
+            "POST", *self._path(at.parent), key_of(at), form={"Value": patch["value"]}, idempotent=True
+        )
+        return self.observed(body(answer), at.parent)
+
+    async def delete(self, api: Api, at: Target) -> None:
+        try:
+            await api.main.send("DELETE", *self._path(at.parent), key_of(at), idempotent=True)
+        except NotFound:
+            return
+
+    def _path(self, parent: str | None) -> tuple[str, ...]:
+        return ("Devices", parent, self.collection) if parent is not None else (self.collection,)
+
+
+def key_of(at: Target) -> str:
+    """The key at the API: the last key of the address."""
+    return at.name or at.id or at.address.key
+
+
+def member_key(member: Mapping[str, Any]) -> str:
+    """The key of an answer. Raises BadAnswer when there is none."""
+    key = member.get("key")
+    if not isinstance(key, str):
+        raise BadAnswer("the Microvisor API answered with a config or secret that has no key")
+    return key

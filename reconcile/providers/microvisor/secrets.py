@@ -1,0 +1,64 @@
+"""
+Secret and Device Secret: texts under a key that are never returned (contract "Secret and Device Secret").
+
+A read has `key` and `date_rotated` only, so whether somebody else rotated it is told by the date of the last write,
+and whether the wanted value changed by a keyed fingerprint. Older deployments refuse to update one (404 or 405): then
+it is deleted and made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import ApiError, Attrs, Mark, Observed, SecretRef, Target
+from reconcile.providers.microvisor.connection import Api
+from reconcile.providers.microvisor.keyed import KeyedType, member_key
+
+
+class SecretModel(BaseModel):
+    """`secrets.<key>: env:NAME` or another reference; never the value itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    value: Annotated[SecretRef, Mark.SECRET] = Field(description="Where the value is, up to 4096 characters of it.")
+
+
+class SecretType(KeyedType):
+    """Secrets of the account."""
+
+    path = "microvisor.secrets"
+    singular = "secret"
+    noun = "secret"
+    Model = SecretModel
+    collection = "Secrets"
+
+    def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
+        key, rotated = member_key(member), member.get("date_rotated")
+        return Observed(key, {}, name=key, parent=parent, version=rotated, facts={"date_rotated": rotated})
+
+    def facts(self, seen: Observed) -> Mapping[str, Any]:
+        return {"date_rotated": seen.facts.get("date_rotated")}
+
+    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+        try:
+            return await super().update(api, at, patch)
+        except ApiError as refusal:
+            if refusal.status not in (404, 405):
+                raise
+        # Between the two requests there is no secret; after a crash there the next plan finds it gone and makes it.
+        await self.delete(api, at)
+        made = await self.create(api, at, patch)
+        return replace(made, facts={**made.facts, "note": "the API refuses to update secrets: deleted and made again"})
+
+
+class DeviceSecretType(SecretType):
+    """Secrets of one device."""
+
+    path = "microvisor.devices.secrets"
+    singular = "device_secret"
+    noun = "device secret"
+    listed = "parent"

@@ -1,0 +1,120 @@
+"""What an apply did, every resource accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconcile.core.events import ChangeDone
+from reconcile.core.plan import Unread, Unsettled
+from reconcile.render.groups import FROM
+from reconcile.render.paint import GREEN, RED, Paint
+from reconcile.render.text import WIDTH, unread_lines, unsettled_lines
+from reconcile.render.values import outside
+from reconcile.render.words import Types, many
+
+OUTCOMES = ("failed", "unknown", "conflict", "skipped")  # as they are listed; the rest is done
+
+# What differs between two answers that say the same: the path, the request's id, SIDs and other long ids.
+_OWN = re.compile(r"request id \S+|(?<=[A-Z] )/\S*|\b[A-Za-z]{0,2}[0-9a-f]{16,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """
+    How many resources were really done, counted as `Plan: …` counts them.
+
+    Attributes:
+        not_read: resources that the plan could not read, so that nothing was tried.
+    """
+
+    added: int = 0
+    changed: int = 0
+    destroyed: int = 0
+    imported: int = 0
+    forgotten: int = 0
+    renewed: int = 0
+    not_read: int = 0
+
+
+def outcomes(results: Sequence[ChangeDone]) -> dict[str, int]:
+    """How many resources ended in which way."""
+    counts = dict.fromkeys(("done", *OUTCOMES), 0)
+    for result in results:
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    return counts
+
+
+def apply_text(
+    results: Sequence[ChangeDone],
+    counts: Applied,
+    *,
+    types: Types | None = None,
+    unread: Sequence[Unread] = (),
+    unsettled: Sequence[Unsettled] = (),
+    color: bool = False,
+) -> Iterator[str]:
+    """
+    The lines after an apply.
+
+    Args:
+        results: one for each resource of the plan, in any order.
+        unsettled: what is pending on units or failed there, if anybody waited for it.
+    """
+    paint, known = Paint(color, WIDTH), types or {}
+    told: list[str] = []
+    for outcome in OUTCOMES:
+        told += _not_done(outcome, [result for result in results if result.outcome == outcome], paint)
+    told += unread_lines(list(unread), known, paint)
+    if told:
+        yield from told[1:]
+        yield ""
+    ends = outcomes(results)
+    not_read = max(counts.not_read, len(unread))
+    if len(results) == ends["done"] and not not_read:
+        done = f"{counts.added} added, {counts.changed} changed, {counts.destroyed} destroyed."
+        yield paint(f"Apply complete! Resources: {done}", GREEN)
+    else:
+        said = (
+            f"{ends['done']} done, {ends['failed']} failed, {ends['unknown']} unknown, {ends['skipped']} skipped, "
+            f"{ends['conflict']} conflicts, {not_read} not read."
+        )
+        yield paint(f"Apply incomplete: {said}", RED)
+        did = f"{counts.added} added, {counts.changed} changed, {counts.destroyed} destroyed"
+        yield f"Done so far: {did}. Run again: what is unknown is read back first, nothing is repeated blindly."
+    also = [
+        f"{number:,} {word}"
+        for word, number in (
+            ("imported", counts.imported),
+            ("forgotten", counts.forgotten),
+            ("renewed", counts.renewed),
+        )
+        if number
+    ]
+    if also:
+        yield f"Also: {', '.join(also)}."
+    yield from unsettled_lines(list(unsettled), known, paint)
+
+
+def _not_done(outcome: str, results: Sequence[ChangeDone], paint: Paint) -> Iterator[str]:
+    if not results:
+        return
+    yield ""
+    yield paint(outcome.capitalize(), RED)
+    same: dict[str, list[ChangeDone]] = {}
+    for result in results:
+        same.setdefault(_OWN.sub("…", result.detail or ""), []).append(result)
+    for members in same.values():
+        if len(members) < FROM:
+            for result in members:
+                yield f"  {_line(result)}"
+            continue
+        yield f"  {many(len(members), 'resource')} alike, the first:"
+        for result in members[:3]:
+            yield f"    {_line(result)}"
+        yield f"    … and {len(members) - 3:,} more"
+
+
+def _line(result: ChangeDone) -> str:
+    return f"{outside(result.address)}: " + outside(result.detail or f"{result.verb} did not end")

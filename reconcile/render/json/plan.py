@@ -1,0 +1,229 @@
+"""
+A plan as programs read it.
+
+It has the `format_version` 1.2 shape of the field, so that policy and summary tools made for it work; what is ours sits
+under `reconcile`, at the end and in each change. Nothing is grouped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
+from reconcile.core.values import SecretRef
+from reconcile.render.groups import section_of, was
+from reconcile.render.json.values import (
+    copied,
+    dumps,
+    known_unknown,
+    masked,
+    names,
+    plain,
+    position_json,
+    put,
+    sensitive,
+)
+from reconcile.render.words import Types
+
+FORMAT_VERSION = "1.2"
+
+_ACTIONS = {
+    Action.CREATE: ["create"],
+    Action.UPDATE: ["update"],
+    Action.REPLACE: ["delete", "create"],
+    Action.DELETE: ["delete"],
+    Action.FORGET: ["forget"],
+    Action.NOOP: ["no-op"],
+}
+
+
+def plan_json(plan: Plan, types: Types) -> dict[str, Any]:
+    """The whole plan as one value; `plan_json_text` streams the same."""
+    head, tail = _frame(plan)
+    drift = [_drift(change, types) for change in plan.changes if change.drifted]
+    return {**head, "resource_drift": drift, "resource_changes": [_change(row, types) for row in plan.changes], **tail}
+
+
+def plan_json_text(plan: Plan, types: Types) -> Iterator[str]:
+    """The lines of the same JSON, one change a line, so that a large plan is never whole in memory."""
+    head, tail = _frame(plan)
+    yield "{"
+    for name, value in head.items():
+        yield f"{dumps(name)}: {dumps(value)},"
+    yield '"resource_drift": ['
+    yield from _listed(_drift(change, types) for change in plan.changes if change.drifted)
+    yield '], "resource_changes": ['
+    yield from _listed(_change(change, types) for change in plan.changes)
+    yield "],"
+    yield ",\n".join(f"{dumps(name)}: {dumps(value)}" for name, value in tail.items()) + "}"
+
+
+def _listed(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    before: str | None = None
+    for row in rows:
+        if before is not None:
+            yield before + ","
+        before = dumps(row)
+    if before is not None:
+        yield before
+
+
+def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+    made = plan.bindings
+    imported, added, changed, destroyed, forgotten = plan.counts
+    head = {
+        "format_version": FORMAT_VERSION,
+        "timestamp": made.made,
+        "errored": False,
+        "complete": plan.complete,
+        "applyable": bool(plan.changes) and not plan.refused,
+    }
+    ours = {
+        "version": made.tool,
+        "fleet": made.fleet,
+        "bindings": {
+            "path": made.path,
+            "lineage": made.lineage,
+            "serial": made.serial,
+            "document": made.document,
+            "variables": made.variables,
+            "accounts": {name: {"account": at[0], "host": at[1]} for name, at in made.accounts.items()},
+            "expires": made.expires,
+            "options": plain(made.options),
+        },
+        "summary": {
+            "import": imported,
+            "add": added,
+            "change": changed,
+            "destroy": destroyed,
+            "forget": forgotten,
+            "units": plan.units,
+            "requests": plan.requests,
+            "expected_requests": plan.expected_requests,
+            "in_sync": dict(plan.in_sync),
+            "unresolved_secrets": plan.unresolved_secrets,
+        },
+        "pending": _unsettled(plan, "pending"),
+        "failed": _unsettled(plan, "failed"),
+        "renewals": [str(change.address) for change in plan.changes if _renews(change)],
+        "unread": [
+            {
+                "type_path": row.type_path,
+                "address": None if row.address is None else str(row.address),
+                "error": row.error,
+                "denied": row.denied,
+            }
+            for row in plan.unread
+        ],
+        "blocked": [
+            {"what": row.what, "way_out": row.way_out, "kind": row.kind, "count": row.count} for row in plan.blocked
+        ],
+        "warnings": list(plan.warnings),
+        "unmanaged": dict(plan.unmanaged),
+    }
+    return head, {"reconcile": ours}
+
+
+def _renews(change: Change) -> bool:
+    return change.reason is Reason.LEASE_ENDS or any(field.cause is Cause.LEASE for field in change.fields)
+
+
+def _unsettled(plan: Plan, kind: str) -> list[dict[str, Any]]:
+    return [
+        {"address": str(row.address), "detail": row.detail, "since": row.since}
+        for row in plan.unsettled
+        if row.kind == kind
+    ]
+
+
+def _change(change: Change, types: Types) -> dict[str, Any]:
+    out = names(change.address, types)
+    if change.moved_from is not None:
+        out["previous_address"] = str(change.moved_from)
+    out["action_reason"] = change.reason.value
+    out["change"] = _sides(change)
+    ours: dict[str, Any] = {
+        "action": change.action.value,
+        "section": section_of(change).name.lower(),
+        "id": change.id,
+        "block": change.block,
+        "wave": change.wave,
+        "where": position_json(change.where),
+        "causes": [_cause(field) for field in change.fields],
+    }
+    for name in ("former", "former_name", "temporary", "blocked"):
+        if (value := getattr(change, name)) is not None:
+            ours[name] = value
+    for name in ("labels", "protect", "on_removal", "needs", "notes"):
+        if value := getattr(change, name):
+            ours[name] = plain(value)
+    out["reconcile"] = ours
+    return out
+
+
+def _sides(change: Change) -> dict[str, Any]:
+    comes, goes = change.action is Action.CREATE, change.action in (Action.DELETE, Action.FORGET)
+    secrets = _secrets(change.fields)
+    wanted = change.after if change.after or change.action is not Action.NOOP else change.before
+    after, unknown = known_unknown(wanted)
+    if comes and change.id is None:
+        unknown["id"] = True
+    hidden_before, hidden_after = ({**sensitive(side), **secrets} for side in (change.before, wanted))
+    out: dict[str, Any] = {
+        "actions": _ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
+        "before": None if comes else masked(plain(change.before), hidden_before),
+        "after": None if goes else masked(after, hidden_after),
+        "after_unknown": {} if goes else unknown,
+        "before_sensitive": False if comes else hidden_before,
+        "after_sensitive": False if goes else hidden_after,
+    }
+    if change.action is Action.ADOPT:
+        out["importing"] = {"id": change.id}
+    return out
+
+
+def _secrets(fields: Iterable[FieldChange]) -> dict[str, Any]:
+    marks: dict[str, Any] = {}
+    for field in fields:
+        if field.sensitive:
+            put(marks, field.path, True)
+    return marks
+
+
+def _drift(change: Change, types: Types) -> dict[str, Any]:
+    """What somebody else did: from what was applied to what is live."""
+    out = names(change.address, types)
+    out["action_reason"] = change.reason.value
+    gone = change.reason is Reason.GONE
+    fields = [field for field in change.fields if field.cause in (Cause.SOMEBODY, Cause.BOTH)]
+    live: dict[str, Any] = copied(plain(change.before))
+    applied: dict[str, Any] = copied(live)
+    for field in fields:
+        if not field.sensitive:
+            put(applied, field.path, plain(was(field)))
+            put(live, field.path, plain(field.before))
+    hidden = {**sensitive(change.before), **_secrets(fields)}
+    out["change"] = {
+        "actions": ["delete"] if gone else ["update"],
+        "before": masked(applied, hidden),
+        "after": None if gone else masked(live, hidden),
+        "after_unknown": {},
+        "before_sensitive": hidden,
+        "after_sensitive": False if gone else hidden,
+    }
+    out["reconcile"] = {"id": change.id, "causes": [_cause(field) for field in fields]}
+    return out
+
+
+def _cause(field: FieldChange) -> dict[str, Any]:
+    out: dict[str, Any] = {"path": list(field.path), "cause": field.cause.value, "where": position_json(field.where)}
+    if field.origin:
+        out["origin"] = field.origin
+    if field.note:
+        out["note"] = field.note
+    if field.prior is not None and not field.sensitive:
+        out["prior"] = plain(field.prior)
+    if isinstance(field.after, SecretRef):
+        out["reference"] = str(field.after)
+    return out

@@ -1,0 +1,221 @@
+"""A plan as a person reads it: one screen, whatever the size of the fleet (design §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
+from reconcile.render.detail import one
+from reconcile.render.grouped import group_lines
+from reconcile.render.groups import FROM, Group, Section, groups
+from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
+from reconcile.render.values import outside
+from reconcile.render.words import NO_CHANGES, Types, many, scope, singular_of, some, took
+
+WIDTH = 100
+
+
+def plan_text(
+    plan: Plan, *, types: Types, color: bool = False, width: int = WIDTH, per_s: float | None = None
+) -> Iterator[str]:
+    """
+    The lines of a plan.
+
+    Args:
+        types: by path; only what each is called is read.
+        width: columns; what stands at the right ends there.
+        per_s: requests per second to expect, if anybody knows: then the time is said as well.
+    """
+    paint = Paint(color, width)
+    by_section = groups(plan.changes)
+    yield from header(plan, paint)
+    yield from _blocked_above(plan, by_section.get(Section.BLOCKED, []), types, paint)
+    for section, members in by_section.items():
+        if section not in (Section.BLOCKED, Section.RENEWAL):
+            yield ""
+            yield paint.heading(section.value)
+            yield from _groups(members, types, paint)
+    yield from unread_lines(plan.unread, types, paint)
+    if plan.unmanaged:
+        yield ""
+        yield "Not managed here: " + _by_type(plan.unmanaged, types) + "."
+    yield from warning_lines(plan.warnings, paint)
+    yield ""
+    yield verdict(plan, paint)
+    if plan.changed:
+        yield from _effort(plan, per_s)
+    yield from unsettled_lines(plan.unsettled, types, paint)
+    yield from _renewals(by_section.get(Section.RENEWAL, []), types, paint)
+    if not plan.changed:
+        yield from _effort(plan, per_s)
+    yield from _closing(plan, paint)
+
+
+def header(plan: Plan, paint: Paint) -> Iterator[str]:
+    """What the plan is of, and what `apply` was told to do otherwise than usual."""
+    made = plan.bindings
+    serial = "no state yet" if made.serial is None else f"serial {made.serial}"
+    read = f"{many(plan.units, 'unit')} read ({many(plan.requests, 'request')})"
+    if plan.unread:
+        read += f", {_unread_count(plan.unread)} not"
+    yield paint(f"{scope(made)} · {serial} · {read}", BOLD)
+    options = [_option(name, value) for name, value in made.options.items() if value not in (None, False, [], {}, "")]
+    if options:
+        yield "Options: " + "; ".join(options)
+
+
+def _option(name: str, value: Any) -> str:
+    name = outside(name)
+    if value is True:
+        return name
+    if isinstance(value, Mapping):
+        return f"{name} " + ", ".join(f"{outside(key)}={outside(member)}" for key, member in value.items())
+    if isinstance(value, list | tuple):
+        return f"{name} " + ", ".join(outside(member) for member in value)
+    return f"{name} {outside(value)}"
+
+
+def verdict(plan: Plan, paint: Paint) -> str:
+    """The sentence that scripts parse. A plan that could not read everything claims no agreement."""
+    if plan.changed or plan.unread:
+        return paint(summary(plan.counts), BOLD)
+    return paint(NO_CHANGES, GREEN)
+
+
+def _groups(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
+    for group in members:
+        yield from group_lines(group, types, paint) if group.grouped else one(group, paint)
+
+
+def _blocked_above(plan: Plan, members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
+    if not plan.blocked and not members:
+        return
+    yield ""
+    yield paint("Blocked", RED)
+    for reason in plan.blocked:
+        yield f"  {outside(reason.what)}"
+    yield from _groups(members, types, paint)
+
+
+def _unread_count(unread: list[Unread]) -> str:
+    single = sum(1 for row in unread if row.address is not None)
+    listings = len(unread) - single
+    said = [many(single, "resource")] if single else []
+    return " and ".join([*said, many(listings, "listing")] if listings else said)
+
+
+def unread_lines(unread: list[Unread], types: Types, paint: Paint) -> Iterator[str]:
+    """What did not answer, by type and error."""
+    if not unread:
+        return
+    yield ""
+    yield paint("Not read", YELLOW)
+    by_error: dict[tuple[str, bool, str], list[Unread]] = {}
+    for row in unread:
+        by_error.setdefault((row.type_path, row.address is None, row.error), []).append(row)
+    for (type_path, listing, error), rows in by_error.items():
+        if listing:
+            yield f"  the listing of {outside(type_path)}: {outside(error)}"
+        elif len(rows) < FROM:
+            yield from (f"  {outside(row.address)}: {outside(error)}" for row in rows)
+        else:
+            yield f"  {many(len(rows), singular_of(types, type_path))}: {outside(error)}"
+            yield f"      # {some((row.address for row in rows), len(rows))}"
+
+
+def unsettled_lines(unsettled: list[Unsettled], types: Types, paint: Paint) -> Iterator[str]:
+    """What the API accepted and units have not done, or could not do."""
+    for kind, title, means, code in (
+        ("pending", "Pending", "accepted by the API, not yet done by the unit", YELLOW),
+        ("failed", "Failed", "the unit reports an error; nothing is sent to it again by itself", RED),
+    ):
+        rows = [row for row in unsettled if row.kind == kind]
+        if not rows:
+            continue
+        yield paint(f"{title}: {many(len(rows), 'resource')} ({means})", code)
+        same: dict[tuple[str, str], list[Unsettled]] = {}
+        for row in rows:
+            same.setdefault((row.address.type_path, row.detail), []).append(row)
+        for (type_path, detail), members in same.items():
+            if len(members) < FROM:
+                for row in members:
+                    since = f", since {outside(row.since)}" if row.since else ""
+                    yield f"  {outside(row.address)}: {outside(detail)}{since}"
+                continue
+            oldest = min((row.since for row in members if row.since), default=None)
+            tail = f", oldest since {outside(oldest)}" if oldest else ""
+            yield f"  {many(len(members), singular_of(types, type_path))}: {outside(detail)}{tail}"
+            yield f"      # {some((row.address for row in members), len(members))}"
+
+
+def _renewals(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
+    if not members:
+        return
+    total = sum(len(group.members) for group in members)
+    yield paint(f"Renewal due: {many(total, 'resource')} (renewed by apply; no change)", YELLOW)
+    for group in members:
+        what = sorted({".".join(field.path) for fields in group.fields for field in fields})
+        tail = f" {', '.join(outside(name) for name in what)}" if what else ""
+        names = some((change.address for change in group.members), len(group.members))
+        lead = f"{many(len(group.members), singular_of(types, group.type_path))}{tail}: " if group.grouped else ""
+        yield f"  {lead}{names}" + ("" if group.grouped else tail)
+
+
+def warning_lines(warnings: list[str], paint: Paint) -> Iterator[str]:
+    """One line for each different warning."""
+    counts: dict[str, int] = {}
+    for warning in warnings:
+        counts[warning] = counts.get(warning, 0) + 1
+    if counts:
+        yield ""
+    for warning, count in counts.items():
+        yield f"{paint('Warning:', YELLOW)} {outside(warning)}" + (f" ({count:,} times)" if count > 1 else "")
+
+
+def _effort(plan: Plan, per_s: float | None) -> Iterator[str]:
+    said = []
+    if plan.changed:
+        touched = [change for change in plan.changes if any(change.counts)]
+        said.append(f"On {many(units_of(touched), 'unit')}.")
+    if plan.expected_requests:
+        time = f", {took(plan.expected_requests / per_s)} at {per_s:,.0f}/s" if per_s else ""
+        said.append(f"About {many(plan.expected_requests, 'request')}{time}.")
+    if same := sum(plan.in_sync.values()):
+        said.append(f"{many(same, 'resource')} {'needs' if same == 1 else 'need'} nothing.")
+    if plan.changed and not plan.refused:
+        said.append("Nothing is blocked.")
+    if said:
+        yield " ".join(said)
+
+
+def _closing(plan: Plan, paint: Paint) -> Iterator[str]:
+    if plan.unresolved_secrets:
+        closed = plan.unresolved_secrets
+        yield f"{many(closed, 'secret')} could not be opened here and {'was' if closed == 1 else 'were'} not compared."
+    if plan.unread:
+        yield paint("Incomplete:", RED) + (
+            f" {_unread_count(plan.unread)} could not be read; nothing is done to what was not read,"
+            " nothing is deleted because it was not seen."
+        )
+    for reason in plan.blocked:
+        yield f"{paint('Blocked:', RED)} {outside(reason.what)}"
+        if reason.way_out:
+            yield f"  {outside(reason.way_out)}"
+    if refused := sum(1 for change in plan.changes if change.blocked):
+        yield f"{paint('Blocked:', RED)} {many(refused, 'change')} above; apply refuses this plan."
+    elif plan.blocked:
+        yield "apply refuses this plan."
+
+
+def units_of(changes: list[Change]) -> int:
+    """How many root resources the changes are of."""
+    return len({change.address if _is_root(change) else change.address.root for change in changes})
+
+
+def _is_root(change: Change) -> bool:
+    return "[" not in change.address and change.address.count(".") == 2
+
+
+def _by_type(counts: Mapping[str, int], types: Types) -> str:
+    return ", ".join(many(count, singular_of(types, path)) for path, count in counts.items() if count)

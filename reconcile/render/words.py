@@ -1,0 +1,163 @@
+"""The words of the renderers: plurals, numbers, durations, headings, and what an action or a cause is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from reconcile.core.address import Address
+from reconcile.core.plan import Action, Bindings, Cause, FieldChange
+from reconcile.core.values import SecretRef
+from reconcile.errors import InvalidInput, Position
+from reconcile.render.groups import was
+from reconcile.render.values import outside, show
+
+NO_CHANGES = "No changes. Your infrastructure matches the configuration."
+
+SYMBOL = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.ADOPT: "~",
+    Action.FORGET: ".",
+    Action.NOOP: " ",
+}
+
+
+class Noun(Protocol):
+    """What a renderer must know of a resource type; `core.resource.ResourceType` has it."""
+
+    @property
+    def noun(self) -> str:
+        """What a person calls one: `device config`."""
+
+    @property
+    def singular(self) -> str:
+        """What JSON calls one: `device_config`."""
+
+
+Types = Mapping[str, Noun]
+
+
+def singular_of(types: Types, type_path: str) -> str:
+    """The noun of a type, made from its path when the type is not known."""
+    known = types.get(type_path)
+    return outside(known.noun if known else type_path.rpartition(".")[2].removesuffix("s").replace("_", " "))
+
+
+def plural(noun: str, count: int) -> str:
+    """`device` for 1, `devices` otherwise."""
+    if count == 1:
+        return noun
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+def many(count: int, noun: str) -> str:
+    """`4,050 devices`."""
+    return f"{count:,} {plural(noun, count)}"
+
+
+def took(seconds: float) -> str:
+    """A duration as people write it: `0.4s`, `41s`, `2m06s`, `1h02m`."""
+    if seconds < 0.95:
+        return f"{max(seconds, 0):.1f}s" if seconds > 0 else "0s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def place(where: Position | None) -> str:
+    """`file:line`."""
+    if where is None:
+        return ""
+    return outside(where.file) + (f":{where.line}" if where.line else "")
+
+
+def asked_by(where: Position | None, origin: str | None) -> str:
+    """`file:line (profile cold)`: what asks for a change."""
+    said = place(where)
+    if not origin:
+        return said
+    return f"{said} ({outside(origin)})" if said else outside(origin)
+
+
+def block_name(block: str) -> str:
+    """The key by which a block is known, when it is given as an address."""
+    try:
+        return outside(Address.parse(block).key)
+    except InvalidInput:
+        return outside(block)
+
+
+def some(names: Iterable[object], total: int, at_most: int = 3) -> str:
+    """The first names, and a mark when there are more."""
+    shown = [outside(name) for _, name in zip(range(at_most), names, strict=False)]
+    return ", ".join([*shown, "…"] if total > len(shown) else shown)
+
+
+def scope(bindings: Bindings) -> str:
+    """`fleet · account at host`: the beginning of every plan, and of the question before an apply."""
+    accounts = [
+        (f"{outside(provider)} " if len(bindings.accounts) > 1 else "") + f"{outside(account)} at {outside(host)}"
+        for provider, (account, host) in bindings.accounts.items()
+    ]
+    return " · ".join([outside(bindings.fleet), *accounts])
+
+
+def secret_reason(change: FieldChange, created: bool = False) -> str:
+    """Why a secret is written; of one that is `created`, where it comes from."""
+    if change.note:
+        return outside(change.note)
+    ref = outside(change.after) if isinstance(change.after, SecretRef) else ""
+    if created:
+        return ref
+    match change.cause:
+        case Cause.YOU if ref:
+            return f"the value behind {ref} changed"
+        case Cause.YOU:
+            return "the value changed"
+        case Cause.SOMEBODY:
+            return "rotated by somebody else"
+        case Cause.BOTH:
+            return "rotated by somebody else, and the value " + (f"behind {ref} changed" if ref else "changed")
+        case Cause.VALUE_UNKNOWN:
+            return "value unknown: no record"
+        case Cause.ADOPTION:
+            return "what is live is overwritten"
+        case Cause.UNIT:
+            return "another unit: written again"
+        case Cause.LEASE:
+            return "renewed"
+    raise AssertionError(change.cause)
+
+
+def whose(change: FieldChange, created: bool = False) -> str:
+    """Whose change it is, in so many words, where the section does not say it."""
+    if change.note and not change.sensitive:
+        return outside(change.note)
+    if change.sensitive:
+        return secret_reason(change, created)
+    if created:
+        return ""
+    match change.cause:
+        case Cause.SOMEBODY:
+            last, now = _or_nothing(was(change)), _or_nothing(change.before)
+            return f"somebody else changed it: was {last} at the last apply, is {now}"
+        case Cause.BOTH:
+            last = f"was {show(change.prior)} at the last apply, " if change.prior is not None else ""
+            return f"both changed it: {last}somebody else made it {_or_nothing(change.before)}"
+        case Cause.LEASE:
+            return "renewed"
+        case Cause.UNIT | Cause.YOU | Cause.ADOPTION | Cause.VALUE_UNKNOWN:
+            return ""
+    raise AssertionError(change.cause)
+
+
+def _or_nothing(value: Any) -> str:
+    return "not there" if value is None else show(value)

@@ -1,0 +1,127 @@
+"""
+Where secrets come from and how a change of one is told: reference → `Secret`, `Secret` → fingerprint.
+
+One file per scheme (`env`, `file`); `document` takes one value out of a file of many; `key` and `fingerprint` say
+whether a secret changed without keeping it. A value is in a `Secret` from the moment it is read, and in no message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from reconcile.core.values import Secret, SecretRef
+from reconcile.errors import InvalidInput, Problem
+from reconcile.secrets.document import Document, parse, value_at
+from reconcile.secrets.env import Environment
+from reconcile.secrets.file import Files
+from reconcile.secrets.fingerprint import Print, fingerprint, matches
+from reconcile.secrets.key import KEY_VARIABLE, FingerprintKey, config_dir, load_key
+
+__all__ = [
+    "KEY_VARIABLE",
+    "SCHEMES",
+    "FingerprintKey",
+    "Print",
+    "Scheme",
+    "Secrets",
+    "config_dir",
+    "fingerprint",
+    "load_key",
+    "matches",
+]
+
+
+class Scheme(Protocol):
+    """One source of secrets."""
+
+    async def read(self, rest: str) -> str:
+        """
+        The text that `rest` (of `scheme:rest`) stands for, without the pointer applied.
+
+        Raises:
+            InvalidInput: it stands for nothing; the message never holds a value.
+        """
+
+
+SCHEMES: Mapping[str, Callable[[Path, Path | None, Mapping[str, str]], Scheme]] = {
+    "env": lambda root, repository, environ: Environment(environ),
+    "file": lambda root, repository, environ: Files(root, repository),
+}
+"""By name: what makes the scheme from the fleet's directory, the repository's root and the environment."""
+
+
+class Secrets:
+    """
+    The secrets of one command.
+
+    Attributes:
+        key: of fingerprints; None when there is none, so that nobody can tell whether a secret changed.
+        schemes: by name; another source is one more entry.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        repository: Path | None,
+        environ: Mapping[str, str],
+        key: FingerprintKey | None,
+    ) -> None:
+        """
+        Args:
+            root: the fleet's directory, against which relative files are resolved.
+            repository: the root of the checkout, below which files may lie as well; None outside of one.
+        """
+        self.key = key
+        self.schemes: dict[str, Scheme] = {name: make(root, repository, environ) for name, make in SCHEMES.items()}
+        self._documents: dict[tuple[str, str], Document] = {}  # 12,000 rows may point into one file
+
+    def __repr__(self) -> str:
+        return f"<Secrets {', '.join(self.schemes)}>"
+
+    async def open(self, ref: SecretRef) -> Secret:
+        """
+        The secret that `ref` stands for.
+
+        Raises:
+            InvalidInput: it stands for nothing, or for an empty text; the message holds the reference, never the value.
+        """
+        scheme = self.schemes.get(ref.scheme)
+        if scheme is None:
+            known = ", ".join(f"{name}:" for name in self.schemes)
+            raise _unresolved(ref, f"there is no scheme {ref.scheme!r}", f"There is {known}")
+        if ref.pointer is None:
+            text = await scheme.read(ref.rest)
+        else:
+            known_as = (ref.scheme, ref.rest)
+            if known_as not in self._documents:
+                document = parse(await scheme.read(ref.rest))
+                if isinstance(document, str):
+                    raise _unresolved(ref, document)
+                self._documents[known_as] = document
+            found = value_at(self._documents[known_as], ref.pointer)
+            if found.text is None:
+                raise _unresolved(ref, found.why)
+            text = found.text
+        if not text:
+            raise _unresolved(ref, "it is empty")
+        return Secret(text)
+
+    def print_of(
+        self, value: Secret, *, lineage: str, type_path: str, unit: str, name: str
+    ) -> Mapping[str, str] | None:
+        """The fingerprint to record, as `Print.to_json`; None when there is no key."""
+        if self.key is None:
+            return None
+        made = fingerprint(self.key, lineage=lineage, type_path=type_path, unit=unit, name=name, value=value)
+        return made.to_json()
+
+    def matches(self, recorded: Mapping[str, object], value: Secret) -> bool | None:
+        """Whether `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
+        return matches(Print.from_json(recorded), self.key, value)
+
+
+def _unresolved(ref: SecretRef, why: str, way_out: str | None = None) -> InvalidInput:
+    return InvalidInput(Problem(f"{ref} does not resolve: {why}", way_out=way_out))

@@ -1,0 +1,161 @@
+"""
+One value out of a file of many: a JSON or YAML document and a JSON pointer (RFC 6901). Pure.
+
+Scalars stay the text that is written: `0123`, `no` and `1.10` are passwords like any other. Nothing that goes wrong
+here says what is in the file, not even the names in it, and no exception of a parser survives (they hold the text).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_DEPTH_MOST = 64
+_NOT_WRITTEN = ("", "~", "null", "Null", "NULL")
+
+
+class Nothing:
+    """A value that is not written: JSON's null, YAML's `~` or blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: maps with text keys, lists, text, Nothing."""
+
+    value: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a pointer leads to: `text`, or None and why."""
+
+    text: str | None = field(repr=False)
+    why: str = ""
+
+
+def parse(text: str) -> Document | str:
+    """The document that `text` is, as JSON or else as YAML; or what is wrong with it."""
+    return _json(text) or _yaml(text)
+
+
+def value_at(document: Document, pointer: str) -> Found:
+    """
+    The text at `pointer`. Numbers and booleans are given as they are written.
+
+    Args:
+        pointer: "" for the whole document, else `/name/0/…`, `~1` standing for a slash and `~0` for a tilde.
+    """
+    value = document.value
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and _is_index(name) and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return Found(None, "the pointer leads to nothing")
+    if isinstance(value, str):
+        return Found(value)
+    if isinstance(value, Nothing):
+        return Found(None, "the pointer leads to a value that is not written (null)")
+    return Found(None, "the pointer leads to a map or a list, not to one value")
+
+
+def _is_index(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 10 and (name == "0" or name[0] != "0")
+
+
+class _Twice(Exception):
+    """A name stands twice in one map: which of the two is the secret?"""
+
+
+def _json(text: str) -> Document | str | None:
+    try:
+        value = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique)
+        return Document(_texts(value))
+    except _Twice:
+        return "a name stands twice in the same map"
+    except RecursionError:
+        return "it is nested too deep"
+    except ValueError:
+        return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _Twice
+    return members
+
+
+def _texts(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _texts(member) for name, member in value.items()}
+        case list():
+            return [_texts(member) for member in value]
+        case None:
+            return Nothing()
+        case bool():
+            return "true" if value else "false"
+    return value
+
+
+def _yaml(text: str) -> Document | str:
+    import yaml  # only a file that is not JSON pays for it
+
+    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        # Events, not a loader: the C composer recurses and dies of deep nesting, and a loader expands aliases.
+        events = [
+            event
+            for event in yaml.parse(text, Loader=loader)
+            if not isinstance(event, yaml.StreamStartEvent | yaml.StreamEndEvent)
+        ]
+        starts = sum(isinstance(event, yaml.DocumentStartEvent) for event in events)
+        if starts != 1:
+            return "it is not one JSON or YAML document"
+        return Document(_tree(iter(events[1:]), 0))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        return f"it is neither JSON nor YAML (line {line})"
+    except yaml.YAMLError:
+        return "it is neither JSON nor YAML"
+    except _Twice:
+        return "a name stands twice in the same map"
+    except _Refused as refused:
+        return str(refused)
+
+
+class _Refused(Exception):
+    """YAML that is more than maps, lists and scalars; its text names no content."""
+
+
+def _tree(events: Iterator[Any], depth: int, event: Any = None) -> Any:
+    import yaml
+
+    event = event or next(events)
+    if depth > _DEPTH_MOST:
+        raise _Refused("it is nested too deep")
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        raise _Refused("it has anchors or aliases, which are not read")
+    if event.tag is not None:
+        raise _Refused("it has tags, which are not read")
+    if isinstance(event, yaml.ScalarEvent):
+        plain = event.style in (None, "")
+        return Nothing() if plain and event.value in _NOT_WRITTEN else event.value
+    if isinstance(event, yaml.SequenceStartEvent):
+        members: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            members.append(_tree(events, depth + 1, event))
+        return members
+    named: dict[str, Any] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _Refused("it has a name that is not text")
+        if event.value in named:
+            raise _Twice
+        named[event.value] = _tree(events, depth + 1)
+    return named

@@ -1,0 +1,25 @@
+"""`env:NAME`: a secret in an environment variable, as pipelines give it. The environment is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconcile.errors import InvalidInput, Problem
+
+
+class Environment:
+    """The scheme `env`."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    async def read(self, rest: str) -> str:
+        """The variable's text as it is; InvalidInput when it is not set, empty, or not UTF-8."""
+        text = self._environ.get(rest)
+        if text is None:
+            raise InvalidInput(f"environment variable {rest} is not set")
+        if not text:
+            raise InvalidInput(Problem(f"environment variable {rest} is empty", way_out="A secret has a value"))
+        if any("\ud800" <= char <= "\udfff" for char in text):  # how Python keeps bytes that are not UTF-8
+            raise InvalidInput(f"environment variable {rest} is not UTF-8 text")
+        return text

@@ -1,0 +1,73 @@
+"""
+One request and its answer, as vendor APIs see them: no sockets, no framework.
+
+A vendor API is one module with a class that satisfies `Api`; `server.APIS` lists them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reconcile.simulator.world import World
+
+JSON = "application/json"
+
+
+@dataclass(slots=True)
+class Request:
+    """
+    A request whose path has been taken apart.
+
+    Attributes:
+        segments: the path, each segment decoded on its own, so that `%2F` stays inside one.
+        query: the last value of each parameter.
+        base: scheme and host that the client used, for the absolute URLs of answers.
+        content_type: the whole header; empty when there is none.
+        now: simulated seconds.
+    """
+
+    method: str
+    segments: list[str]
+    query: Mapping[str, str]
+    base: str
+    authorization: str
+    content_type: str
+    now: float
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is sent back. `Date` is added by the server."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Api(Protocol):
+    """A vendor's API."""
+
+    def claims(self, segments: list[str]) -> bool:
+        """Whether a path is this API's."""
+
+    def refuse(self, request: Request, world: World) -> Answer | None:
+        """The answer to a request without the right credentials; None when they are right. The body is not read yet."""
+
+    def max_body(self, request: Request) -> int:
+        """The largest body that is read, in bytes."""
+
+    def answer(self, request: Request, world: World) -> Answer:
+        """Does the work. Never raises for what a client can send."""
+
+    def error(self, status: int, message: str) -> Answer:
+        """An error in the vendor's shape that the server met before the API did."""
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def json_answer(status: int, value: Any) -> Answer:
+    return Answer(status, _encode(value).encode())

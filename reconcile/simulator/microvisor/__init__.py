@@ -1,0 +1,1 @@
+"""The simulated Microvisor API; `api` answers, `account` holds."""

@@ -1,0 +1,106 @@
+"""
+Apps: immutable, made by an upload, read and deleted (contract: App).
+
+Where the contract is silent: an App that a Device targets cannot be deleted (409).
+"""
+
+import base64
+from typing import Any
+
+from reconcile.simulator import bodies
+from reconcile.simulator.clock import date
+from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.microvisor import bundle
+from reconcile.simulator.microvisor.account import App
+from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
+from reconcile.simulator.world import World, digest
+
+
+def answer_apps(request: Request, world: World, rest: list[str]) -> Answer:
+    account = world.microvisor
+    base = f"{request.base}/v1/Apps"
+    if not rest:
+        apps = account.apps
+        return methods(
+            request,
+            GET=lambda: listing(
+                request,
+                world,
+                apps.order(),
+                "apps",
+                base,
+                lambda sid: _app_view(apps.by_key[sid], world, request),
+            ),
+        )
+    manifest = len(rest) > 1 and rest[-1] == "Manifest"
+    # The vendor's client leaves `/` in names as it is.
+    app = account.app("/".join(rest[:-1] if manifest else rest))
+
+    def found() -> App:
+        if app is None:
+            raise not_found(request)
+        return app
+
+    if manifest:
+        return methods(request, GET=lambda: json_answer(200, _manifest_view(found(), base)))
+    return methods(
+        request,
+        GET=lambda: json_answer(200, _app_view(found(), world, request)),
+        DELETE=lambda: _delete_app(found(), world),
+    )
+
+
+def _delete_app(app: App, world: World) -> Answer:
+    for device in world.microvisor.devices.by_key.values():
+        if device.app is not None and device.app.target_sid == app.sid:
+            raise Refused(409, f"App {app.sid} is targeted by Device {device.sid}")
+    world.microvisor.remove_app(app)
+    world.changed.add(("app", app.sid))
+    return Answer(204)
+
+
+def answer_upload(request: Request, world: World) -> Answer:
+    account = world.microvisor
+    parts = bodies.parts(request.content_type, request.body)
+    if "File" not in parts:
+        raise Refused(400, "the part File is missing")
+    name = None
+    if "UniqueName" in parts:
+        try:
+            name = unique_name(bytes(parts["UniqueName"]).decode())
+        except UnicodeDecodeError:
+            raise Refused(400, "UniqueName is not UTF-8") from None
+    text = bundle.manifest(parts["File"])
+    if name is not None and name in account.app_names:
+        raise Refused(409, f"UniqueName {name!r} is taken by App {account.app_names[name]}")
+    n = len(account.apps.by_key)
+    while (sid := "KA" + digest(n, f"app:{world.account_sid}")[:32]) in account.apps.by_key:
+        n += 1
+    now = int(request.now)
+    app = App(sid, name, bundle.manifest_hash(text), text, now, now)
+    account.add_app(app)
+    world.changed.add(("app", sid))
+    return json_answer(201, _app_view(app, world, request))
+
+
+def _app_view(app: App, world: World, request: Request) -> dict[str, Any]:
+    url = f"{request.base}/v1/Apps/{app.sid}"
+    return {
+        "sid": app.sid,
+        "account_sid": world.account_sid,
+        "hash": app.hash,
+        "unique_name": app.unique_name,
+        "date_created": date(app.date_created),
+        "date_updated": date(app.date_updated),
+        "url": url,
+        "links": {"app_manifests": f"{url}/Manifest"},
+    }
+
+
+def _manifest_view(app: App, base: str) -> dict[str, Any]:
+    return {
+        "app_sid": app.sid,
+        "hash": app.hash,
+        "encoded_bytes": base64.b64encode(app.manifest).decode(),
+        "url": f"{base}/{app.sid}/Manifest",
+    }

@@ -1,0 +1,280 @@
+"""
+The simulator's HTTP server, on loopback only: takes requests apart, checks credentials, applies faults, hands
+them to the vendor API that claims the path or to the control, and dates every answer by the simulated clock.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import re
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from reconcile.simulator import control, faults
+from reconcile.simulator.bodies import BodyError
+from reconcile.simulator.clock import http_date
+from reconcile.simulator.exchange import Answer, Api, Request, json_answer
+from reconcile.simulator.faults import Fault
+from reconcile.simulator.microvisor.api import MicrovisorApi
+from reconcile.simulator.microvisor.refusal import error
+from reconcile.simulator.simulation import Simulation
+from reconcile.simulator.world import World
+
+# A vendor's API is one entry here.
+APIS: tuple[Api, ...] = (MicrovisorApi(),)
+
+_LOG = logging.getLogger("reconcile.simulator")
+# What aiohttp says about requests that are not HTTP at all is of no use to whoever runs a simulator.
+_SILENT = logging.Logger("reconcile.simulator.http", logging.CRITICAL + 1)
+
+# World files of large fleets are put through the control.
+_MAX_CONTROL = 1 << 30
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", re.ASCII)
+# Requests in flight get this long when the simulator ends; the contract is 2 s for everything.
+_SHUTDOWN_S = 0.5
+
+
+class Simulator:
+    """
+    A simulator in this event loop: `async with Simulator(world={…}) as sim: sim.url`.
+
+    Args:
+        world: as `PUT /_sim/state` takes it; None is an empty world with generated credentials.
+        port: 0 picks a free one.
+        database: path of a SQLite file that keeps the world.
+        seed: of generated credentials, fleets and dice.
+
+    Raises:
+        ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        *,
+        world: dict[str, Any] | None = None,
+        port: int = 0,
+        database: str | None = None,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        if not _loopback(host):
+            raise ValueError(f"the simulator listens on loopback only, and {host} is not a loopback address")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is not a port")
+        self.simulation = Simulation(world, database, seed)
+        # Both families would get a free port each.
+        self._host = "127.0.0.1" if host == "localhost" else host
+        self._port = port
+        self._runner: web.ServerRunner | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        server = web.Server(self._handle, access_log=None, logger=_SILENT)
+        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, self._host, self._port, backlog=1024)
+            await site.start()
+        except OSError as e:
+            await runner.cleanup()
+            self.simulation.close()
+            raise ValueError(f"cannot listen on port {self._port} of {self._host}: {e.strerror or e}") from None
+        self._runner = runner
+        port = runner.addresses[0][1]
+        self.url = f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self.simulation.close()
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """The world as `GET /_sim/state` answers it."""
+        return self.simulation.world.dump()
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(http)
+        except (ConnectionError, ClientError, asyncio.IncompleteReadError):
+            # The client has gone in the middle of its body.
+            return self._drop(http)
+        except Exception:
+            _LOG.exception("%s was not answered", http.method)
+            return self._respond(error(500, "The simulator has a defect; its log says more"))
+
+    async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
+        raw = http.raw_path
+        if not raw.startswith("/"):
+            raw = _origin_form(raw)
+        path, _, query = raw.partition("?")
+        if path.startswith("/_sim/") or path == "/_sim":
+            return self._respond(await self._control(http, unquote(path), _query(query)))
+        return await self._vendor(http, path, query)
+
+    async def _control(self, http: web.BaseRequest, path: str, query: dict[str, str]) -> Answer:
+        try:
+            body = await _body(http, _MAX_CONTROL)
+        except BodyError as e:
+            return json_answer(e.status, {"message": str(e)})
+        answer = control.answer(self.simulation, http.method, path, query, body)
+        self.simulation.keep()
+        return answer
+
+    async def _vendor(self, http: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
+        simulation = self.simulation
+        place = simulation.log.arrived(http.method, _printable(f"{path}?{query}" if query else path))
+        segments = _segments(path)
+        api = next((api for api in APIS if segments and api.claims(segments)), None)
+        fault: Fault | None = None
+        if simulation.faults:
+            fault = faults.strike(simulation.faults, http.method, unquote(path, errors="replace"))
+        if fault is not None:
+            if fault.delay_s:
+                await asyncio.sleep(fault.delay_s)
+            if fault.drop == "before":
+                return self._drop(http)
+            if fault.status is not None:
+                answer = faults.answer(fault, (api or APIS[0]).error(fault.status, "A fault of the simulator"))
+                simulation.log.answered(place, answer.status)
+                return self._respond(answer)
+        answer = await self._work(http, api, segments, query)
+        simulation.keep()
+        if fault is not None and fault.drop == "after":
+            return self._drop(http)
+        simulation.log.answered(place, answer.status)
+        return self._respond(answer)
+
+    async def _work(self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str) -> Answer:
+        headers = http.headers
+        host = headers.get("Host", "")
+        request = Request(
+            method=http.method,
+            segments=segments or [],
+            query=_query(query),
+            base=f"http://{host}" if _HOST.fullmatch(host) else self.url,
+            authorization=headers.get("Authorization", ""),
+            content_type=headers.get("Content-Type", ""),
+            now=0,
+        )
+        if api is None:
+            return _unclaimed(request, self.simulation.world, segments is None)
+        refused = api.refuse(request, self.simulation.world)
+        if refused is not None:
+            return refused
+        if http.can_read_body:
+            try:
+                request.body = await _body(http, api.max_body(request))
+            except BodyError as e:
+                return api.error(e.status, str(e))
+        # Only now: while the body came, time has passed and the world may have been replaced.
+        world = self.simulation.world
+        request.now = world.clock.now()
+        return api.answer(request, world)
+
+    def _respond(self, answer: Answer) -> web.Response:
+        headers = answer.headers
+        if not any(name.lower() == "date" for name in headers):
+            headers["Date"] = http_date(int(self.simulation.world.clock.now()))
+        if answer.body:
+            headers["Content-Type"] = answer.content_type
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+    def _drop(self, http: web.BaseRequest) -> web.Response:
+        """Closes the connection without a byte; what is returned goes nowhere."""
+        if http.transport is not None:
+            http.transport.abort()
+        return web.Response(status=500)
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin_form(target: str) -> str:
+    """The path and query of a request target that is a whole URL (RFC 9112 §3.2.2), or of none at all."""
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
+    path = parts.path if parts.path.startswith("/") else "/" + parts.path
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _segments(path: str) -> list[str] | None:
+    """The segments of a raw path, each decoded on its own; None when one is not UTF-8."""
+    if "%" not in path and path.isascii():
+        segments = path[1:].split("/")
+    else:
+        try:
+            segments = [
+                unquote_to_bytes(segment.encode("utf-8", "surrogateescape")).decode() for segment in path[1:].split("/")
+            ]
+        except UnicodeError:
+            return None
+    if len(segments) > 1 and segments[-1] == "":
+        segments.pop()
+    return segments
+
+
+def _query(query: str) -> dict[str, str]:
+    if not query:
+        return {}
+    try:
+        return dict(parse_qsl(query, keep_blank_values=True, errors="replace", max_num_fields=1000))
+    except ValueError:
+        return {}
+
+
+def _printable(path: str) -> str:
+    """Bytes that are no UTF-8 are percent-encoded, so that the log stays JSON that everybody reads."""
+    if path.isascii():
+        return path
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
+
+
+def _unclaimed(request: Request, world: World, undecodable: bool) -> Answer:
+    """The answer on a path of no API: credentials come first there too."""
+    refused = None
+    if request.authorization != f"Bearer {world.api_key}":
+        refused = APIS[0].refuse(request, world)
+    if refused is not None:
+        return refused
+    if undecodable:
+        return error(400, "The path is not percent-encoded UTF-8")
+    return error(404, f"The requested resource /{'/'.join(request.segments)} was not found")
+
+
+async def _body(http: web.BaseRequest, limit: int) -> bytes:
+    """
+    Raises:
+        BodyError: larger than the limit, or not in the transfer or content coding that its headers name.
+    """
+    if not http.can_read_body:
+        return b""
+    too_large = BodyError(f"A body here holds at most {limit} bytes", 413)
+    if (http.content_length or 0) > limit:
+        raise too_large
+    if http.headers.get("Expect", "").lower() == "100-continue":
+        await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        http.writer.output_size = 0
+    chunks = []
+    size = 0
+    try:
+        async for chunk in http.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                raise too_large
+            chunks.append(chunk)
+    except (HttpProcessingError, web.RequestPayloadError):
+        raise BodyError("The body cannot be read") from None
+    return b"".join(chunks)

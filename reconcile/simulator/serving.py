@@ -1,0 +1,119 @@
+"""
+Running a simulator: until a signal (`serve`, behind the command), or in a thread beside a test (`running`).
+"""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from reconcile.simulator import faults
+from reconcile.simulator.server import Simulator
+
+T = TypeVar("T")
+
+
+def serve(
+    *,
+    port: int = 0,
+    world: dict[str, Any] | None = None,
+    database: str | None = None,
+    seed: int = 0,
+    host: str = "127.0.0.1",
+    announce: Callable[[str], None],
+    complain: Callable[[str], None],
+) -> None:
+    """See `reconcile.simulator.serve`."""
+    asyncio.run(_serve(Simulator(world=world, port=port, database=database, seed=seed, host=host), announce, complain))
+
+
+async def _serve(simulator: Simulator, announce: Callable[[str], None], complain: Callable[[str], None]) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Not in the main thread, or not on this platform: whoever started it ends it.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, ended.set)
+    async with simulator:
+        if simulator.simulation.resumed:
+            complain("the world is the one that the database holds")
+        for key in simulator.simulation.untold:
+            complain(f"{key} = {getattr(simulator.simulation.world, key)}")
+        announce(f"listening on {simulator.url}")
+        await ended.wait()
+
+
+class Running:
+    """A simulator in a thread of its own. Everything here may be called from any thread."""
+
+    def __init__(self, simulator: Simulator, loop: asyncio.AbstractEventLoop) -> None:
+        self._simulator = simulator
+        self._loop = loop
+        self.url = simulator.url
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """The world as `GET /_sim/state` answers it."""
+        return self._call(lambda: self._simulator.world)
+
+    def put(self, world: dict[str, Any]) -> None:
+        """Replaces the world."""
+        self._call(lambda: self._simulator.simulation.put(world))
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock; everything due has happened."""
+        self._call(lambda: self._simulator.simulation.world.advance(seconds))
+
+    def set_faults(self, *documents: dict[str, Any]) -> None:
+        """Replaces the faults."""
+        parsed = faults.parse(list(documents), self._simulator.simulation.seed)
+        self._call(lambda: setattr(self._simulator.simulation, "faults", parsed))
+
+    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+        """The request log after the n-th."""
+        return self._call(lambda: self._simulator.simulation.log.since(since))
+
+    def _call(self, work: Callable[[], T]) -> T:
+        async def done() -> T:
+            result = work()
+            self._simulator.simulation.keep()
+            return result
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result()
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    world: dict[str, Any] | None = None,
+    port: int = 0,
+    database: str | None = None,
+    seed: int = 0,
+    host: str = "127.0.0.1",
+) -> Iterator[Running]:
+    """See `reconcile.simulator.running`."""
+    simulator = Simulator(world=world, port=port, database=database, seed=seed, host=host)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+        try:
+            yield Running(simulator, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(simulator.__aexit__(), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(_cancel_rest(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _cancel_rest() -> None:
+    """Ends what still waits for clients that have gone, as `asyncio.run` does."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)

@@ -1,0 +1,27 @@
+"""
+HTTP to the vendors' APIs: who may be asked, with which credentials, how often, and what the answers mean.
+
+In go method, path segments, parameters and a body with secrets in it; out come `Answer` or one of `reconcile.errors`.
+`Net` is the network of one command, `Client` one API. Importing this does not import httpx.
+"""
+
+from reconcile.transport.client import Client
+from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, RequestDone, Upload
+from reconcile.transport.hosts import LOOPBACK, allow_list, is_loopback
+from reconcile.transport.net import Net
+from reconcile.transport.retry import Policy
+
+__all__ = [
+    "LOOPBACK",
+    "Answer",
+    "Auth",
+    "BasicAuth",
+    "BearerAuth",
+    "Client",
+    "Net",
+    "Policy",
+    "RequestDone",
+    "Upload",
+    "allow_list",
+    "is_loopback",
+]

@@ -1,0 +1,220 @@
+"""
+The encoder: what a request carries, as bytes. The one place in the transport that reveals secrets.
+
+A body is made for one attempt and dropped with it; it has no repr that shows it, and no error made here holds a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import stat
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlencode
+
+from reconcile.core.values import Secret
+from reconcile.errors import InvalidInput, Problem
+from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
+
+_CHUNK = 64 * 1024
+_IN_QUOTES = str.maketrans({'"': "%22", **{chr(code): f"%{code:02X}" for code in (*range(32), 127)}})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """
+    Attributes:
+        content_type: the header, or None when there is no body.
+        length: in bytes, exactly what `chunks` yields.
+        chunks: begins at the first byte every time it is called; raises InvalidInput when a file has changed.
+    """
+
+    content_type: str | None = None
+    length: int = 0
+    chunks: Callable[[], Iterator[bytes]] = field(default=lambda: iter(()), repr=False)
+
+
+def encode(
+    *,
+    form: Form | None = None,
+    json_value: Any = None,
+    files: Mapping[str, Upload] | None = None,
+    rng: random.Random,
+) -> Body:
+    """
+    The body of a request: multipart with `files`, else a form, else JSON, else nothing.
+
+    Args:
+        rng: draws the boundary of a multipart body.
+
+    Raises:
+        InvalidInput: a value that has no encoding (NaN, text that is not Unicode), or a file that cannot be read. The
+            message names the field and never the value.
+    """
+    if files is not None:
+        return _multipart(form or {}, files, f"{rng.getrandbits(128):032x}")
+    if form is not None:
+        fields = urlencode({name: _utf8(name, value) for name, value in form.items()})
+        return _whole("application/x-www-form-urlencoded", fields.encode())
+    if json_value is None:
+        return Body()
+    data = _json(json_value)
+    if data is None:
+        raise InvalidInput("the request's JSON body holds a value that JSON cannot carry")
+    return _whole("application/json", data)
+
+
+def authorization(auth: Auth) -> str:
+    """
+    The `Authorization` header.
+
+    Raises:
+        InvalidInput: the credentials hold what no header can carry; said without showing them.
+    """
+    if isinstance(auth, BasicAuth):
+        user = auth.user.reveal() if isinstance(auth.user, Secret) else auth.user
+        if ":" in user:
+            raise InvalidInput("the user name of the credentials holds a colon, which HTTP Basic cannot carry")
+        password = _utf8("password", auth.password)
+        return f"Basic {b64encode(_utf8('user', user) + b':' + password).decode()}"
+    token = auth.token.reveal()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInput(
+            Problem(
+                "the API key is empty or holds blanks or characters that no header can carry",
+                way_out="Look for a line break at its end",
+            )
+        )
+    return f"Bearer {token}"
+
+
+def secrets_in(*values: Any) -> list[str]:
+    """The secrets anywhere in `values`, so that an API that echoes one in an error is not repeated."""
+    found: list[str] = []
+    for value in values:
+        match value:
+            case Secret():
+                found.append(value.reveal())
+            case BasicAuth():
+                found += secrets_in(value.user, value.password)
+            case Mapping():
+                found += secrets_in(*value.values())
+            case list() | tuple():
+                found += secrets_in(*value)
+            case _ if hasattr(value, "token"):
+                found += secrets_in(value.token)
+    return found
+
+
+def _whole(content_type: str, data: bytes) -> Body:
+    return Body(content_type, len(data), lambda: iter((data,)))
+
+
+def _json(value: Any) -> bytes | None:
+    """Compact JSON, or None: the errors of `json` and `encode` hold the value, so none of them may become a context."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_leaf)
+        return text.encode()
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError("not JSON")
+
+
+def _utf8(name: str, value: str | Secret) -> bytes:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if any("\ud800" <= char <= "\udfff" for char in text):  # asked first: the error of `encode` holds the text
+        raise InvalidInput(f"the value of {name} is not valid Unicode text")
+    return text.encode()
+
+
+def _multipart(form: Form, files: Mapping[str, Upload], boundary: str) -> Body:
+    """RFC 7578; names and file names are escaped as browsers do, so that none of them can end its header."""
+    parts: list[tuple[bytes, int, Callable[[], Iterator[bytes]]]] = []
+    for name, value in form.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(_IN_QUOTES)}"\r\n\r\n'
+        data = _utf8(name, value)
+        parts.append((head.encode(), len(data), partial(iter, (data,))))
+    for name, upload in files.items():
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(_IN_QUOTES)}"; '
+            f'filename="{upload.filename.translate(_IN_QUOTES)}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        )
+        size = _size(upload)
+        parts.append((head.encode(), size, partial(_bytes_of, upload, size)))
+    end = f"--{boundary}--\r\n".encode()
+
+    def chunks() -> Iterator[bytes]:
+        for head, _, content in parts:
+            yield head
+            yield from content()
+            yield b"\r\n"
+        yield end
+
+    length = sum(len(head) + size + 2 for head, size, _ in parts) + len(end)
+    return Body(f"multipart/form-data; boundary={boundary}", length, chunks)
+
+
+def _size(upload: Upload) -> int:
+    if isinstance(upload.content, bytes):
+        return len(upload.content)
+    with _open(upload) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def _open(upload: Upload) -> BinaryIO:
+    assert not isinstance(upload.content, bytes)
+    path = Path(upload.content)
+    try:
+        # A FIFO would wait for its writer, so it must not be opened blocking; it is refused just below.
+        file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}") from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InvalidInput(f"{path} is not a file")
+    return file
+
+
+def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
+    """
+    The bytes, of which the last are held back until all were seen: a file that changed since its length or its
+    checksum was taken is never sent to its end, so the API cannot take it for whole.
+    """
+    digest = hashlib.sha256()
+    if isinstance(upload.content, bytes):
+        digest.update(upload.content)
+        _check_digest(upload, digest.hexdigest())
+        yield upload.content
+        return
+    with _open(upload) as file:
+        left, last = size, b""
+        while (chunk := file.read(_CHUNK)) and left >= len(chunk):
+            if last:
+                yield last
+            digest.update(chunk)
+            left, last = left - len(chunk), chunk
+        if left or chunk:
+            raise InvalidInput(f"{upload.content} was changed while it was uploaded")
+        _check_digest(upload, digest.hexdigest())
+        if last:
+            yield last
+
+
+def _check_digest(upload: Upload, sha256: str) -> None:
+    if upload.sha256 is not None and upload.sha256.lower() != sha256:
+        name = upload.filename if isinstance(upload.content, bytes) else upload.content
+        raise InvalidInput(
+            Problem(f"{name} is not the file that was planned", notes=(f"sha256 {sha256}, planned {upload.sha256}",))
+        )

@@ -1,0 +1,262 @@
+"""
+One API as a provider sees it: requests below one base URL, with credentials, repeated where that is safe.
+
+Errors are `reconcile.errors`' own, raised without the exception that caused them, so that no traceback holds a body, a
+header or a URL. A `BadAnswer` or `NoAnswer` to a request that changes something leaves open whether it was done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from reconcile.errors import ApiError, BadAnswer, NoAnswer, NotSent, Problem
+from reconcile.transport import body, decode, hosts, retry
+from reconcile.transport.exchange import Answer, Auth, Form, Params, RequestDone, Upload
+from reconcile.transport.faults import Lost, Malformed, NeverSent
+from reconcile.transport.limit import Limit
+
+if TYPE_CHECKING:
+    from reconcile.transport.net import Net
+    from reconcile.transport.wire import Wire
+
+_date = lru_cache(maxsize=64)(retry.http_date)  # thousands of answers carry the same second
+
+Next = Callable[[Answer], "str | Mapping[str, str | int] | None"]
+
+
+class Client:
+    """
+    Requests to one API. Made by `Net.client`.
+
+    Attributes:
+        base_url: as it is used, without a trailing slash.
+        host: for bindings: `loopback`, or the host (with its port when it is not 443).
+        name: of the client in events.
+        timeout_s: for connecting, and again for a whole answer, of one attempt.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        wire: Wire,
+        base: hosts.Base,
+        *,
+        auth: Auth | None,
+        limit: Limit,
+        policy: retry.Policy,
+        timeout_s: float,
+        name: str,
+    ) -> None:
+        self.base_url, self.host = base.url, base.host
+        self.name, self.timeout_s = name, timeout_s
+        self._net, self._wire, self._base = net, wire, base
+        self._auth, self._limit, self._policy = auth, limit, policy
+        self._budget = retry.Budget(policy)
+        if auth is not None:
+            body.authorization(auth)  # credentials that no header can carry are an error before the first request
+
+    def __repr__(self) -> str:
+        return f"<Client {self.name} {self.base_url}>"
+
+    def using(self, auth: Auth | None) -> Client:
+        """The same API, connections, limit and budget, with other credentials."""
+        client = copy.copy(self)
+        client._auth = auth
+        if auth is not None:
+            body.authorization(auth)
+        return client
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be under way now; at most `max_concurrency`."""
+        return int(self._limit.allowed)
+
+    async def get(self, *segments: str, params: Params | None = None) -> Answer:
+        """
+        Reads `base_url/segment/segment…`.
+
+        Args:
+            segments: of the path, each percent-encoded as one; never empty, `.` or `..`.
+
+        Raises:
+            ApiError (AccessDenied, NotFound, Conflict), NotSent, NoAnswer, BadAnswer; InvalidInput for a segment.
+        """
+        return await self._call("GET", hosts.target(self._base, segments, params), idempotent=True)
+
+    async def send(
+        self,
+        method: str,
+        *segments: str,
+        params: Params | None = None,
+        form: Form | None = None,
+        json: Any = None,
+        files: Mapping[str, Upload] | None = None,
+        idempotent: bool,
+    ) -> Answer:
+        """
+        Changes something.
+
+        Args:
+            form: `application/x-www-form-urlencoded`, or beside `files` the plain parts of a multipart body.
+            json: a JSON value, in which a leaf may be a Secret.
+            files: parts that are streamed.
+            idempotent: doing it twice is doing it once, so that a lost answer may be answered by sending it again.
+                When it is False, what is lost is a `NoAnswer`.
+
+        Raises:
+            As `get`; InvalidInput too for a value without an encoding or a file that cannot be read.
+        """
+        return await self._call(
+            method.upper(),
+            hosts.target(self._base, segments, params),
+            idempotent=idempotent,
+            form=form,
+            json=json,
+            files=files,
+        )
+
+    async def pages(self, *segments: str, params: Params | None = None, next: Next) -> AsyncIterator[Answer]:
+        """
+        The pages of a listing, one after the other.
+
+        Args:
+            next: from a page what asks for the next one: its absolute URL, or parameters that replace those of the
+                first request by name; None after the last.
+
+        Raises:
+            As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read.
+        """
+        path = hosts.target(self._base, segments)
+        target = hosts.target(self._base, segments, params)
+        seen: set[str] = set()
+        while True:
+            seen.add(target)
+            answer = await self._call("GET", target, idempotent=True)
+            yield answer
+            following = next(answer)
+            if following is None or following == "":
+                return
+            if isinstance(following, str):
+                below = hosts.same_place(self._base, following)
+                if below is None:
+                    self._bad("GET", path, "names a next page that is not below the base URL; it was not asked")
+                target = below
+            else:
+                target = hosts.target(self._base, segments, {**(params or {}), **following})
+            if target in seen:
+                self._bad("GET", path, "names a next page that was read already")
+
+    async def _call(
+        self,
+        method: str,
+        target: str,
+        *,
+        idempotent: bool,
+        form: Form | None = None,
+        json: Any = None,
+        files: Mapping[str, Upload] | None = None,
+    ) -> Answer:
+        loop = asyncio.get_running_loop()
+        path = target.partition("?")[0]
+        self._budget.earn()
+        attempt, give_up_at = 0, float("inf")
+        while True:
+            attempt += 1
+            entered = await self._limit.enter()
+            if attempt == 1:
+                give_up_at = loop.time() + self._policy.deadline_s
+            overloaded, good, free = True, False, False
+            after_s: float | None = None
+            failed: ApiError | NotSent | NoAnswer
+            try:
+                # Encoded anew each time: between attempts no revealed secret is kept.
+                outbound = body.encode(form=form, json_value=json, files=files, rng=self._net.rng)
+                status, headers, content = await self._attempt(method, target, outbound, attempt)
+                now = _date(headers.get("date"))
+                overloaded, good = status in (429, 503), status < 400
+                if 200 <= status < 300:
+                    value = self._decoded(method, path, status, headers, content)
+                    return Answer(status, value, now, loop.time(), decode.request_id(headers), headers, attempt)
+                if status < 400:
+                    self._bad(method, path, f"is a redirect ({status}), which would take the credentials elsewhere")
+                carried = body.secrets_in(self._auth, form, json)
+                failed = decode.api_error(method, path, status, headers, self._plain(headers, content), carried)
+                again = status == retry.TOO_MANY or (idempotent and status in retry.UNCERTAIN)
+                free = status == retry.TOO_MANY
+                after_s = retry.retry_after_s(headers.get("retry-after"), now) if again else None
+            except NeverSent as fault:
+                overloaded, again = False, not fault.lasting
+                failed = NotSent(Problem(f"{method} {path} was not sent: {self._base.authority}: {fault}"))
+            except Lost as fault:
+                overloaded, again = fault.slow, idempotent
+                failed = NoAnswer(Problem(f"{method} {path} got no answer: {fault}"))
+            except BaseException:
+                overloaded = False
+                raise
+            finally:
+                self._limit.leave(entered, overloaded=overloaded, good=good)
+            wait_s = self._policy.wait_s(attempt, after_s, self._net.rng)
+            if free and again:
+                self._limit.pause(min(after_s or 0.0, self._policy.after_cap_s))
+            if (
+                not again
+                or attempt >= self._policy.attempts
+                or loop.time() + wait_s > give_up_at
+                or not (free or self._budget.spend())
+            ):
+                raise failed from None
+            await asyncio.sleep(wait_s)
+
+    async def _attempt(
+        self, method: str, target: str, outbound: body.Body, attempt: int
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One attempt, counted and reported; raises NeverSent, Lost, BadAnswer, and what the lease check raises."""
+        loop = asyncio.get_running_loop()
+        path = target.partition("?")[0]
+        begun = loop.time()
+        status, outcome = None, "not sent"
+        self._net.begin()
+        try:
+            received = await self._wire.exchange(
+                method,
+                target,
+                outbound,
+                authorization=body.authorization(self._auth) if self._auth else None,
+                before_send=self._net.check,
+                timeout_s=self.timeout_s,
+            )
+            status, outcome = received.status, "answered"
+            return received.status, received.headers, received.body
+        except Lost:
+            outcome = "no answer"
+            raise
+        except Malformed as fault:
+            outcome = "bad answer"
+            self._bad(method, path, f"is not one of this API: {fault}")
+        finally:
+            self._net.end(RequestDone(self.name, method, path, status, outcome, loop.time() - begun, attempt))
+
+    def _decoded(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
+        try:
+            plain = decode.inflate(content, headers.get("content-encoding", "").strip().lower())
+            if not plain and method == "GET" and status != 204:
+                raise Malformed("empty")
+            return decode.read_json(plain, headers.get("content-type", ""))
+        except Malformed as fault:
+            self._bad(method, path, f"({status}) is not one of this API: {fault}")
+
+    @staticmethod
+    def _plain(headers: Mapping[str, str], content: bytes) -> bytes:
+        """The body of an error, as far as it can be read: the status says enough without it."""
+        try:
+            return decode.inflate(content, headers.get("content-encoding", "").strip().lower(), 1024 * 1024)
+        except Malformed:
+            return b""
+
+    @staticmethod
+    def _bad(method: str, path: str, why: str) -> NoReturn:
+        raise BadAnswer(Problem(f"the answer to {method} {path} {why}")) from None

@@ -1,0 +1,131 @@
+"""
+The network of one command: makes the clients, shares connections between them, counts. Made once, in wiring; time is
+the loop's, randomness and the lease check are passed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from reconcile.transport.client import Client
+from reconcile.transport.exchange import Auth, RequestDone
+from reconcile.transport.hosts import Base, check_base
+from reconcile.transport.limit import Limit
+from reconcile.transport.retry import Policy
+
+if TYPE_CHECKING:
+    import httpx
+
+    from reconcile.transport.wire import Wire
+
+
+def _allowed() -> None:
+    """No lease: every request may be sent."""
+
+
+class Net:
+    """
+    Attributes:
+        rng: of jitter and multipart boundaries.
+        check: called right before every request is put on the wire, with no await between; raises when nothing may
+            be sent any more. May be replaced when the lease begins.
+        requests: attempts that were begun.
+        http_s: seconds during which at least one request was under way, by the loop's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed_hosts: frozenset[str] = frozenset(),
+        check: Callable[[], None] = _allowed,
+        rng: random.Random,
+        emit: Callable[[RequestDone], None] | None = None,
+        policy: Policy | None = None,
+        transport: Callable[[Base], httpx.AsyncBaseTransport] | None = None,
+    ) -> None:
+        """
+        Args:
+            allowed_hosts: of `allow_list`: where credentials may go beside default hosts and loopback.
+            emit: told of every attempt that has ended.
+            policy: of repetitions.
+            transport: makes the httpx transport to a host, in place of ours.
+        """
+        self.rng = rng
+        self.check = check
+        self.requests = 0
+        self.http_s = 0.0
+        self._allowed_hosts = allowed_hosts
+        self._emit = emit
+        self._policy = policy or Policy()
+        self._transport = transport
+        self._wires: dict[tuple[bool, str, int], Wire] = {}
+        self._under_way = 0
+        self._since = 0.0
+
+    def client(
+        self,
+        *,
+        base_url: str,
+        default_host: str,
+        auth: Auth | None,
+        timeout_s: float = 30,
+        max_concurrency: int = 16,
+        requests_per_s: float | None = None,
+        name: str,
+    ) -> Client:
+        """
+        A client for one API.
+
+        Args:
+            base_url: https, or http on loopback; a trailing slash is ignored.
+            default_host: the vendor's, which needs no permission.
+            timeout_s: for connecting, and again for a whole answer, of one attempt.
+            max_concurrency: requests under way at once, at most; fewer when the API says "too much".
+            name: in events.
+
+        Raises:
+            InvalidInput: the base URL cannot be used, or its host was not allowed; credentials that no header can
+                carry.
+        """
+        base = check_base(base_url, default_host=default_host, allowed=self._allowed_hosts)
+        return Client(
+            self,
+            self._wire(base),
+            base,
+            auth=auth,
+            limit=Limit(max_concurrency, requests_per_s),
+            policy=self._policy,
+            timeout_s=timeout_s,
+            name=name,
+        )
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        while self._wires:
+            await self._wires.popitem()[1].aclose()
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.requests += 1
+        if self._under_way == 0:
+            self._since = asyncio.get_running_loop().time()
+        self._under_way += 1
+
+    def end(self, done: RequestDone) -> None:
+        """An attempt has ended."""
+        self._under_way -= 1
+        if self._under_way == 0:
+            self.http_s += asyncio.get_running_loop().time() - self._since
+        if self._emit is not None:
+            self._emit(done)
+
+    def _wire(self, base: Base) -> Wire:
+        from reconcile.transport.wire import Wire  # httpx takes 0.1 s to import: only who talks to an API pays
+
+        key = (base.secure, base.name, base.port)
+        if key not in self._wires:
+            self._wires[key] = Wire(base, self._transport(base) if self._transport else None)
+        return self._wires[key]

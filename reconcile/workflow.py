@@ -1,0 +1,359 @@
+"""
+The story over a World: load → observe → plan → apply.
+
+A `World` is everything that the story touches; `wiring` makes it from a command line, a test from its own parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.events import Noted
+from reconcile.core.options import Options
+from reconcile.core.plan import Bindings, Plan, Unsettled
+from reconcile.core.planner import Planner
+from reconcile.core.ports import Document, Env, Head, Layer, Secrets, Store
+from reconcile.core.resource import Binding, Desired, ResourceType
+from reconcile.engine.apply import Apply, Result, Stop
+from reconcile.engine.journal import Journal, acquire
+from reconcile.engine.observe import Observer
+from reconcile.engine.operation import VERBS
+from reconcile.engine.recover import recover
+from reconcile.engine.send import Outcome
+from reconcile.engine.settle import settle
+from reconcile.errors import Problem, Refused, StateError
+
+SCOPE = "fleet"
+
+__all__ = [
+    "VERBS",
+    "Apply",
+    "Outcome",
+    "Planned",
+    "Result",
+    "Stop",
+    "World",
+    "apply",
+    "check_plan",
+    "connect",
+    "lock",
+    "plan",
+    "refuse",
+    "resolve_unfinished",
+    "settled",
+    "unread_allowed",
+]
+
+
+@dataclass(slots=True)
+class World:
+    """
+    Everything that a run touches.
+
+    Attributes:
+        types: resource types by path, of every provider that the document or the state uses.
+        connect: by provider, makes the API and says which account at which host it is. Sends nothing.
+        guard: sets what is called right before every request (the lease's deadline).
+        requests: how many requests were sent so far.
+        tool: version of reconcile.
+        lineage: for the state that a first apply makes.
+    """
+
+    document: Document
+    types: Mapping[str, ResourceType]
+    connect: Mapping[str, Callable[[], Awaitable[tuple[Any, Binding]]]]
+    store: Store
+    secrets: Secrets
+    env: Env
+    guard: Callable[[Callable[[], None]], None]
+    requests: Callable[[], int]
+    tool: str
+    lineage: str
+    workers: int = 16
+    apis: dict[str, Any] = field(default_factory=dict)
+    accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and the loop's time at which its reading began: what is younger than 30 s is not read again."""
+
+    plan: Plan
+    read_at: float
+
+
+async def connect(world: World) -> None:
+    """
+    Connects every provider once.
+
+    Raises:
+        Refused: the state belongs to another account or host.
+        InvalidInput: a credential is missing.
+    """
+    for name, connecting in world.connect.items():
+        if name not in world.apis:
+            world.apis[name], binding = await connecting()
+            world.accounts[name] = (binding.account, binding.host)
+    head = await world.store.head()
+    if head is not None:
+        _same_fleet(head, world)
+
+
+def _same_fleet(head: Head, world: World) -> None:
+    if head.fleet and head.fleet != world.document.fleet:
+        raise Refused(
+            Problem(
+                f"the state {world.document.state_path} belongs to the fleet {head.fleet}, not to"
+                f" {world.document.fleet}",
+                way_out="Give each fleet its own state (state.path), or rename the fleet back",
+            )
+        )
+    for name, (account, host) in world.accounts.items():
+        if name in head.accounts and tuple(head.accounts[name]) != (account, host):
+            before = " at ".join(head.accounts[name])
+            raise Refused(
+                Problem(
+                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
+                    way_out="Use the credentials of that account, or another state (state.path, --state)",
+                )
+            )
+
+
+async def plan(world: World, options: Options, expires: timedelta | None = None) -> Planned:
+    """
+    What would change. Takes no lock and writes nothing.
+
+    Raises:
+        InvalidInput: a device or app that the account lacks.
+        Refused: the state belongs to something else.
+        StateError: the state cannot be used.
+    """
+    await connect(world)
+    read_at, before = asyncio.get_running_loop().time(), world.requests()
+    head = await world.store.head()
+    document = _Nothing(world.document) if options.destroy else world.document
+    planner = Planner(world.types, document, _bindings(world, options, head, expires), options)
+    uncertain = {intent.address: intent.change for intent in await world.store.unfinished()}
+    for name, api in world.apis.items():
+        types = {path: kind for path, kind in world.types.items() if path.partition(".")[0] == name}
+        observer = Observer(
+            api=api,
+            types=types,
+            document=document,
+            store=world.store,
+            secrets=world.secrets,
+            planner=planner,
+            env=world.env,
+            workers=world.workers,
+            uncertain=uncertain,
+        )
+        await observer.run()
+    held = {path: await world.store.count(path) for path in world.types}
+    wanted = sum(document.count(path) for path in world.types)
+    made = planner.finish(world.document.limits, held, wanted)
+    made.requests = world.requests() - before
+    made.warnings[:0] = world.document.warnings
+    return Planned(made, read_at)
+
+
+def _bindings(world: World, options: Options, head: Head | None, expires: timedelta | None) -> Bindings:
+    now = world.env.now()
+    return Bindings(
+        world.document.fleet,
+        world.document.path,
+        head.lineage if head else None,
+        head.serial if head else None,
+        world.document.digest,
+        world.document.variables,
+        dict(world.accounts),
+        world.tool,
+        now.isoformat(timespec="seconds"),
+        (now + expires).isoformat(timespec="seconds") if expires else None,
+        options.to_json(),
+    )
+
+
+def unread_allowed(plan: Plan, world: World) -> bool:
+    """Whether what did not answer is within `limits.unread`: named, left alone, and no reason to fail."""
+    limit = world.document.limits.get("unread")
+    if not plan.unread or any(unread.address is None or unread.denied for unread in plan.unread):
+        return not plan.unread
+    if limit is None:
+        return False
+    held = sum(world.document.count(path) for path in world.types)
+    return len(plan.unread) <= (int(limit.share * held) if limit.share is not None else limit.number or 0)
+
+
+async def lock(world: World, wait_s: float) -> Journal:
+    """
+    The lease on the state, which is made if there is none. Raises Locked.
+
+    Every request from here on is checked against the lease's deadline.
+    """
+    journal = await acquire(
+        world.store,
+        scope=SCOPE,
+        holder=world.env.holder,
+        lineage=world.lineage,
+        fleet=world.document.fleet,
+        wait_s=wait_s,
+        note=lambda text: world.env.emit(Noted(text)),
+    )
+    world.guard(journal.check)
+    return journal
+
+
+async def resolve_unfinished(world: World, journal: Journal) -> None:
+    """Reads back what an earlier run left open, before anything else is done."""
+    await connect(world)
+    for sentence in await recover(journal, world.store, world.types, world.apis, world.env):
+        world.env.emit(Noted(sentence))
+
+
+def check_plan(plan: Plan, world: World, head: Head | None, now: datetime) -> None:
+    """
+    Refuses a saved plan that is for something else than what is here now.
+
+    Raises:
+        Refused: naming the first thing that differs.
+    """
+    bound = plan.bindings
+    here = (head.lineage, head.serial) if head else (None, None)
+    if bound.expires and now > datetime.fromisoformat(bound.expires):
+        raise Refused(Problem(f"the plan expired at {bound.expires}", way_out="Plan again"))
+    if bound.tool != world.tool:
+        raise Refused(
+            Problem(f"the plan was made by reconcile {bound.tool}, this is {world.tool}", way_out="Plan again")
+        )
+    if bound.fleet != world.document.fleet:
+        raise Refused(
+            Problem(f"the plan is for the fleet {bound.fleet}, {bound.path} now holds {world.document.fleet}")
+        )
+    if bound.variables != world.document.variables:
+        raise Refused(
+            Problem(
+                "the variables have other values than when the plan was made",
+                way_out="Give the same ones, or plan again",
+            )
+        )
+    if bound.document != world.document.digest:
+        raise Refused(Problem("the files changed after the plan was made", way_out="Plan again"))
+    if dict(bound.accounts) != world.accounts:
+        raise Refused(
+            Problem(f"the plan is for {_accounts(bound.accounts)}, this run is for {_accounts(world.accounts)}")
+        )
+    if (bound.lineage, bound.serial) != here:
+        if bound.lineage != here[0]:
+            what = "the plan is for another state" if bound.lineage else "the plan was made before there was a state"
+            raise Refused(Problem(f"Saved plan is stale: {what}", way_out="Plan again"))
+        raise Refused(
+            Problem(
+                f"Saved plan is stale: it was made at serial {bound.serial}, the state is at {here[1]}",
+                way_out="Somebody applied since. Plan again",
+            )
+        )
+
+
+def _accounts(accounts: Mapping[str, tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {account} at {host}" for name, (account, host) in sorted(accounts.items())) or "nothing"
+
+
+async def apply(
+    world: World,
+    plan: Plan,
+    journal: Journal,
+    *,
+    read_at: float | None,
+    digest: str | None,
+    running: Callable[[Apply], None],
+) -> list[Result]:
+    """
+    Carries a plan out under a held lease.
+
+    Args:
+        read_at: of `Planned`; None for a saved plan.
+        digest: of the saved plan, so that it is not applied twice.
+        running: gets the `Apply`, so that a signal can stop it.
+
+    Raises:
+        Refused: a guard.
+        InvalidInput: a secret has no value; nothing was sent.
+    """
+    refuse(plan)
+    if plan.bindings.lineage is None:
+        head = await world.store.head()
+        if head is None:
+            raise StateError("the state is gone")
+        lineage = head.lineage
+    else:
+        lineage = plan.bindings.lineage
+    carrying = Apply(
+        plan,
+        world.types,
+        world.apis,
+        journal,
+        world.secrets,
+        world.env,
+        lineage,
+        read_at,
+        world.workers,
+    )
+    running(carrying)
+    await carrying.open_secrets()
+    await world.store.begin_run(journal.lease, world.accounts, digest)
+    return await carrying.run()
+
+
+async def settled(world: World, results: Sequence[Result], timeout_s: float) -> list[Unsettled]:
+    """What units have not done, of what the API accepted, within `timeout_s` seconds."""
+    return await settle(world.types, world.apis, results, world.env, timeout_s, world.workers)
+
+
+def refuse(plan: Plan) -> None:
+    """
+    Raises when a guard blocks the plan.
+
+    Raises:
+        Refused: with every reason, and the words that allow it.
+    """
+    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
+    problems += [
+        Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
+        for change in plan.changes
+        if change.blocked
+    ]
+    if problems:
+        raise Refused(*problems)
+
+
+class _Nothing:
+    """The document that `destroy` plans against: the same fleet, without a resource."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._document, name)
+
+    def roots(self, path: str) -> tuple[int, ...]:
+        return ()
+
+    def count(self, path: str) -> int:
+        return 0
+
+    def find(self, path: str, id: str | None, name: str | None) -> int | None:
+        return None
+
+    def get(self, address: Address) -> Desired | None:
+        return None
+
+    def handle(self, address: Address) -> int | None:
+        return None
+
+    def explain(self, address: Address) -> Mapping[str, tuple[Layer, ...]]:
+        return {}

@@ -1,0 +1,112 @@
+"""The house of design §4: imports go one way, and each library is imported where it belongs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "reconcile"
+
+ADAPTERS = {"backends", "config", "engine", "planfile", "providers", "render", "secrets", "transport"}
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "simulator": set(),
+    "core": set(),
+    "config": {"core"},
+    "engine": {"core"},
+    "render": {"core"},
+    "secrets": {"core"},
+    "transport": {"core"},
+    "planfile": {"core"},
+    "provider": {"transport", "core"},
+    "backends": {"transport", "core"},
+    "providers": {"provider", "transport", "core"},
+    "workflow": {"engine", "core"},
+    "wiring": {*ADAPTERS, "core", "workflow"},
+    "cli": {"wiring", "workflow", "render", "planfile", "core", "simulator"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+# The version and the errors are everybody's.
+EVERYWHERE = {"errors", "__init__"}
+ONLY_IN = {
+    "httpx": {"transport/wire.py"},
+    "deepdiff": {"core/diff.py"},
+    "jinja2": {"config"},
+    "aiohttp": {"simulator"},
+    "click": {"cli"},
+    "rich": {"render"},
+    "sqlite3": {"backends", "simulator"},
+}
+PURE = {"asyncio", "os", "time", "socket", "random", "subprocess", "threading", "pathlib", "sqlite3"}
+PURE_EXCEPTIONS = {("core/ports.py", "random")}  # a type of the environment that is passed in
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def imports(path: Path, *, typing: bool = False) -> Iterator[str]:
+    """Every module that a file imports, those under `if TYPE_CHECKING:` left out unless asked for."""
+    tree = ast.parse(path.read_text("utf-8"))
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and not typing:
+            skipped |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            if node.module == "reconcile":
+                yield from (f"reconcile.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(path)
+    for name in imports(path):
+        if not name.startswith("reconcile."):
+            continue
+        there = name.split(".")[1]
+        if there == here or there in EVERYWHERE or not (ROOT / there).exists() and not (ROOT / f"{there}.py").exists():
+            continue
+        assert there in ALLOWED[here], f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_library_is_imported_where_it_belongs(path: Path) -> None:
+    here = str(path.relative_to(ROOT))
+    for name in imports(path):
+        rooms = ONLY_IN.get(name.partition(".")[0])
+        assert rooms is None or any(here == place or here.startswith(f"{place}/") for place in rooms), f"{here}: {name}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "core").glob("*.py")), ids=lambda path: path.name)
+def test_the_core_is_pure(path: Path) -> None:
+    here = str(path.relative_to(ROOT))
+    for name in imports(path):
+        assert name.partition(".")[0] not in PURE or (here, name) in PURE_EXCEPTIONS, f"{here}: {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_and_has_one_subject(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree), f"{path}: no docstring"
+    assert len(path.read_text("utf-8").splitlines()) <= 400, f"{path}: more than 400 lines"
+
+
+def test_only_the_command_line_reaches_the_simulator() -> None:
+    for path in modules():
+        if room(path) not in ("cli", "simulator"):
+            assert not any(name.startswith("reconcile.simulator") for name in imports(path, typing=True)), path
