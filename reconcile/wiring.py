@@ -178,6 +178,7 @@ class Wired:
             Env(_now, self.rng, holder(), request.emit),
             self._guard,
             lambda: self.net.requests,
+            lambda: self.net.http_s,
             __version__,
             str(uuid4()),
             request.parallelism,

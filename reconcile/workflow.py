@@ -29,6 +29,7 @@ from reconcile.engine.settle import settle
 from reconcile.errors import Problem, Refused, StateError
 
 SCOPE = "fleet"
+CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
 
 __all__ = [
     "VERBS",
@@ -59,7 +60,7 @@ class World:
         types: resource types by path, of every provider that the document or the state uses.
         connect: by provider, makes the API and says which account at which host it is. Sends nothing.
         guard: sets what is called right before every request (the lease's deadline).
-        requests: how many requests were sent so far.
+        requests: how many requests were sent so far; http_s: seconds during which one was under way.
         tool: version of reconcile.
         lineage: for the state that a first apply makes.
     """
@@ -72,6 +73,7 @@ class World:
     env: Env
     guard: Callable[[Callable[[], None]], None]
     requests: Callable[[], int]
+    http_s: Callable[[], float]
     tool: str
     lineage: str
     workers: int = 16
@@ -81,10 +83,17 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and the loop's time at which its reading began: what is younger than 30 s is not read again."""
+    """
+    A plan, and what is known of how it was made.
+
+    Attributes:
+        read_at: the loop's time at which its reading began: what is younger than 30 s is not read again.
+        per_s: how many writes a second to expect, judged by how long the readings took.
+    """
 
     plan: Plan
     read_at: float
+    per_s: float | None = None
 
 
 async def connect(world: World) -> None:
@@ -134,7 +143,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
         StateError: the state cannot be used.
     """
     await connect(world)
-    read_at, before = asyncio.get_running_loop().time(), world.requests()
+    read_at, before, spent = asyncio.get_running_loop().time(), world.requests(), world.http_s()
     head = await world.store.head()
     document = _Nothing(world.document) if options.destroy else world.document
     planner = Planner(world.types, document, _bindings(world, options, head, expires), options)
@@ -158,7 +167,10 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     made = planner.finish(world.document.limits, held, wanted)
     made.requests = world.requests() - before
     made.warnings[:0] = world.document.warnings
-    return Planned(made, read_at)
+    seconds = world.http_s() - spent
+    worth_saying = seconds > 0 and made.expected_requests >= 100
+    per_s = min(world.workers * made.requests / seconds, CEILING_PER_S) if worth_saying else None
+    return Planned(made, read_at, per_s)
 
 
 def _bindings(world: World, options: Options, head: Head | None, expires: timedelta | None) -> Bindings:

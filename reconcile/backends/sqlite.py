@@ -94,6 +94,18 @@ class SqliteStore(Store):
             if db is not None:
                 yield from (entry_of(self._file.path, row) for row in _rows(db, path))
 
+    def units(self, path: str) -> Iterator[tuple[Address, str]]:
+        """
+        The address and the unit's id of every entry of a type, in the order of their addresses.
+
+        Only the columns are read, without the checksum: whoever acts on one gets its entry.
+        """
+        with self._file.snapshot() as db:
+            if db is not None:
+                query = "SELECT address, unit FROM entries WHERE type = ? ORDER BY address"
+                for address, unit in db.execute(query, (path,)):
+                    yield Address(address), unit
+
     async def count(self, path: str | None = None) -> int:
         """How many entries there are (of a type)."""
         where, values = ("", ()) if path is None else (" WHERE type = ?", (path,))

@@ -85,7 +85,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
             session.watch.close()
             text = given["format_"] == "text"
             if text:
-                show_plan(made, world.types, "text")
+                show_plan(made, world.types, "text", planned.per_s)
             workflow.refuse(made)
             if not made.changes:
                 return _finish(given, session, made, [], workflow.unread_allowed(made, world))
@@ -137,17 +137,20 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
             if head is not None:
                 workflow.check_plan(made, world, await world.store.head(), world.env.now())
             await workflow.resolve_unfinished(world, journal)
+            read_at = None
             if not sealed:
-                # Nobody vouches for the file here: what it says is compared with what would be planned now.
-                again = (await workflow.plan(world, Options.from_json(made.bindings.options))).plan
-                if fingerprint_of(again) != fingerprint_of(made):
+                # Nobody vouches for the file here: so what would be planned now is compared with it, and applied.
+                again = await workflow.plan(world, Options.from_json(made.bindings.options))
+                same = fingerprint_of(again.plan) == fingerprint_of(made)
+                made, read_at = again.plan, again.read_at
+                if not same:
                     raise Refused(
                         Problem(
                             "the plan is not what would be planned now, and no key is here that vouches for it",
                             way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
                         )
                     )
-            return await _carry_out(given, session, made, journal, None, digest)
+            return await _carry_out(given, session, made, journal, read_at, digest)
 
     return run_session({**given, "path": unchecked.bindings.path}, story)
 
@@ -157,13 +160,12 @@ async def _approve(given: dict[str, Any], made: Plan) -> None:
     Asks, unless that was answered already.
 
     Raises:
-        InvalidInput: nobody is there to ask.
-        ReconcileError: the answer is not `yes`.
+        ReconcileError: the answer is not `yes`, or nobody is there to ask.
     """
     if given["auto_approve"]:
         return
     if not sys.stdin.isatty():
-        raise InvalidInput(
+        raise ReconcileError(
             Problem(
                 "there is no terminal to ask at",
                 way_out="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve",

@@ -118,7 +118,9 @@ class Watch:
         if self._verbose >= 2:
             from reconcile.core.text import printable
 
-            complain([printable(str(done))])
+            ending = done.status if done.status is not None else done.outcome
+            again = f", attempt {done.attempt}" if done.attempt > 1 else ""
+            complain([printable(f"{done.client}: {done.method} {done.path} {ending} in {done.seconds:.3f}s{again}")])
 
     def tick(self) -> None:
         """Shows that something still runs."""

@@ -54,7 +54,7 @@ def plan(**given: Any) -> int:
                 seal_key=key.subkey("seal") if key else None,
                 key_id=key.key_id if key else None,
             )
-        show_plan(made, session.world.types, given["format_"])
+        show_plan(made, session.world.types, given["format_"], planned.per_s)
         if given["out"] and given["format_"] == "text":
             say(
                 [
@@ -95,7 +95,7 @@ def drift(**given: Any) -> int:
     return run_session(given, story)
 
 
-def show_plan(made: Plan, types: Any, format_: str) -> None:
+def show_plan(made: Plan, types: Any, format_: str, per_s: float | None = None) -> None:
     """A plan on standard output."""
     if format_ == "json":
         from reconcile.render.json.plan import plan_json_text
@@ -106,7 +106,7 @@ def show_plan(made: Plan, types: Any, format_: str) -> None:
         return
     from reconcile.render.text import plan_text
 
-    say(plan_text(made, types=types, color=colored(sys.stdout), width=screen_width()))
+    say(plan_text(made, types=types, color=colored(sys.stdout), width=screen_width(), per_s=per_s))
 
 
 def screen_width() -> int:

@@ -15,7 +15,7 @@ from reconcile.config.build import Shape
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.fleet import Said
 from reconcile.config.layers import ABSENT, Layer, Path_, Scope
-from reconcile.config.report import Flaw, did_you_mean, listed
+from reconcile.config.report import SILENT, Flaw, did_you_mean, listed
 from reconcile.config.slots import ENTRY, WHEN, Family, Slot
 from reconcile.config.tables import Table
 from reconcile.config.world import World
@@ -242,8 +242,8 @@ class _Heads:
                 missing = Flaw(
                     f"there is no profile {shown(word)}",
                     notes=[note],
-                    way_out=did_you_mean(word, there),
-                    kind=("profile", word),
+                    way_out=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
+                    kind=SILENT if self._shared.names.get("@torn") else ("profile", word),
                 )
                 scope.flaws.append((self._where["profile"], ("profile",), missing, True))
         if all(word in there for word in words):
@@ -275,24 +275,24 @@ def entries_of(shared: Shared, family: Family, node: Map, tables: Mapping[str, T
     """
     found: list[Source] = []
     run: list[tuple[int, str]] = []
-    for ordinal, (key, member) in enumerate(node.members.items()):
+    for ordinal, (key, member, key_at) in enumerate(node.items()):
         if type(member) is Map and "for_each" in member.members:
             if run:
                 found.append(Entries(shared, family, node, run))
                 run = []
-            block = _block(shared, family, node, key, member, tables)
+            block = _block(shared, family, key, key_at, member, tables)
             if block is not None:
                 found.append(block)
             continue
         if type(member) is Scalar and member.null:
             if family.slot.scalar is None:
-                at = shared.world.position(node.key_at(key))
+                at = shared.world.position(key_at)
                 shared.world.report.warn(
                     f"{family.type.path}{quote(key)} says nothing, so it is not managed; write {{}} to manage it", at
                 )
             continue
         if wrong := flaw_in_name(key):
-            at = shared.world.position(node.key_at(key))
+            at = shared.world.position(key_at)
             shared.world.report.flaw(
                 Flaw(f"the key {shown(key)} {wrong}"), at, address=family.type.path, show_line=False
             )
@@ -304,11 +304,10 @@ def entries_of(shared: Shared, family: Family, node: Map, tables: Mapping[str, T
 
 
 def _block(
-    shared: Shared, family: Family, section: Map, name: str, node: Map, tables: Mapping[str, Table | None]
+    shared: Shared, family: Family, name: str, at: int, node: Map, tables: Mapping[str, Table | None]
 ) -> Block | None:
     world = shared.world
     address = f"{family.type.path}{quote(name)}"
-    at = section.key_at(name)
     if node.get("key") is None:
         flaw = Flaw("a block needs a key", way_out='Say what names its resources:  key: "{{ row.name }}"')
         world.report.flaw(flaw, world.position(at), address=address)
@@ -321,6 +320,7 @@ def _block(
             f"there is no table {shown(text)}" if text else "for_each takes the name of a table or a path",
             notes=[f"Tables: {listed(known)}" if known else "No table is declared"],
             way_out=did_you_mean(text, known) or "for_each takes the name of a table, or the path of a file",
+            kind=SILENT if shared.names.get("@torn") else None,
         )
         world.report.flaw(flaw, world.position(said.at), address=address)
     if table is None or node.get("key") is None:

@@ -10,14 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from reconcile.config.coerce import as_text, choose, scalar, shown
-from reconcile.config.layers import ABSENT, Const, Layer, Part, Path_, Scope, merge, object_part, value_of
+from reconcile.config.layers import (
+    ABSENT,
+    Const,
+    Layer,
+    Part,
+    Path_,
+    Scope,
+    as_map,
+    merge,
+    object_part,
+    value_of,
+)
 from reconcile.config.references import looks_like_reference, secret_reference
-from reconcile.config.report import Flaw, did_you_mean, listed
-from reconcile.config.slots import ENTRY, Slot
+from reconcile.config.report import Flaw
+from reconcile.config.slots import Slot
 from reconcile.config.templates import Template, is_template
 from reconcile.config.world import World
 from reconcile.config.yaml import Map, Node, Scalar, Seq
-from reconcile.config.yielded import SPECIAL, WANTED, from_data, way_out_of
+from reconcile.config.yielded import SPECIAL, WANTED, from_data, stands_for_scalar, unknown_key, way_out_of
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import FileRef
@@ -44,6 +55,7 @@ class Shape:
         "places",
         "plain_texts",
         "profiles",
+        "wrapped",
     )
 
     def __init__(
@@ -63,6 +75,7 @@ class Shape:
         """
         self._world, self.address, self.alike, self.plain_texts = world, address, alike, plain_texts
         self.constants: set[int] = set()
+        self.wrapped: set[Path_] = set()
         self.places: dict[Path_, int] = {}
         self.profiles: dict[Path_, str] = {}
         self.cache: dict[Any, Any] = {}
@@ -84,13 +97,15 @@ class Shape:
         self._world.report.flaw(
             flaw,
             where,
-            address=self._named(path),
+            address=self.named(path),
             show_line=not secret,
             alike=(path[-1:], flaw.kind) if self.alike else None,
         )
 
-    def _named(self, path: Path_) -> str:
-        return f"{self.address} ({'.'.join(path)})" if path else self.address
+    def named(self, path: Path_) -> str:
+        """What messages call the value at a path: as it is written, so without the field that a scalar stands for."""
+        written = path[:-1] if path in self.wrapped else path
+        return f"{self.address} ({'.'.join(written)})" if written else self.address
 
     # Values
 
@@ -149,7 +164,7 @@ class Shape:
         if self.plain_texts:
             return
         self._world.report.warn(
-            f"{'.'.join(path)} of {self.address} looks like a reference to a secret and is an ordinary text",
+            f"{self.named(path)} looks like a reference to a secret and is an ordinary text",
             self._world.position(at),
         )
 
@@ -236,7 +251,8 @@ class Shape:
         plain = True
         for layer in layers:
             node = layer.node
-            if slot.scalar is not None and _stands_for_scalar(node, slot):
+            if slot.scalar is not None and stands_for_scalar(node, slot):
+                self.wrapped.add((*path, slot.scalar))
                 node = Map({slot.scalar: node}, node.at, node.at.to_bytes(8, "little"))
             elif type(node) is Seq and slot.names:
                 node = self._named_members(node, path)
@@ -281,15 +297,12 @@ class Shape:
         def expression(scope: Scope) -> Any:
             try:
                 value = template.run(scope.names)
-                return ABSENT if value is None else self._from_map(slot, value, node.at)
+                return from_data(slot, value, lambda inner, text: self._special(inner, text, node.at))
             except Flaw as flaw:
                 scope.flaws.append((node.at, path, flaw, True))
                 return ABSENT
 
         return expression
-
-    def _from_map(self, slot: Slot, value: Any, at: int) -> Any:
-        return from_data(slot, value, lambda inner, text: self._special(inner, text, at))
 
     def _named_members(self, node: Seq, path: Path_) -> Map:
         members: dict[str, Node] = {}
@@ -301,24 +314,25 @@ class Shape:
         return Map(members, node.at, b"")
 
     def _plain_map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:
-        if slot.kind is Kind.OBJECT:
-            return self._object(slot, layers, path)
-        return self._members(slot, layers, path, lambda name: slot.member)
+        whole = slot.kind is Kind.OBJECT
+        return (
+            self._object(slot, layers, path) if whole else self._members(slot, layers, path, lambda name: slot.member)
+        )
 
     def _members(self, slot: Slot, layers: Sequence[Layer], path: Path_, pick: Callable[[str], Slot | None]) -> Part:
         items: list[tuple[str, Part]] = []
-        top = _as_map(layers[-1].node)
+        top = as_map(layers[-1].node)
         self.places.setdefault(path, top.at)
         names: Iterable[str] = top.members
         if len(layers) > 1:
-            names = dict.fromkeys(name for layer in layers for name in _as_map(layer.node).members)
+            names = dict.fromkeys(name for layer in layers for name in as_map(layer.node).members)
         resources = slot.type is not None and slot.kind is Kind.MAP
         for name in names:
             if len(layers) == 1:
                 nodes = [Layer(top.members[name], layers[0].profile)]
                 owner = top
             else:
-                said = [(_as_map(layer.node), layer.profile) for layer in layers]
+                said = [(as_map(layer.node), layer.profile) for layer in layers]
                 said = [(node, profile) for node, profile in said if name in node.members]
                 nodes = [Layer(node.members[name], profile) for node, profile in said]
                 owner = said[-1][0]
@@ -337,7 +351,7 @@ class Shape:
             return part
         # A resource: `when` decides first, and one whose only value is not written is not there.
         needs = slot.scalar
-        mentions = needs is not None and any(needs in _as_map(layer.node).members for layer in layers)
+        mentions = needs is not None and any(needs in as_map(layer.node).members for layer in layers)
         if isinstance(part, Const):
             value = part.value
             if value.get("when") is False or (mentions and needs not in value):
@@ -345,7 +359,7 @@ class Shape:
             value.pop("when", None)
             self.constants.add(id(value))
             return Const(value)
-        maps = [_as_map(layer.node) for layer in layers]
+        maps = [as_map(layer.node) for layer in layers]
         whens = [Layer(node.members["when"]) for node in maps if "when" in node.members]
         when = self._value(slot.fields["when"], whens, (*path, "when")) if whens else None
 
@@ -365,39 +379,6 @@ class Shape:
         return child
 
     def _unknown(self, slot: Slot, name: str, node: Map, path: Path_) -> None:
-        if name in ENTRY:
-            words = {
-                "for_each": (
-                    "a block cannot stand inside a resource",
-                    "A value that is one expression may yield a map",
-                ),
-                "profile": ("profiles do not nest, and stand only in a resource's entry", None),
-            }
-            what, way = words.get(name, (f"{name} cannot stand here", "It belongs to a resource's entry"))
-            self._wrong(Flaw(what, way_out=way, kind=("entry key", name)), node.key_at(name), path)
-            return
-        known = list(slot.fields)
-        near = did_you_mean(name, known)
-        self._wrong(
-            Flaw(
-                f"{shown(name)} is not a key here",
-                notes=[f"There is: {listed(known, 20)}"],
-                way_out=near,
-                kind=("unknown key", name),
-            ),
-            node.key_at(name),
-            path,
-            # What stands under a misspelt key may be a secret; the words of the message say enough.
-            secret=any(inner.kind is Kind.SECRET for inner in slot.fields.values()) or not path,
-        )
-
-
-def _as_map(node: Node) -> Map:
-    assert isinstance(node, Map)
-    return node
-
-
-def _stands_for_scalar(node: Node, slot: Slot) -> bool:
-    if type(node) is Map:
-        return set(node.members) == {"file"} and "file" not in slot.fields
-    return True
+        # What stands under a misspelt key may be a secret; the words of the message say enough.
+        secret = not path or any(inner.kind is Kind.SECRET for inner in slot.fields.values())
+        self._wrong(unknown_key(slot, name), node.key_at(name), path, secret=secret)

@@ -95,9 +95,7 @@ class Checker:
     def _say(
         self, source: Source, row: int, built: Built, flaw: Flaw, at: int, path: Path_, show_line: bool = True
     ) -> None:
-        address = built.shape.address
-        if path:
-            address += f" ({'.'.join(path)})"
+        address = built.shape.named(path)
         said = source.say(row)
         where = self.world.position(at) if at else source.where(row)
         alike = (source.family.type.path, path[-1:], flaw.kind) if said is None else None
@@ -164,6 +162,8 @@ class Checker:
             if a is None or b is None or a.key != b.key:
                 continue
             same.add((first, other))
+            if one[0].block is None and two[0].block is None:
+                continue  # said when the files were merged
             report.add(
                 f"{Address.of(path, [a.key])} is given twice, first in {one[0].where(one[1])}",
                 two[0].where(two[1]),

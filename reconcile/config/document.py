@@ -17,7 +17,7 @@ from reconcile.core.resource import Desired
 from reconcile.core.values import Attrs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class LoadedDocument:
     """
     A fleet's files, loaded and checked: see `core.ports.Document`.

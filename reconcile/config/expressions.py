@@ -14,7 +14,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.operations import ARITHMETIC, COMPARE, FILTERS, TESTS, Missing, Names, bounded, text, use
-from reconcile.config.report import Flaw, did_you_mean, listed
+from reconcile.config.report import SILENT, Flaw, did_you_mean, listed
 from reconcile.config.tables import Table
 
 Run = Callable[[Names], Any]
@@ -149,7 +149,12 @@ def _kind(value: Any) -> str:
 
 
 def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) -> Flaw:
-    near = did_you_mean(word, value)
+    if label in ("var", "table") and (names.get("@torn") or word in names.get("@broken", ())):
+        return Flaw("it is wrong where it is declared", kind=SILENT)
+
+    def near() -> str | None:
+        return did_you_mean(word, value)
+
     there = listed([f'"{name}"' if " " in str(name) else str(name) for name in value])
     if label == "row":
         table = names.get("@table")

@@ -21,6 +21,7 @@ from reconcile.errors import Position
 
 MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "rollouts")
 SHARED = ("variables", "tables", "profiles")
+_MOST_TWICE = 50  # keys of two files that are named
 _NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -41,6 +42,7 @@ class Parts:
         main: the main file's map, `main_at` its file's number.
         variables, tables, profiles: by name.
         sections: by provider and section, one map for each file that has it.
+        used: the providers that have a section. `torn`: whether a file could not be read, so that parts may lack.
     """
 
     name: str = ""
@@ -50,6 +52,7 @@ class Parts:
     profiles: dict[str, Said] = field(default_factory=dict)
     sections: dict[tuple[str, str], list[Map]] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)
+    torn: bool = False
 
 
 @dataclass(slots=True)
@@ -171,6 +174,7 @@ def read(
     ]
     for file in documents:
         _report_file(file, report, sources)
+        parts.torn |= file.problem is not None or bool(file.tree.mistakes)
     for file in documents:
         if type(file.tree.root) is Map:
             _merge(parts, file, file is mains[0], reader, providers)
@@ -268,8 +272,7 @@ def _included(root: Map, main: _File, reader: _Reader) -> list[Path]:
 def _merge(parts: Parts, file: _File, is_main: bool, reader: _Reader, providers: Mapping[str, Iterable[str]]) -> None:
     root, report, sources = file.tree.root, reader.report, reader.sources
     assert type(root) is Map
-    for name, node in root.members.items():
-        at = root.key_at(name)
+    for name, node, at in root.items():
         where = sources.position(*place(at))
         if name in MAIN_ONLY:
             if not is_main and name != "fleet":
@@ -299,8 +302,7 @@ def _map_of(node: Node, what: str, reader: _Reader) -> Map | None:
 
 def _merge_shared(into: dict[str, Said], what: str, node: Node, reader: _Reader) -> None:
     found = _map_of(node, what, reader)
-    for name, member in found.members.items() if found else ():
-        at = found.key_at(name)  # type: ignore[union-attr]
+    for name, member, at in found.items() if found else ():
         if name in into:
             _twice(f"{what[:-1]} {shown(name)}", at, into[name].at, reader)
         else:
@@ -312,8 +314,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
     found = _map_of(node, provider, reader)
     if found is None:
         return
-    for section, member in found.members.items():
-        at = found.key_at(section)
+    for section, member, at in found.items():
         if section not in sections:
             known = list(sections)
             reader.report.add(
@@ -328,7 +329,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
         if entries is None:
             continue
         for other in parts.sections.get((provider, section), ()):
-            for key in other.members.keys() & entries.members.keys():
+            for key in sorted(other.members.keys() & entries.members.keys())[:_MOST_TWICE]:
                 _twice(f"{provider}.{section} {shown(key)}", entries.key_at(key), other.key_at(key), reader)
         parts.sections.setdefault((provider, section), []).append(entries)
 

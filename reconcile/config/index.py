@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
 
 
 class HashIndex:
@@ -41,11 +40,12 @@ class HashIndex:
             at += 1
         return found
 
-    def twins(self) -> Iterator[tuple[int, int]]:
-        """`(first, other)` for every other handle under one hash."""
-        first = 0
+    def twins(self) -> list[tuple[int, int]]:
+        """`(first, other)` for every other handle under one hash, in the order of the others."""
+        found, first = [], 0
         for at in range(1, len(self._hashes)):
             if self._hashes[at] == self._hashes[first]:
-                yield self._handles[first], self._handles[at]
+                found.append((self._handles[first], self._handles[at]))
             else:
                 first = at
+        return sorted(found, key=lambda pair: pair[1])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from reconcile.config.report import Flaw
-from reconcile.config.yaml import Node
+from reconcile.config.yaml import Map, Node
 
 Path_ = tuple[str, ...]
 
@@ -102,3 +102,9 @@ def object_part(items: list[tuple[str, Part]]) -> Part:
         return found
 
     return run
+
+
+def as_map(node: Node) -> Map:
+    """A node that is known to be a map."""
+    assert isinstance(node, Map)
+    return node

@@ -84,15 +84,20 @@ def _load(
         report.raise_if_any()
         raise AssertionError("no main file is always reported")
     settings.main_only(world, parts)
-    given = variables.resolve(parts.variables, parts.main.get("values"), environ, var, files, sources, report)
-    names = {"var": given.values, "fleet": parts.name}
+    given = variables.resolve(
+        parts.variables, parts.main.get("values"), environ, var, files, sources, report, parts.torn
+    )
+    names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn}
+    names["@broken"] = parts.variables.keys() - given.values.keys()
     provider_settings = settings.provider_settings(world, parts, providers, names)
     state_path = settings.state_path(world, parts, names)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
-    if not report.empty:
-        report.raise_if_any()
+    names["@broken"] = {*parts.variables, *declared} - {
+        *given.values,
+        *(name for name, table in declared.items() if table is not None),
+    }
     named = {name: table for name, table in declared.items() if table is not None}
     shared = Shared(world, {**names, "table": named}, parts.profiles)
     usable: dict[str, Table | None] = dict(declared)

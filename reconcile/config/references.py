@@ -37,7 +37,7 @@ def secret_reference(text: str, schemes: tuple[str, ...], base: Path, directory:
     """
     found = SecretRef.parse(text)
     if found is None or found.scheme not in schemes:
-        near = did_you_mean(text.partition(":")[0], schemes, cutoff=0.7) if ":" in text[:12] else None
+        near = did_you_mean(text.partition(":")[0], schemes, cutoff=0.6) if ":" in text[:12] else None
         raise Flaw(
             "a secret is a reference, not a value" if near is None else "this is not a reference to a secret",
             way_out=near

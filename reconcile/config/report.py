@@ -22,6 +22,13 @@ EXAMPLES = 3  # rows named beside the first
 _SECRETIVE = re.compile(r"(?i)secr|passw|token|psk|key|credential|auth|providers|env:|file:")
 
 
+SILENT = "silent"
+"""The kind of a flaw that only follows from another one, which is reported: it is not said."""
+
+
+WayOut = str | Callable[[], str | None] | None
+
+
 class Flaw(Exception):
     """
     Something is wrong with a value.
@@ -31,12 +38,15 @@ class Flaw(Exception):
         kind: equal for the same mistake in different rows; `what` unless it is given.
     """
 
-    def __init__(
-        self, what: str, *, notes: Iterable[str] = (), way_out: str | None = None, kind: Hashable = None
-    ) -> None:
+    def __init__(self, what: str, *, notes: Iterable[str] = (), way_out: WayOut = None, kind: Hashable = None) -> None:
         super().__init__(what)
-        self.what, self.notes, self.way_out = what, tuple(notes), way_out
+        self.what, self.notes, self._way_out = what, tuple(notes), way_out
         self.kind = what if kind is None else kind
+
+    @property
+    def way_out(self) -> str | None:
+        """What to do. A suggestion costs time, so it is looked for only when it is shown."""
+        return self._way_out() if callable(self._way_out) else self._way_out
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -116,7 +126,7 @@ class Report:
         *,
         address: str | None = None,
         notes: Iterable[str] = (),
-        way_out: str | None = None,
+        way_out: WayOut = None,
         show_line: bool = True,
         row: str | None = None,
         group: Hashable = None,
@@ -148,7 +158,8 @@ class Report:
             self._over += 1
             return
         said = (*notes, f"from {row}") if row is not None else tuple(notes)
-        made = _Group(Problem(what, where, address, notes=said, way_out=way_out), show_line)
+        way = way_out() if callable(way_out) else way_out
+        made = _Group(Problem(what, where, address, notes=said, way_out=way), show_line)
         self._groups[key] = made
         if alike is not None:
             self._last_alike[alike] = made
@@ -164,12 +175,14 @@ class Report:
         alike: Hashable = None,
     ) -> None:
         """A flaw, at its place."""
+        if flaw.kind == SILENT:
+            return
         self.add(
             flaw.what,
             where,
             address=address,
             notes=flaw.notes,
-            way_out=flaw.way_out,
+            way_out=lambda: flaw.way_out,
             show_line=show_line,
             row=row,
             group=(flaw.kind, where) if row is not None else None,

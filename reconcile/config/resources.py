@@ -168,9 +168,16 @@ def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Positi
     if known is None:
         depth, prefix = len(member.path), member.path
         sections = {name for name, _ in member.slot.parts.sections}
-        if depth and not any(path[:depth] == prefix for path in shape.places):
-            depth, prefix = depth - 1, prefix[:-1]  # an expression made the whole map
         fields, origins = {}, {}
+        if depth and not any(path[:depth] == prefix for path in shape.places):
+            # An expression made the whole map: all of it stands where the expression does.
+            outer = next((prefix[:n] for n in range(depth, -1, -1) if prefix[:n] in shape.places), None)
+            for name in member.attrs:
+                if outer is None:
+                    break
+                fields[name] = world.position(shape.places[outer])
+                if outer in shape.profiles:
+                    origins[name] = f"profile {shape.profiles[outer]}"
         for path, at in shape.places.items():
             if path[:depth] == prefix and len(path) > depth and path[depth] not in sections:
                 name = ".".join(path[depth:])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 
 from reconcile.config.report import Flaw, did_you_mean
@@ -86,17 +87,13 @@ class Sources:
                 kind=(what, "outside"),
             )
         if not path.exists():
-            try:
-                near = did_you_mean(plain.name, (other.name for other in plain.parent.iterdir()))
-            except OSError:
-                near = f"There is no directory {self.show(plain.parent)}"
-            raise Flaw(f'{what} "{text}" does not exist', way_out=near, kind=(what, "missing"))
+            raise Flaw(f'{what} "{text}" does not exist', way_out=lambda: _near(plain, self), kind=(what, "missing"))
         self._checked[base, text] = path
         return path
 
-    def read(self, path: Path, limit: int = MAX_BYTES) -> bytes:
+    def read(self, path: Path, limit: int = MAX_BYTES, remember: bool = True) -> bytes:
         """
-        The bytes of a plain file, remembered for the digest.
+        The bytes of a plain file, remembered for the digest unless that is unwanted.
 
         Raises:
             Flaw: it is not a plain file, larger than `limit`, or cannot be read.
@@ -106,17 +103,15 @@ class Sources:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise Flaw(f"{shown} is {_kind(status.st_mode)}, not a file")
+        with _plain_file(handle, shown) as file:
             try:
                 data = file.read(limit + 1)
             except OSError as error:
                 raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
         if len(data) > limit:
             raise Flaw(f"{shown} is larger than {limit:,} bytes")
-        self._prints[self._relative(path)] = hashlib.sha256(data).hexdigest()
+        if remember:
+            self._prints[self._relative(path)] = hashlib.sha256(data).hexdigest()
         return data
 
     def read_text(self, path: Path) -> str:
@@ -145,10 +140,7 @@ class Sources:
             return None
         except OSError as error:
             raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
-        with os.fdopen(handle, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise Flaw(f"{shown} is {_kind(mode)}, not a file")
+        with _plain_file(handle, shown) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         self._hashes[path] = found
         self._prints[self._relative(path)] = found
@@ -205,8 +197,23 @@ def root_of(directory: Path) -> Path:
     return directory.parent
 
 
+def _plain_file(handle: int, shown: str) -> BufferedReader:
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        raise Flaw(f"{shown} is {_kind(mode)}, not a file")
+    return os.fdopen(handle, "rb")
+
+
 def _kind(mode: int) -> str:
     for test, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")):
         if test(mode):
             return word
     return "a device"
+
+
+def _near(path: Path, sources: Sources) -> str | None:
+    try:
+        return did_you_mean(path.name, (other.name for other in path.parent.iterdir()))
+    except OSError:
+        return f"There is no directory {sources.show(path.parent)}"

@@ -106,7 +106,7 @@ class Table:
             )
         return Flaw(
             f"table {self.name} has no row {shown(key)}",
-            way_out=did_you_mean(key or "", self.by_key),
+            way_out=lambda: did_you_mean(key or "", self.by_key),
             kind=("no row", self.name, key),
         )
 

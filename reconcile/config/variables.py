@@ -78,6 +78,7 @@ def resolve(
     var_files: Sequence[Path],
     sources: Sources,
     report: Report,
+    torn: bool = False,
 ) -> Variables:
     """
     The value of every variable that is declared. What is wrong is reported.
@@ -86,6 +87,7 @@ def resolve(
         values: the main file's `values`.
         environ: the environment.
         var: `name=value`, as on the command line. `var_files`: resolved paths.
+        torn: whether declarations may lack, because a file could not be read: then no name is called undeclared.
     """
     known: dict[str, _Declared] = {}
     given: dict[str, _Given] = {}
@@ -97,15 +99,16 @@ def resolve(
         if (text := environ.get(f"RECONCILE_VAR_{name}")) is not None:
             given[name] = _Given(text, f"RECONCILE_VAR_{name}", None)
     if values is not None:
-        _take_map(values, "values", known, declared, given, sources, report)
+        _take_map(values, "values", known, declared, given, sources, report, torn)
     for path in var_files:
-        _take_file(path, known, declared, given, sources, report)
+        _take_file(path, known, declared, given, sources, report, torn)
     for text in var:
         name, equals, value = text.partition("=")
         if not equals:
             report.add(f"--var {shown(name)} has no value", way_out="Write --var name=value")
         elif name not in declared:
-            _undeclared(name, None, f"--var {name}", declared, report)
+            if not torn:
+                _undeclared(name, None, f"--var {name}", declared, report)
         else:
             given[name] = _Given(value, "--var", None)
     found_values = Variables()
@@ -262,14 +265,16 @@ def _take_map(
     given: dict[str, _Given],
     sources: Sources,
     report: Report,
+    torn: bool,
 ) -> None:
     if type(node) is not Map:
         report.add(f"{origin} is a map from variables to values", sources.position(*place(node.at)), show_line=False)
         return
-    for name, member in node.members.items():
-        where = sources.position(*place(node.key_at(name)))
+    for name, member, at in node.items():
+        where = sources.position(*place(at))
         if name not in declared:
-            _undeclared(name, where, origin, declared, report)
+            if not torn:
+                _undeclared(name, where, origin, declared, report)
         elif _has_template(member):
             report.add("the value of a variable is not a template", sources.position(*place(member.at)))
         elif name in known and not (type(member) is Scalar and member.null):
@@ -283,10 +288,11 @@ def _take_file(
     given: dict[str, _Given],
     sources: Sources,
     report: Report,
+    torn: bool,
 ) -> None:
     name = sources.show(path)
     try:
-        text = decode(sources.read(path))
+        text = decode(sources.read(path, remember=False))
         sources.keep(path, text)
         tree = parse(text, sources.number(path))
     except Flaw as flaw:
@@ -295,4 +301,4 @@ def _take_file(
     for line, column, mistake in tree.mistakes:
         report.flaw(mistake, Position(name, line, column))
     if tree.root is not None and not (type(tree.root) is Scalar and tree.root.null):
-        _take_map(tree.root, name, known, declared, given, sources, report)
+        _take_map(tree.root, name, known, declared, given, sources, report, torn)

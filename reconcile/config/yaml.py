@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from reconcile.config.report import Flaw
+from reconcile.config.syntax import NO_ALIAS, explain, unquoted
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 64
@@ -28,12 +29,7 @@ _COLUMN_MOST, _LINE_MOST = (1 << _COLUMN_BITS) - 1, (1 << _LINE_BITS) - 1
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]|\r(?!\n)")
 _NOT_IN_KEY = re.compile(r"\{\{|\{%")
-_INNER_QUOTES = re.compile(r'"[^"]*\{\{[^"}]*"[^"]*"')
-
-_NO_ALIAS = (
-    "Aliases, anchors and merge keys are not read. What several resources share stands in a profile, "
-    "many alike are a block with for_each"
-)
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 class Scalar:
@@ -78,6 +74,11 @@ class Map:
             if member == name and len(self.keys) >= 8 * index + 8:
                 return int.from_bytes(self.keys[8 * index : 8 * index + 8], "little")
         return self.at
+
+    def items(self) -> Iterator[tuple[str, Node, int]]:
+        """`(key, member, place of the key)`, in order."""
+        for index, (name, member) in enumerate(self.members.items()):
+            yield name, member, int.from_bytes(self.keys[8 * index : 8 * index + 8], "little") or self.at
 
     def get(self, name: str) -> Node | None:
         """The member, or None when it is not written (`null` included)."""
@@ -158,7 +159,10 @@ def parse(text: str, file: int) -> Tree:
     try:
         _build(tree, text, file)
     except yaml.MarkedYAMLError as error:
-        tree.mistakes.append(_syntax(error, text))
+        if "Unicode character escape" in (error.problem or "") and _PAIR.search(text):
+            # JSON writes what lies beyond U+FFFF as two escapes, which libyaml does not read.
+            return parse(_PAIR.sub(_as_one_escape, text), file)
+        tree.mistakes.append(explain(error, text))
     except (yaml.YAMLError, ValueError) as error:
         tree.mistakes.append((1, 0, Flaw(f"this is not YAML: {str(error).splitlines()[0]}")))
     except Flaw as flaw:
@@ -171,6 +175,11 @@ def parse(text: str, file: int) -> Tree:
 def _events(text: str) -> Iterator[Any]:
     loader: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
     return yaml.parse(text, Loader=loader)
+
+
+def _as_one_escape(found: re.Match[str]) -> str:
+    high, low = int(found[1], 16), int(found[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 class _Frame:
@@ -243,7 +252,7 @@ def _build(tree: Tree, text: str, file: int) -> None:
                 tree,
                 line,
                 column,
-                Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {_NO_ALIAS}"),
+                Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {NO_ALIAS}"),
             )
             if frame is not None and frame.key is False and type(frame.members) is dict:
                 frame.key = None
@@ -288,7 +297,7 @@ def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
         return
     flaw = None
     if not quoted and word == "<<":
-        flaw = Flaw("merge keys (<<) are not read", way_out=_NO_ALIAS)
+        flaw = Flaw("merge keys (<<) are not read", way_out=NO_ALIAS)
     elif not quoted and word in _NULLS:
         flaw = Flaw("a key is missing here, or is null", way_out='Quote it if it is meant: "null"')
     elif "\0" in word:
@@ -314,7 +323,7 @@ def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
 
 def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
     if event.anchor is not None:
-        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", way_out=_NO_ALIAS))
+        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", way_out=NO_ALIAS))
     if event.tag is not None:
         _mistake(
             tree,
@@ -327,63 +336,5 @@ def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
 def _complex_key(tree: Tree, text: str, line: int, column: int, mapping: bool) -> None:
     source = text.split("\n", line)[line - 1] if line else ""
     if mapping and source[column - 1 : column] == "{" and "{{" in source[max(0, column - 2) :]:
-        raise _unquoted(source, line, max(column - 1, 1))
+        raise unquoted(source, line, max(column - 1, 1))
     _mistake(tree, line, column, Flaw("a key is a text here, not a list or a map"))
-
-
-def _unquoted(source: str, line: int, column: int) -> Flaw:
-    name, colon, value = source.strip().partition(":")
-    value = value.strip()
-    way = "YAML reads `{{` as a map"
-    if colon and value.startswith("{{"):
-        way += f'. Write:  {name}: "{value}"'
-    elif not colon or "{{" in value:
-        way += ". Put the whole value in double quotes"
-    return Flaw("quote a template that begins a value", way_out=way, kind=(line, column))
-
-
-def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
-    lines = text.split("\n")
-
-    def source(number: int) -> str:
-        return lines[number - 1] if 0 < number <= len(lines) else ""
-
-    problem, context = error.problem or "", error.context or ""
-    began = error.context_mark.line + 1 if error.context_mark else line
-    for number in dict.fromkeys((line, began, line - 1)):
-        here = source(number)
-        if _INNER_QUOTES.search(here):
-            return (
-                number,
-                here.find("{{") + 1,
-                Flaw("double quotes end inside the template", way_out="Use single quotes in it: row['Ext. ID']"),
-            )
-        if "{{" in here and ("flow" in context or "block" in context or "simple key" in context):
-            start = here.find("{{") + 1
-            if re.search(r":\s*\{\{", here):
-                return number, start, _unquoted(here, number, start)
-            return (
-                number,
-                start,
-                Flaw("quote a value that holds a template", way_out="YAML reads `{` and `}` itself: put it in quotes"),
-            )
-    here = source(line)
-    if "alias" in context:
-        return (
-            line,
-            column,
-            Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {_NO_ALIAS}"),
-        )
-    if "\\t" in problem or "\t" in here[: max(column, 1)]:
-        return line, column, Flaw("a tab stands where YAML wants blanks", way_out="Indent with blanks")
-    if "found character" in problem:
-        return (
-            line,
-            column,
-            Flaw(f"this is not YAML: {problem}", way_out="Quote a value that begins with such a character"),
-        )
-    words = f"{context}, {problem}" if context and problem else problem or context
-    since = f" that began on line {began}" if began != line else ""
-    return line, column, Flaw(f"this is not YAML: {words}{since}")

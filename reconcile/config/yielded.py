@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.config.coerce import as_boolean, as_number, as_text, choose, clean, shown
 from reconcile.config.layers import ABSENT
 from reconcile.config.report import Flaw, did_you_mean, listed
-from reconcile.config.slots import Slot
+from reconcile.config.slots import ENTRY, Slot
 from reconcile.config.yaml import Map, Node
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
@@ -70,9 +70,7 @@ def _from_map(slot: Slot, value: Mapping[str, Any], special: Callable[[Slot, str
     for name, member in value.items():
         inner = slot.fields.get(name) if slot.kind is Kind.OBJECT else slot.member
         if inner is None:
-            known = listed(list(slot.fields), 20)
-            near = did_you_mean(name, slot.fields)
-            raise Flaw(f"{shown(name)} is not a key here", notes=[f"There is: {known}"], way_out=near)
+            raise unknown_key(slot, name)
         if slot.kind is Kind.MAP and slot.type is not None and (wrong := flaw_in_name(name)):
             raise Flaw(f"the key {shown(name)} {wrong}", kind="key")
         kept = from_data(inner, member, special)
@@ -91,3 +89,28 @@ def way_out_of(slot: Slot, node: Node) -> str | None:
     if slot.kind is Kind.TEXT and type(node) is Map:
         return "Quote it if it is a text; {file: path} is the text of a file"
     return None
+
+
+def stands_for_scalar(node: Node, slot: Slot) -> bool:
+    """Whether a node in place of a resource is the value of its one field, as in `configs: {site: oslo}`."""
+    if type(node) is Map:
+        return set(node.members) == {"file"} and "file" not in slot.fields
+    return True
+
+
+def unknown_key(slot: Slot, name: str) -> Flaw:
+    """What is said of a key that a map does not have."""
+    if name in ENTRY:
+        words: dict[str, tuple[str, str | None]] = {
+            "for_each": ("a block cannot stand inside a resource", "One expression may yield a map"),
+            "profile": ("profiles do not nest, and stand only in a resource's entry", None),
+        }
+        what, way = words.get(name, (f"{name} cannot stand here", "It belongs to a resource's entry"))
+        return Flaw(what, way_out=way, kind=("entry key", name))
+    known = list(slot.fields)
+    return Flaw(
+        f"{shown(name)} is not a key here",
+        notes=[f"There is: {listed(known, 20)}"],
+        way_out=lambda: did_you_mean(name, known),
+        kind=("unknown key", name),
+    )

@@ -371,7 +371,7 @@ def _released(shape: Mapping[str, Field], prior: Entry | None, wanted: _Wanted) 
 
 def _differs_in_record(wanted: _Wanted, want: Desired, prior: Entry) -> bool:
     """Whether the entry says anything else than the files, beyond what a field change will write anyway."""
-    if to_json(wanted.after) != to_json(prior.attrs):
+    if wanted.after != prior.attrs and to_json(wanted.after) != to_json(prior.attrs):
         recorded, now = dict(prior.attrs), dict(wanted.after)
         for name, value in now.items():
             if isinstance(value, FileRef):  # where a bundle lies is not a fact about the app; its bytes are

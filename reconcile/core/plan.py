@@ -235,8 +235,7 @@ def _field_from_json(row: Mapping[str, Any]) -> FieldChange:
     known = dict(row)
     known["path"], known["cause"] = tuple(row["path"]), Cause(row["cause"])
     for name in ("before", "after", "prior"):
-        if name in known:
-            known[name] = from_json(known[name])
+        known[name] = from_json(known.get(name))
     if "where" in known:
         known["where"] = position_from_json(known["where"])
     return FieldChange(**known)

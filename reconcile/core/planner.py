@@ -54,10 +54,12 @@ class Planner:
         self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
         self._resolved: dict[Ref, Resolved] = {}
         self._spare: dict[Address, tuple[Change, int]] = {}  # not selected, but others may need it
-        self.referred = {
-            spec.refers for kind in types.values() for spec in fields_of(kind.Model).values() if spec.refers
+        self._referring = {
+            path: [spec for spec in fields_of(kind.Model).values() if spec.refers] for path, kind in types.items()
         }
+        self.referred = {spec.refers for specs in self._referring.values() for spec in specs}
         self._claimed: set[str] = set()
+        self._staying: dict[str, set[str]] = defaultdict(set)
         self._problems: list[Problem] = []
         self._ranks = {path: at for at, path in enumerate(types)}
 
@@ -68,6 +70,10 @@ class Planner:
         name = seen.name or seen.id
         self._names[kind.path][seen.id] = name
         self._ids[kind.path][name] = seen.id
+
+    def stays(self, kind: ResourceType, seen: Observed) -> None:
+        """Notes a live resource that the files name, so that nobody has to remember who uses it."""
+        self._staying[kind.path].add(seen.id)
 
     def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
         """Notes who holds a name, unless it is the one that the files give to this very unit."""
@@ -80,13 +86,13 @@ class Planner:
 
     def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
         """Notes what a live unit targets or reports, so that it is not deleted under it."""
-        for spec in fields_of(kind.Model).values():
-            if spec.refers is None:
-                continue
+        for spec in self._referring[kind.path]:
+            assert spec.refers is not None
             target, reported = seen.attrs.get(spec.name), seen.facts.get("reported")
-            if isinstance(target, str):
+            staying = self._staying[spec.refers]
+            if isinstance(target, str) and target not in staying:
                 self._users[spec.refers][target].append(_User(user, seen.id, "targets", spec.name))
-            if isinstance(reported, str):
+            if isinstance(reported, str) and reported not in staying:
                 self._users[spec.refers][reported].append(_User(user, seen.id, "reports", spec.name))
 
     # -- one resource -----------------------------------------------------------------------------------------------

@@ -171,6 +171,9 @@ class Store(Protocol):
     def entries(self, path: str | None = None) -> Iterator[Entry]:
         """All entries (of a type), in the order of their addresses, streamed."""
 
+    def units(self, path: str) -> Iterator[tuple[Address, str]]:
+        """The address and the unit's id of every entry of a type, in the order of their addresses, streamed."""
+
     async def count(self, path: str | None = None) -> int: ...
 
     async def unfinished(self) -> list[Intent]: ...

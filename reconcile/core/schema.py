@@ -81,6 +81,8 @@ class Field:
         fields: of an OBJECT: its fields by name.
         member: of a MAP or LIST: the shape of its members.
         choices: the texts that a Literal allows, else empty.
+        refers: the path of the type that it refers to, or None.
+        secret: whether it holds a secret, so that no rendering ever shows it.
     """
 
     name: str
@@ -91,16 +93,14 @@ class Field:
     member: Field | None = None
     choices: tuple[Any, ...] = ()
     description: str | None = None
+    refers: str | None = field(init=False, default=None)
+    secret: bool = field(init=False, default=False)
 
-    @property
-    def refers(self) -> str | None:
-        """The path of the type that it refers to, if it refers."""
-        return next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
-
-    @property
-    def secret(self) -> bool:
-        """Whether it holds a secret, so that no rendering ever shows it."""
-        return self.kind is Kind.SECRET
+    def __post_init__(self) -> None:
+        # Asked for once for every resource: worked out once for every model.
+        refers = next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
+        object.__setattr__(self, "refers", refers)
+        object.__setattr__(self, "secret", self.kind is Kind.SECRET)
 
 
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}

@@ -108,7 +108,8 @@ def to_json(value: Any) -> Any:
         case Unknown():
             return {"$unknown": value.of}
         case Mapping():
-            return {key: to_json(member) for key, member in value.items()}
+            plain = {key: to_json(member) for key, member in value.items()}
+            return {"$map": plain} if any(key.startswith("$") for key in plain) else plain
         case list() | tuple():
             return [to_json(member) for member in value]
         case Secret():
@@ -117,21 +118,29 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The inverse of `to_json`. A map whose only marker key begins with `$` is a reference."""
+    """
+    The inverse of `to_json`.
+
+    A map with a key that begins with `$` is a reference; a plain map with such a key stands inside a `$map`.
+
+    Raises:
+        ValueError: such a map that is none of ours.
+    """
+    if isinstance(value, list):
+        return [from_json(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if not any(key.startswith("$") for key in value):
+        return {key: from_json(member) for key, member in value.items()}
     match value:
-        case {"$secret": str(text)}:
-            ref = SecretRef.parse(text)
-            if ref is None:
-                raise ValueError("not a secret reference")
+        case {"$secret": str(text), **rest} if not rest and (ref := SecretRef.parse(text)) is not None:
             return ref
-        case {"$file": str(path), "sha256": sha256}:
+        case {"$file": str(path), "sha256": str() | None as sha256, **rest} if not rest:
             return FileRef(path, sha256)
-        case {"$ref": str(path), "name": str(name)}:
+        case {"$ref": str(path), "name": str(name), **rest} if not rest:
             return Ref(path, name)
-        case {"$unknown": str(of)}:
+        case {"$unknown": str(of), **rest} if not rest:
             return Unknown(of)
-        case dict():
-            return {key: from_json(member) for key, member in value.items()}
-        case list():
-            return [from_json(member) for member in value]
-    return value
+        case {"$map": dict(plain), **rest} if not rest:
+            return {key: from_json(member) for key, member in plain.items()}
+    raise ValueError("not a reference")

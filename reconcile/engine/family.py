@@ -50,12 +50,17 @@ class Families:
         self.observer, self.kind = observer, kind
         self.document, self.store, self.planner = observer.document, observer.store, observer.planner
 
-    async def join(self, pairs: Sequence[tuple[int, Observed, datetime]], by_unit: Mapping[str, Entry]) -> None:
+    async def join(self, pairs: Sequence[tuple[int, Observed, datetime]]) -> None:
         kind = self.kind
-        wants = [(handle, self.document.at(handle), seen, now) for handle, seen, now in pairs]
-        entries = await self.store.get([want.address for _, want, _, _ in wants])
+        # A root and what hangs on it are one row of the files: asked for together, they are built once.
+        wants = [
+            (handle, self.document.at(handle), self.document.children(handle), seen, now) for handle, seen, now in pairs
+        ]
+        entries = await self.store.get([want.address for _, want, _, _, _ in wants])
+        strange = [seen.id for _, want, _, seen, _ in wants if not _of(entries.get(want.address), seen)]
+        by_unit = await self.store.by_unit(kind.path, strange)
         families = []
-        for handle, want, seen, now in wants:
+        for handle, want, children, seen, now in wants:
             here, elsewhere = entries.get(want.address), by_unit.get(seen.id)
             prior = former = moved_from = None
             if here is not None and (here.id == seen.id or not self._is_unit(here)):
@@ -64,9 +69,11 @@ class Families:
                 prior, moved_from = elsewhere, elsewhere.address
             elif here is not None:
                 former = here
+            if kind.path in self.planner.referred:
+                self.planner.stays(kind, seen)
             self.planner.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
             self.planner.uses(kind, seen, want.address)
-            families.append(Family(handle, want, seen, now, prior, former, moved_from))
+            families.append(Family(handle, want, seen, now, prior, former, moved_from, children))
         await self._children(families)
         for family in families:
             await self._decide(family)
@@ -135,7 +142,6 @@ class Families:
             return
         owners: dict[Address, Family] = {}
         for family in families:
-            family.children = self.document.children(family.handle)
             entry = family.prior or family.former
             if entry is not None:
                 owners[entry.address] = family
@@ -169,6 +175,10 @@ class Families:
             self.planner.unread(part.path, family.want.address, error, isinstance(error, AccessDenied))
             return
         family.live[part.path] = live, now
+
+
+def _of(entry: Entry | None, seen: Observed) -> bool:
+    return entry is not None and entry.id == seen.id
 
 
 def recorded(entry: Entry) -> Observed:

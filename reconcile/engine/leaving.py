@@ -19,6 +19,7 @@ from reconcile.errors import AccessDenied, ApiError
 if TYPE_CHECKING:
     from reconcile.engine.observe import Observer
 
+BATCH = 1000
 LAST = 1 << 60  # the order of what leaves: after everything that the files name
 
 
@@ -41,11 +42,15 @@ class Leaving:
 
     async def run(self) -> None:
         """Entries that no file names any more and that did not move to another address."""
-        leaving: list[Entry] = []
-        for entry in self.observer.store.entries(self.kind.path):
-            if self.observer.document.handle(entry.address) is None and entry.id not in self.claimed:
-                leaving.append(entry)
-        await each(leaving, self._leave, self.observer.workers)
+        document, store = self.observer.document, self.observer.store
+        addresses = [
+            address
+            for address, id in store.units(self.kind.path)
+            if id not in self.claimed and document.handle(address) is None
+        ]
+        for at in range(0, len(addresses), BATCH):
+            leaving = await store.get(addresses[at : at + BATCH])
+            await each(leaving.values(), self._leave, self.observer.workers)
 
     async def _leave(self, entry: Entry) -> None:
         kind, destroy = self.kind, self.observer.planner.options.destroy

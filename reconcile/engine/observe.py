@@ -174,7 +174,7 @@ class _Roots:
                 self.claimed[seen.id] = handle
                 self.matched.add(handle)
             fresh.append((handle, seen))
-        by_unit = await self.store.by_unit(path, [seen.id for _, seen in fresh])
+        by_unit = await self.store.by_unit(path, [seen.id for handle, seen in fresh if handle is None])
         for handle, seen in fresh:
             if handle is None:
                 self.planner.holds(kind, seen, None)
@@ -184,7 +184,7 @@ class _Roots:
                 else:
                     self.unmanaged += 1
         pairs = [(handle, seen, page.now) for handle, seen in fresh if handle is not None]
-        await self.families.join(pairs, by_unit)
+        await self.families.join(pairs)
         await asyncio.sleep(0)
 
     # -- what the listing lacks -------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class _Roots:
                 self.claimed[seen.id] = handle
                 self.matched.add(handle)
             found.sort(key=lambda piece: piece[0])
-            await self.families.join(found, await self.store.by_unit(kind.path, [seen.id for _, seen, _ in found]))
+            await self.families.join(found)
             for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
                 await self._not_live(handle, want, entry)
 

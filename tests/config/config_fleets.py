@@ -109,20 +109,20 @@ class Ble(Strict):
 
 class Location(Strict):
     geofence: Geofence | None = None
-    bleDevices: Ble | None = None  # noqa: N815 - the API's spelling
+    bleDevices: Ble | None = None
 
 
 class Configuration(Strict):
-    connectingPeriod: int | None = None  # noqa: N815
-    locationTracking: Location | None = None  # noqa: N815
-    updateId: Annotated[str, Mark.COMPUTED] | None = None  # noqa: N815
+    connectingPeriod: int | None = None
+    locationTracking: Location | None = None
+    updateId: Annotated[str, Mark.COMPUTED] | None = None
 
 
 class Tracker(Strict):
     agent: Annotated[str, Mark.LOCATOR] | None = None
     url: str | None = None
     configuration: Configuration | None = None
-    agentConfiguration: dict[str, Any] | None = None  # noqa: N815
+    agentConfiguration: dict[str, Any] | None = None
     tags: list[str] | None = None
 
 

@@ -1,0 +1,77 @@
+"""What libyaml says of a text that is not YAML, in the words of somebody who writes fleets."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from reconcile.config.report import Flaw
+
+NO_ALIAS = (
+    "Aliases, anchors and merge keys are not read. What several resources share stands in a profile, "
+    "many alike are a block with for_each"
+)
+_INNER_QUOTES = re.compile(r'"[^"]*\{\{[^"}]*"[^"]*"')
+
+
+def unquoted(source: str, line: int, column: int) -> Flaw:
+    """What is said of `app: {{ row.app }}`."""
+    name, colon, value = source.strip().partition(":")
+    value = value.strip()
+    way = "YAML reads `{{` as a map"
+    if colon and value.startswith("{{"):
+        way += f'. Write:  {name}: "{value}"'
+    elif not colon or "{{" in value:
+        way += ". Put the whole value in double quotes"
+    return Flaw("quote a template that begins a value", way_out=way, kind=(line, column))
+
+
+def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
+    """`(line, column, flaw)` of what libyaml says, in words that help."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
+    lines = text.split("\n")
+
+    def source(number: int) -> str:
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    problem, context = error.problem or "", error.context or ""
+    began = error.context_mark.line + 1 if error.context_mark else line
+    for number in dict.fromkeys((line, began, line - 1)):
+        here = source(number)
+        if _INNER_QUOTES.search(here):
+            return (
+                number,
+                here.find("{{") + 1,
+                Flaw("double quotes end inside the template", way_out="Use single quotes in it: row['Ext. ID']"),
+            )
+        if "{{" in here and ("flow" in context or "block" in context or "simple key" in context):
+            start = here.find("{{") + 1
+            if re.search(r":\s*\{\{", here):
+                return number, start, unquoted(here, number, start)
+            return (
+                number,
+                start,
+                Flaw("quote a value that holds a template", way_out="YAML reads `{` and `}` itself: put it in quotes"),
+            )
+    if not source(line).strip() and error.context_mark:
+        line, column = began, error.context_mark.column + 1  # it is noticed at the end, and began here
+    here = source(line)
+    if "alias" in context:
+        return (
+            line,
+            column,
+            Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {NO_ALIAS}"),
+        )
+    if "\\t" in problem or "\t" in here[: max(column, 1)]:
+        return line, column, Flaw("a tab stands where YAML wants blanks", way_out="Indent with blanks")
+    if "found character" in problem:
+        return (
+            line,
+            column,
+            Flaw(f"this is not YAML: {problem}", way_out="Quote a value that begins with such a character"),
+        )
+    words = f"{context}, {problem}" if context and problem else problem or context
+    since = f" that began on line {began}" if began != line else ""
+    return line, column, Flaw(f"this is not YAML: {words}{since}")
