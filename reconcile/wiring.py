@@ -121,6 +121,7 @@ class Wired:
         self.request = request
         self.rng = random.Random()
         self.net = Net(allowed_hosts=frozenset(), rng=self.rng)
+        self._taken: dict[str, str] = {}
 
     async def __aenter__(self) -> Wired:
         request = self.request
@@ -160,15 +161,12 @@ class Wired:
         names += [name for name in (head.accounts if head else {}) if name not in names and name in registry]
         providers = [registry[name] for name in registry if name in names]
         url = simulator_url(request.environ)
-        credentials = await self._credentials(url) if url else {}
         types: dict[str, ResourceType] = {}
         connect: dict[str, Callable[[], Awaitable[tuple[Any, Binding]]]] = {}
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
             settings = files.settings.get(provider.name) or defaults(provider)
-            if url:
-                settings = provider.simulated(settings, url, credentials)
-            connect[provider.name] = self._connecting(provider, settings, credentials)
+            connect[provider.name] = self._connecting(provider, settings, url)
         return World(
             files,
             types,
@@ -188,20 +186,23 @@ class Wired:
         self.net.check = check
 
     def _connecting(
-        self, provider: Provider, settings: Attrs, credentials: Mapping[str, str]
+        self, provider: Provider, settings: Attrs, url: str | None
     ) -> Callable[[], Awaitable[tuple[Any, Binding]]]:
         async def open_secret(reference: SecretRef) -> Secret:
-            if reference.scheme == "simulator":
-                return Secret(credentials[reference.rest])
+            if url and reference.scheme == "simulator":
+                return Secret((await self._credentials(url))[reference.rest])
             return await self.secrets.open(reference)
 
         async def connecting() -> tuple[Any, Binding]:
-            return await provider.connect(settings, self.net, open_secret)
+            chosen = provider.simulated(settings, url, await self._credentials(url)) if url else settings
+            return await provider.connect(chosen, self.net, open_secret)
 
         return connecting
 
     async def _credentials(self, url: str) -> dict[str, str]:
-        """The simulator's world says which credentials it takes."""
+        """The simulator's world says which credentials it takes; asked once, when a provider is first connected."""
+        if self._taken:
+            return self._taken
         client = self.net.client(base_url=url, default_host="127.0.0.1", auth=None, name="simulator")
         try:
             answer = await client.get("_sim", "state", params={"only": "account_sid,auth_token,api_key"})
@@ -213,7 +214,8 @@ class Wired:
                 )
             ) from None
         self.net.requests = 0
-        return {name: str(answer.body[name]) for name in ("account_sid", "auth_token", "api_key")}
+        self._taken = {name: str(answer.body[name]) for name in ("account_sid", "auth_token", "api_key")}
+        return self._taken
 
     async def make_key(self) -> None:
         """

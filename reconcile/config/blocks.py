@@ -216,7 +216,7 @@ class _Heads:
         key = self._key.build(scope).get("key", "")
         if len(scope.flaws) == flaws and not self._key.broken and (wrong := flaw_in_name(key)):
             flaw = Flaw(f"the key {shown(key)} {wrong}" if key else "the key is empty", kind=("key", wrong))
-            scope.flaws.append((self._where["key"], ("key",), flaw, True))
+            scope.wrong(self._where["key"], ("key",), flaw, True)
             return ""
         return str(key)
 
@@ -231,7 +231,7 @@ class _Heads:
             names = [said] if not isinstance(said, list) else said
             words = tuple([word for word in map(as_text, names) if word is not None])
         except Flaw as flaw:
-            scope.flaws.append((self._where["profile"], ("profile",), flaw, True))
+            scope.wrong(self._where["profile"], ("profile",), flaw, True)
             return ()
         if (known := self._known.get(words)) is not None:
             return known
@@ -245,7 +245,7 @@ class _Heads:
                     way_out=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
                     kind=SILENT if self._shared.names.get("@torn") else ("profile", word),
                 )
-                scope.flaws.append((self._where["profile"], ("profile",), missing, True))
+                scope.wrong(self._where["profile"], ("profile",), missing, True)
         if all(word in there for word in words):
             self._known[words] = words
             return words

@@ -196,7 +196,7 @@ class Shape:
                     return self._special(slot, as_text(value) or "", at)
                 return from_data(slot, value)
             except Flaw as flaw:
-                scope.flaws.append((at, path, flaw, not secret))
+                scope.wrong(at, path, flaw, not secret)
                 return ABSENT
 
         return leaf
@@ -223,7 +223,7 @@ class Shape:
             try:
                 return text_of(as_text(run(scope.names)) or "")
             except Flaw as flaw:
-                scope.flaws.append((named.at, path, flaw, True))
+                scope.wrong(named.at, path, flaw, True)
                 return ABSENT
 
         return leaf
@@ -299,7 +299,7 @@ class Shape:
                 value = template.run(scope.names)
                 return from_data(slot, value, lambda inner, text: self._special(inner, text, node.at))
             except Flaw as flaw:
-                scope.flaws.append((node.at, path, flaw, True))
+                scope.wrong(node.at, path, flaw, True)
                 return ABSENT
 
         return expression

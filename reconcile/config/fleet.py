@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconcile.config.coerce import shown
-from reconcile.config.report import Flaw, Report, did_you_mean, listed
+from reconcile.config.report import Flaw, Report, did_you_mean, listed, suggestion
 from reconcile.config.sources import YAML_ENDINGS, Sources
 from reconcile.config.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 from reconcile.errors import Position
 
 MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "rollouts")
 SHARED = ("variables", "tables", "profiles")
-_MOST_TWICE = 50  # keys of two files that are named
+_MOST_NAMED = 50  # keys that are in two files, or that nobody knows
 _NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -272,6 +272,7 @@ def _included(root: Map, main: _File, reader: _Reader) -> list[Path]:
 def _merge(parts: Parts, file: _File, is_main: bool, reader: _Reader, providers: Mapping[str, Iterable[str]]) -> None:
     root, report, sources = file.tree.root, reader.report, reader.sources
     assert type(root) is Map
+    unknown = 0
     for name, node, at in root.items():
         where = sources.position(*place(at))
         if name in MAIN_ONLY:
@@ -281,13 +282,13 @@ def _merge(parts: Parts, file: _File, is_main: bool, reader: _Reader, providers:
             _merge_shared(getattr(parts, name), name, node, reader)
         elif name in providers:
             _merge_provider(parts, name, node, reader, providers[name])
-        else:
+        elif (unknown := unknown + 1) <= _MOST_NAMED:
             known = [*MAIN_ONLY, *SHARED, *providers]
             report.add(
                 f"{shown(name)} is not a top-level key",
                 where,
                 notes=[f"There is: {', '.join(known)}"],
-                way_out=did_you_mean(name, known) or "A file that is no document is named by a table, or begins with _",
+                way_out=suggestion(name, known, "A file that is no document is named by a table, or begins with _"),
                 show_line=False,
             )
 
@@ -321,7 +322,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
                 f"{provider} has no {shown(section)}",
                 reader.sources.position(*place(at)),
                 notes=[f"There is: {', '.join(known)}"],
-                way_out=did_you_mean(section, known),
+                way_out=suggestion(section, known),
                 show_line=False,
             )
             continue
@@ -329,7 +330,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
         if entries is None:
             continue
         for other in parts.sections.get((provider, section), ()):
-            for key in sorted(other.members.keys() & entries.members.keys())[:_MOST_TWICE]:
+            for key in sorted(other.members.keys() & entries.members.keys())[:_MOST_NAMED]:
                 _twice(f"{provider}.{section} {shown(key)}", entries.key_at(key), other.key_at(key), reader)
         parts.sections.setdefault((provider, section), []).append(entries)
 

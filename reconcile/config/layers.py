@@ -36,6 +36,11 @@ class Scope:
         self.names = names
         self.flaws: list[tuple[int, Path_, Flaw, bool]] = []
 
+    def wrong(self, at: int, path: Path_, flaw: Flaw, show_line: bool = True) -> None:
+        """Remembers a flaw, without the frames that it came through: they hold this scope."""
+        flaw.__traceback__ = flaw.__context__ = None
+        self.flaws.append((at, path, flaw, show_line))
+
 
 Fn = Callable[[Scope], Any]
 

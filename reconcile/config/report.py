@@ -52,13 +52,25 @@ class Flaw(Exception):
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """`Did you mean "sites"?`, or None when nothing known is like `word`."""
     words = [name for name in known if isinstance(name, str)]
-    if len(words) > 20_000 or len(word) > 200:  # difflib is quadratic
+    if len(word) > 200:
         return None
-    by_fold = {name.casefold(): name for name in words}
-    if found := by_fold.get(word.casefold()):
+    by_letters = {letters(name): name for name in words}
+    if found := by_letters.get(letters(word)):
         return f'Did you mean "{found}"?'
+    if len(words) > 2000:  # difflib would take seconds
+        return None
     close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     return f'Did you mean "{close[0]}"?' if close else None
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> WayOut:
+    """`did_you_mean`, looked for when it is shown."""
+    return lambda: did_you_mean(word, known) or otherwise
+
+
+def letters(word: str) -> str:
+    """What two spellings of one word have in common: `osl1` of `OSL-1`."""
+    return "".join(filter(str.isalnum, word.casefold()))
 
 
 def listed(words: Collection[str], most: int = 12) -> str:
@@ -213,12 +225,14 @@ class Report:
         if not where.line or (where.file, where.line) in self._hidden:
             return None
         line = self.line_of(where.file, where.line)
-        if line is None:
+        if line is None or where.column > 200:
             return None
+        if len(line) > 200:
+            line = line[:200] + "…"
         # The lines around it, outwards by indentation, tell whether a secret may stand here.
         if _may_hold_secret(self.line_of, where.file, where.line, line):
             return None
-        return line if len(line) <= 200 else line[:200] + "…"
+        return line
 
 
 def _may_hold_secret(line_of: Callable[[str, int], str | None], file: str, number: int, line: str) -> bool:

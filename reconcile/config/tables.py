@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.config.coerce import Spelled, as_text, plain, shown
-from reconcile.config.report import Flaw, Report, did_you_mean, listed
+from reconcile.config.layers import ABSENT
+from reconcile.config.report import Flaw, Report, did_you_mean, letters, listed
 from reconcile.config.sources import YAML_ENDINGS, Sources
 from reconcile.config.yaml import Map, Scalar, Seq, decode, parse, place
 from reconcile.errors import Position
@@ -52,12 +53,13 @@ class Table:
         lines: of the file, by row.
     """
 
-    __slots__ = ("_by_key", "_lengths", "columns", "key", "lines", "name", "rows", "shown")
+    __slots__ = ("_by_key", "_by_letters", "_lengths", "columns", "key", "lines", "name", "rows", "shown")
 
     def __init__(self, name: str, shown: str, key: str | None, found: Rows) -> None:
         self.name, self.shown, self.key = name, shown, key
         self.columns, self.rows, self.lines = found
         self._by_key: dict[str, int] | None = None
+        self._by_letters: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,17 +108,16 @@ class Table:
             )
         return Flaw(
             f"table {self.name} has no row {shown(key)}",
-            way_out=lambda: did_you_mean(key or "", self.by_key),
+            way_out=lambda: self._near(key or ""),
             kind=("no row", self.name, key),
         )
 
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT = _Absent()
+    def _near(self, key: str) -> str | None:
+        if self._by_letters is None:
+            self._by_letters = {letters(name): name for name in self.by_key}
+        if found := self._by_letters.get(letters(key)):
+            return f'Did you mean "{found}"?'
+        return did_you_mean(key, self.by_key) if len(self.by_key) <= 2000 else None
 
 
 def read(name: str, spec: Spec, path: Path, sources: Sources, report: Report, where: Position | None) -> Table | None:

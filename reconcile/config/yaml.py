@@ -22,6 +22,10 @@ from reconcile.config.syntax import NO_ALIAS, explain, unquoted
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 64
 MAX_NODES = 4_000_000
+FEW_NODES, BYTES_PER_NODE = (
+    250_000,
+    8,
+)  # beyond the few, a file has no more values than that; a device has 20 bytes each
 MAX_MISTAKES = 20  # in one file, of those that do not end the reading
 
 _LINE_BITS, _COLUMN_BITS = 26, 16
@@ -203,6 +207,7 @@ def _build(tree: Tree, text: str, file: int) -> None:
     base = file << _LINE_BITS
     scalar, mapping, sequence = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
     documents = 0
+    most = min(MAX_NODES, max(FEW_NODES, len(text) // BYTES_PER_NODE))
     for event in _events(text):
         kind = type(event)
         mark = event.start_mark
@@ -270,8 +275,8 @@ def _build(tree: Tree, text: str, file: int) -> None:
         else:
             continue
         nodes += 1
-        if nodes > MAX_NODES:
-            raise Flaw(f"the file has more than {MAX_NODES:,} values", kind=(line, column))
+        if nodes > most:
+            raise Flaw(f"the file has more than {most:,} values", kind=(line, column))
         if frame is None:
             tree.root = node
         elif type(frame.members) is list:

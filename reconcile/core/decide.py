@@ -297,12 +297,12 @@ def _secret(name: str, sighting: Sighting, add: Callable[..., None], decision: D
     rotated = prior is not None and seen.version is not None and recorded is not None and seen.version != recorded
     if sighting.former is not None:
         add((name,), None, reference, Cause.UNIT, sensitive=True, note="another unit")
-    elif rotated and not sighting.uncertain:
-        cause = Cause.BOTH if match is Match.CHANGED else Cause.SOMEBODY
-        add((name,), None, reference, cause, sensitive=True, note=f"rotated by somebody else at {seen.version}")
-    elif sighting.uncertain and (rotated or recorded is None):
+    elif sighting.uncertain:
         note = "value unknown: the answer to an earlier write was lost"
         add((name,), None, reference, Cause.VALUE_UNKNOWN, sensitive=True, note=note)
+    elif rotated:
+        cause = Cause.BOTH if match is Match.CHANGED else Cause.SOMEBODY
+        add((name,), None, reference, cause, sensitive=True, note=f"rotated by somebody else at {seen.version}")
     elif match is Match.CHANGED:
         add((name,), None, reference, Cause.YOU, sensitive=True, note=f"the value behind {reference} changed")
     elif match is Match.NO_RECORD:

@@ -30,9 +30,11 @@ def in_waves(
     temporary = _break_rings(waits)
     depth: dict[Address, int] = {}
     last = max(ranks.values(), default=0) + 1
+    leaving = {change.address for change in changes if change.action in LEAVING}
     ordered = []
     for change in changes:
-        if change.action in LEAVING:
+        # What leaves a unit that stays goes with the unit's other settings: before its app is changed.
+        if change.address in leaving and (change.address.parent is None or change.address.root in leaving):
             # Deletions come last, and what is used after what uses it.
             wave = last * 1000 + (last - ranks[change.address.type_path])
         else:

@@ -301,15 +301,24 @@ class Planner:
     def _still_used(self) -> None:
         """What is deleted while a unit targets it after this plan, or reports it now: refused, naming them."""
         plan = self.plan
-        moving = {change.id for change in plan.changes if change.refers}
+        moving = {(change.id, part.path[0]) for change in plan.changes for part in change.fields}
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for change in plan.changes:
+            for unit in change.refers.values():
+                wanted[unit].append(f"{change.address} (will target it)")
         for at, change in enumerate(plan.changes):
             if change.action is not Action.DELETE or change.id is None:
                 continue
             users = self._users[change.address.type_path].get(change.id, [])
-            left = [user for user in users if user.how == "reports" or user.id not in moving]
+            left = [
+                f"{user.label} ({user.how} it)"
+                for user in users
+                if user.how == "reports" or (user.id, user.field) not in moving
+            ]
+            left = left or wanted[change.id]
             if not left:
                 continue
-            first = ", ".join(f"{user.label} ({user.how} it)" for user in left[:3])
+            first = ", ".join(left[:3])
             said = first + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             if self.options.destroy:
                 plan.changes[at] = replace(

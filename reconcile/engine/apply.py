@@ -83,7 +83,10 @@ class Apply:
             One result for each change, in the order of the plan.
         """
         self.kept = frozenset(
-            change.address for change in self.plan.changes if change.action not in (Action.DELETE, Action.FORGET)
+            change.address
+            for change in self.plan.changes
+            if change.action not in (Action.DELETE, Action.FORGET)
+            and (change.after or change.action is not Action.NOOP)  # without it, it left and was gone already
         )
         self.env.emit(ApplyStarted(len(self.plan.changes)))
         swaps = [change for change in self.plan.changes if change.temporary]

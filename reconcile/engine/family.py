@@ -67,8 +67,8 @@ class Families:
                 prior = here
             elif elsewhere is not None:
                 prior, moved_from = elsewhere, elsewhere.address
-            elif here is not None:
-                former = here
+            elif here is not None and self.document.find(kind.path, here.id, None) is None:
+                former = here  # else the unit that was here has moved to another key
             if kind.path in self.planner.referred:
                 self.planner.stays(kind, seen)
             self.planner.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])

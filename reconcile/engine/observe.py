@@ -15,6 +15,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.decide import Match, Sighting
 from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
+from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
 from reconcile.core.resource import Desired, Entry, Observed, Page, ResourceType, Target
@@ -111,8 +112,7 @@ class _Roots:
         kind, document = self.kind, self.document
         wanted = document.count(kind.path)
         held = await self.store.count(kind.path)
-        users = any(kind.path in self.observer.needs_of(other) for other in self.observer.types.values())
-        if not wanted and not held and not (users and self._users_wanted()):
+        if not wanted and not held and not self._users_wanted() and not self._used_leaves():
             return
         if broken := self.observer.needs_of(kind) & self.observer._broken:
             cause = BadAnswer(f"not read, because {', '.join(sorted(broken))} did not answer")
@@ -143,6 +143,12 @@ class _Roots:
             for path, other in self.observer.types.items()
             if self.kind.path in self.observer.needs_of(other)
         )
+
+    def _used_leaves(self) -> bool:
+        """Whether something leaves that units of this type may use: then even those that no file names count."""
+        needs = self.observer.needs_of(self.kind)
+        changes = self.planner.plan.changes if needs else ()
+        return any(change.action is Action.DELETE and change.address.type_path in needs for change in changes)
 
     async def _listing(self) -> AsyncIterator[Page]:
         if self.planner.options.refresh:
@@ -230,6 +236,8 @@ class _Roots:
 
             await each(wants, look, self.observer.workers)
             for handle, seen, _ in found:
+                if kind.path in self.planner.referred:
+                    self.planner.live(kind, seen)
                 self.claimed[seen.id] = handle
                 self.matched.add(handle)
             found.sort(key=lambda piece: piece[0])

@@ -100,7 +100,7 @@ class Operation:
             case _ if fields:
                 await self._update(fields)
             case Action.FORGET:
-                await self._record(Ended(self._next(), drop=(change.address,)))
+                await self._record(Ended(self._next(), drop=self._old_addresses()))
             case Action.NOOP if not change.after:  # it left, and was gone already
                 await self._record(Ended(self._next(), drop=self._old_addresses()))
             case _:

@@ -1,8 +1,8 @@
 """
 What an earlier run left open: intents without an outcome, resolved by reading back before anything else is done.
 
-Only what a reading can tell is taken over. Whether a field of an update landed the next plan sees for itself; a
-secret whose date moved has no trustworthy record any more; a trigger counts as done (design §6).
+Only what a reading can tell is taken over. Whether a field of an update landed the next plan sees for itself; of a
+secret there is no trustworthy record any more; a trigger counts as done (design §6).
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ async def _resolve(intent: Intent, kind: ResourceType, api: Any, store: Store, e
             continue
         if Mark.TRIGGER in spec.marks:
             attrs[name] = after[name]
-        elif spec.kind is Kind.SECRET and seen.version != facts.get("date_rotated"):
+        elif spec.kind is Kind.SECRET:
+            # Its date moves in whole seconds (contract), so that an equal one does not say that nothing was written.
             prints.pop(name, None)
             facts = dict(kind.facts(seen))
     entry = replace(known, attrs=attrs, prints=prints, facts=facts)

@@ -1,31 +1,29 @@
 """
-HTTP/1.1 over asyncio, for requests that are answered with JSON: connections that are kept, and one exchange on one of
-them (RFC 9112). Standard library only.
+One exchange over HTTP/1.1, for requests that are answered with JSON, on connections that are kept.
 
-It exists for two things that no library here gives (notes/performance.md, notes/ecosystem.md §4): `before_send` runs
-with no await between it and the first byte, so that a lease is checked when it matters; and what fails says exactly
-whether a byte had left (`Lost`) or not (`NeverSent`). It is also several times as fast as httpx's own.
+What HTTP is, both ways, is h11's: heads, framing, chunks, and whether the connection may carry another request. Ours
+are the connections over asyncio, for what no client library gives: `before_send` runs with no await between it and
+the first byte, so that a lease is checked when it matters; what fails says exactly whether a byte had left (`Lost`)
+or not (`NeverSent`); a body has a cap; and an answer that comes before the end of an upload is read.
 
-Answers are read strictly: what is not plainly HTTP is `Malformed`.
+h11's errors quote what they refuse, and that can hold a secret: none of them leaves here, nor becomes a context.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
+
+import h11
 
 from reconcile.transport.faults import Lost, Malformed, NeverSent, why_not_connected
 
-_HEAD_MOST = 64 * 1024  # bytes of status line and headers; what nginx and Node allow is less
+_HEAD = 32 * 1024  # bytes of status line and headers that are always read; twice as many never are
 _UNREAD_MOST = 1024 * 1024  # bytes kept while nobody reads, as during an upload
 _WHOLE = 64 * 1024  # a body up to this is written together with its head
 _IDLE_MOST_S = 4.0  # a second less than the shortest keep-alive in wide use (Node's 5 s)
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ class _Stream(asyncio.Protocol):
     """The two ends of one connection. What arrived before it broke can still be read."""
 
     def __init__(self) -> None:
+        self.http = h11.Connection(h11.CLIENT, _HEAD)
         self.received = bytearray()
         self.ended = False
         self.broken = False
@@ -82,10 +81,41 @@ class _Stream(asyncio.Protocol):
         if self._room is not None:
             await self._room
 
-    async def more(self) -> None:
-        """Waits for bytes; raises Lost when there will be none."""
-        if self.ended:
-            raise Lost("the connection was closed before the answer was complete")
+    async def event(self) -> h11.Event:
+        """The next part of the answer; raises Lost or Malformed when there is none."""
+        while True:
+            in_body = self.http.their_state is h11.SEND_BODY
+            event = self._parsed()
+            if isinstance(event, h11.Event):
+                return event
+            if event is None:
+                if self.http.trailing_data[1]:
+                    raise Lost("the connection was closed before the answer was complete")
+                raise Malformed("a damaged chunk" if in_body else "not HTTP/1.1")
+            if not self.received and not self.ended:
+                await self._more()
+            if self.broken and not self.received:  # without a length only a proper end says that it is all
+                raise Lost("the connection was reset before the answer was complete")
+            self.http.receive_data(bytes(self.received[:_HEAD]))  # nothing is the end
+            del self.received[:_HEAD]
+
+    def reusable(self) -> bool:
+        """Whether both sides are done with an exchange and willing to have another one, which is made ready for."""
+        done = self.http.our_state is h11.DONE and self.http.their_state is h11.DONE
+        if not done or self.ended or self.received or self.http.trailing_data[0]:
+            return False
+        self.http.start_next_cycle()
+        return True
+
+    def _parsed(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED] | None:
+        """What h11 makes of what it was given; None when that is not HTTP, or cut off."""
+        try:
+            return self.http.next_event()
+        except h11.RemoteProtocolError:
+            return None
+
+    async def _more(self) -> None:
+        """Waits for bytes or the end."""
         self._arrival = asyncio.get_running_loop().create_future()
         self.transport.resume_reading()
         try:
@@ -96,28 +126,6 @@ class _Stream(asyncio.Protocol):
     def _tell(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-
-    async def exactly(self, count: int) -> bytes:
-        """The next `count` bytes."""
-        while len(self.received) < count:
-            await self.more()
-        data = bytes(self.received[:count])
-        del self.received[:count]
-        return data
-
-    async def until(self, mark: bytes, most: int) -> bytes:
-        """The bytes before the next `mark`, which is dropped; Malformed when they are more than `most`."""
-        start = 0
-        while (end := self.received.find(mark, start)) < 0:
-            if len(self.received) > most:
-                raise Malformed("headers without an end")
-            start = max(0, len(self.received) - len(mark) + 1)
-            await self.more()
-        if end > most:
-            raise Malformed("headers without an end")
-        data = bytes(self.received[:end])
-        del self.received[: end + len(mark)]
-        return data
 
 
 class Connections:
@@ -130,7 +138,9 @@ class Connections:
 
     async def exchange(
         self,
-        head: bytes,
+        method: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
         body: AsyncIterable[bytes],
         length: int,
         *,
@@ -141,7 +151,7 @@ class Connections:
         One request and its answer.
 
         Args:
-            head: request line and headers with the blank line.
+            headers: with `Host`, and with `Content-Length` when there is a body.
             body, length: exactly `length` bytes.
             before_send: called right before the first byte is written, with no await between; what it raises ends
                 the exchange with nothing sent.
@@ -150,21 +160,26 @@ class Connections:
         Raises:
             NeverSent, Lost, Malformed: see `faults`; and whatever `before_send` and `body` raise.
         """
+        request = _request(method, target, headers)
         whole = b"".join([chunk async for chunk in body]) if length <= _WHOLE else None
         stream = self._take() or await self._connect(timeout_s)
         try:
+            first = stream.http.send(request)
+            if whole is not None:
+                first += stream.http.send(h11.Data(whole)) + stream.http.send(h11.EndOfMessage())
             before_send()
-            stream.transport.write(head + (whole or b""))
+            stream.transport.write(first)
             try:
                 async with asyncio.timeout(timeout_s) as clock:
-                    complete = whole is not None or await _upload(stream, body, length, clock, timeout_s)
-                    received, keep = await _receive(stream, self._limit)
+                    if whole is None:
+                        await _upload(stream, body, clock, timeout_s)
+                    received = await _receive(stream, self._limit)
             except TimeoutError:
                 raise Lost(f"no answer within {timeout_s:g} s", slow=True) from None
         except BaseException:
             stream.transport.abort()
             raise
-        if keep and complete and not stream.received and not stream.ended:
+        if stream.reusable():
             self._idle.append((stream, asyncio.get_running_loop().time()))
         else:
             stream.transport.abort()
@@ -200,77 +215,39 @@ class Connections:
         return stream
 
 
-async def _upload(
-    stream: _Stream, body: AsyncIterable[bytes], length: int, clock: asyncio.Timeout, timeout_s: float
-) -> bool:
-    """Writes a large body as fast as it is taken; False when the API answered before it had all of it."""
+def _request(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> h11.Request:
+    try:
+        return h11.Request(method=method, target=target, headers=list(headers))
+    except h11.LocalProtocolError:
+        pass  # raised below: this one would be its context
+    raise NeverSent("it is a request that HTTP/1.1 cannot carry", lasting=True)
+
+
+async def _upload(stream: _Stream, body: AsyncIterable[bytes], clock: asyncio.Timeout, timeout_s: float) -> None:
+    """Writes a large body as fast as it is taken; stops when the API answers before it has all of it."""
     loop = asyncio.get_running_loop()
-    left = length
     async for chunk in body:
         if stream.received or stream.ended:
-            return False
-        stream.transport.write(chunk)
-        left -= len(chunk)
+            return
+        stream.transport.write(stream.http.send(h11.Data(chunk)))
         await stream.drained()
         clock.reschedule(loop.time() + timeout_s)
-    assert left == 0, "a body of another length than announced"
-    return True
+    stream.http.send(h11.EndOfMessage())
 
 
-async def _receive(stream: _Stream, limit: int) -> tuple[Received, bool]:
-    """The answer, and whether the connection can carry another request."""
-    while True:
-        first, *lines = (await stream.until(b"\r\n\r\n", _HEAD_MOST)).split(b"\r\n")
-        parsed = _STATUS.fullmatch(first)
-        if parsed is None or (status := int(parsed[2])) == 101:
-            raise Malformed("not HTTP/1.1")
-        if status >= 200:
-            break  # interim answers (100, 103) come before the real one
+async def _receive(stream: _Stream, limit: int) -> Received:
+    """The answer, whole."""
+    while not isinstance(head := await stream.event(), h11.Response):
+        pass  # interim answers (100, 103) come before the real one
     headers: dict[str, str] = {}
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise Malformed("a header that is none")
-        name, value = field[1].decode().lower(), field[2].decode("latin-1")
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    keep = parsed[1] == b"1" and "close" not in headers.get("connection", "").lower()
-    if status in (204, 304):
-        return Received(status, headers, b""), keep
-    if "transfer-encoding" in headers:
-        if headers["transfer-encoding"].strip().lower() != "chunked":
-            raise Malformed("a transfer encoding that was not asked for")
-        return Received(status, headers, await _chunked(stream, limit)), keep
-    if "content-length" in headers:
-        lengths = {part.strip() for part in headers["content-length"].split(",")}
-        length = lengths.pop()
-        if lengths or not (length.isascii() and length.isdigit() and len(length) < 16):
-            raise Malformed("no clear length")
-        if int(length) > limit:
-            raise Malformed(f"more than {limit} bytes")
-        return Received(status, headers, await stream.exactly(int(length))), keep
-    while not stream.ended:
-        if len(stream.received) > limit:
-            raise Malformed(f"more than {limit} bytes")
-        await stream.more()
-    if stream.broken:  # without a length only a proper end says that it is all
-        raise Lost("the connection was reset before the answer was complete")
-    return Received(status, headers, bytes(stream.received)), False
-
-
-async def _chunked(stream: _Stream, limit: int) -> bytes:
     body = bytearray()
-    while True:
-        size = _SIZE.fullmatch(await stream.until(b"\r\n", 1024))
-        if size is None:
-            raise Malformed("a chunk without a size")
-        count = int(size[1], 16)
-        if count == 0:
-            break
-        if len(body) + count > limit:
-            raise Malformed(f"more than {limit} bytes")
-        body += await stream.exactly(count)
-        if await stream.exactly(2) != b"\r\n":
-            raise Malformed("a chunk without an end")
-    while await stream.until(b"\r\n", _HEAD_MOST):
-        pass  # trailers say nothing that we use
-    return bytes(body)
+    announced = int(headers.get("content-length", 0))
+    while announced <= limit and isinstance(part := await stream.event(), h11.Data):
+        body += part.data
+        announced = max(announced, len(body))
+    if announced > limit:
+        raise Malformed(f"more than {limit} bytes")
+    return Received(head.status_code, headers, bytes(body))

@@ -54,7 +54,7 @@ class Inbound(httpx.AsyncByteStream):
 
 class DirectTransport(httpx.AsyncBaseTransport):
     """
-    Our HTTP/1.1 as an httpx transport to one host. It raises `faults`, which say more than httpx's exceptions: never
+    Our connections as an httpx transport to one host. It raises `faults`, which say more than httpx's exceptions: never
     sent, or lost.
     """
 
@@ -63,11 +63,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends the request as it is; follows, decodes and repeats nothing."""
-        lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-        lines += [b"%s: %s" % field for field in request.headers.raw]
         assert isinstance(request.stream, httpx.AsyncByteStream)
         received = await self._connections.exchange(
-            b"\r\n".join(lines) + b"\r\n\r\n",
+            request.method.encode("ascii"),
+            request.url.raw_path,
+            request.headers.raw,
             request.stream,
             int(request.headers.get("content-length", "0")),
             before_send=request.extensions.get(_BEFORE_SEND, _nothing),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -84,8 +85,15 @@ def environment(home: Path, simulator: str | None = None, **more: str) -> dict[s
     return {**env, **more}
 
 
-def run(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Ran:
-    """Runs `reconcile` to its end and asserts what holds of every run, whatever its input."""
+def run(
+    *arguments: str, cwd: Path, env: Mapping[str, str], interrupt: tuple[int, Callable[[], bool]] | None = None
+) -> Ran:
+    """
+    Runs `reconcile` to its end and asserts what holds of every run, whatever its input.
+
+    Args:
+        interrupt: a signal, and what has to be true before it is sent.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.monotonic()
         child = subprocess.Popen(
@@ -104,6 +112,9 @@ def run(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Ran:
                 child.kill()
                 os.wait4(child.pid, 0)
                 raise AssertionError(f"reconcile {' '.join(arguments)} still ran after {TIMEOUT_S} s")
+            if interrupt is not None and interrupt[1]():
+                child.send_signal(interrupt[0])
+                interrupt = None
             time.sleep(0.005)
         child.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
@@ -125,7 +136,7 @@ def check_output(ran: Ran) -> None:
     text = ran.out + ran.err
     assert "Traceback" not in text, ran.said
     assert "reconcile itself is broken" not in text, ran.said
-    assert ran.code >= 0, f"killed by signal {-ran.code}\n{ran.said}"
+    assert ran.code >= 0 or ran.code == -signal.SIGKILL, f"ended by signal {-ran.code}\n{ran.said}"
     leaked = [form for form in LEAKS if form in text]
     assert not leaked, f"{leaked} in\n{ran.said}"
     unsafe = _UNSAFE.search(text)

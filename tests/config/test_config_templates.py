@@ -250,13 +250,7 @@ def test_an_expression_that_yields_no_map_of_configs_is_an_error(tmp_path: Path,
 
 
 def test_a_templated_reference_is_one(tmp_path: Path) -> None:
-    document = rows(
-        tmp_path,
-        "name,s\na,OSL\n",
-        "      secrets: {w: 'env:PSK_{{ row.s }}', v: '{{ row.ref or none }}'}\n".replace(
-            ", v: '{{ row.ref or none }}'", ""
-        ),
-    )
+    document = rows(tmp_path, "name,s\na,OSL\n", "      secrets: {w: 'env:PSK_{{ row.s }}'}\n")
     assert str(document.children(0)[0].attrs["value"]) == "env:PSK_OSL"
 
 

@@ -157,6 +157,11 @@ class Rig:
         assert ran.code == 0, ran
         return {entry["address"]: entry for entry in json.loads(ran.out)["entries"]} if ran.out.strip() else {}
 
+    def serial(self) -> int:
+        """How many runs have written to the state."""
+        ran = self.run("state", "pull", str(self.fleet))
+        return int(json.loads(ran.out)["serial"]) if ran.out.strip() else 0
+
     # -- the command line ---------------------------------------------------------------------------------------------
 
     def env(self) -> dict[str, str]:
@@ -239,9 +244,11 @@ class Rig:
         assert ran.code == 0, ran
         assert "No changes. Your infrastructure matches the configuration." in ran.out, ran
         self.mark()
+        serial = self.serial()
         ran = self.apply()
         assert ran.code == 0, ran
         assert self.mutations() == []
+        assert self.serial() == serial, ran  # nothing was left to record either
 
     def apply_well(self, *options: str) -> Ran:
         """Applies, and checks that it was complete and that the plan after it is empty."""
