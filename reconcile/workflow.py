@@ -10,15 +10,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
 from reconcile.core.options import Options
-from reconcile.core.plan import Bindings, Plan, Unsettled
+from reconcile.core.plan import Action, Bindings, Plan, Unsettled
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Head, Layer, Secrets, Store
 from reconcile.core.resource import Binding, Desired, ResourceType
+from reconcile.core.values import FileRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
@@ -26,7 +28,7 @@ from reconcile.engine.operation import VERBS
 from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import settle
-from reconcile.errors import Problem, Refused, StateError
+from reconcile.errors import InvalidInput, Problem, Refused, StateError
 
 SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
@@ -165,6 +167,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     held = {path: await world.store.count(path) for path in world.types}
     wanted = sum(document.count(path) for path in world.types)
     made = planner.finish(world.document.limits, held, wanted)
+    _files_are_there(made, Path(world.document.directory))
     made.requests = world.requests() - before
     made.warnings[:0] = world.document.warnings
     seconds = world.http_s() - spent
@@ -188,6 +191,29 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         (now + expires).isoformat(timespec="seconds") if expires else None,
         options.to_json(),
     )
+
+
+def _files_are_there(made: Plan, directory: Path) -> None:
+    """
+    What is created is uploaded from a file, which a checksum or the state only stands in for until then.
+
+    Raises:
+        InvalidInput: files that are not there.
+    """
+    problems = [
+        Problem(
+            f"{part.after.path} is not there, and has to be uploaded",
+            part.where or change.where,
+            change.address,
+            way_out="Build it, or fetch it, before the plan that uploads it",
+        )
+        for change in made.changes
+        if change.action is Action.CREATE
+        for part in change.fields
+        if isinstance(part.after, FileRef) and not (directory / part.after.path).is_file()
+    ]
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def unread_allowed(plan: Plan, world: World) -> bool:
@@ -312,6 +338,7 @@ async def apply(
         world.secrets,
         world.env,
         lineage,
+        Path(world.document.directory),
         read_at,
         world.workers,
     )

@@ -11,6 +11,7 @@ from reconcile.cli.options import document_options, format_option, general_optio
 from reconcile.cli.output import emit_json, say
 from reconcile.cli.session import Session, run_session
 from reconcile.cli.state import path_option
+from reconcile.core.text import printable
 
 
 @click.group()
@@ -33,7 +34,9 @@ def list_(**given: Any) -> int:
         elif not leases:
             say(["Nobody holds the state."])
         else:
-            say([f"{lease.id}  {lease.holder}  since {lease.since}, until {lease.expires}" for lease in leases])
+            # Whoever can write the state wrote these words.
+            lines = (f"{lease.id}  {lease.holder}  since {lease.since}, until {lease.expires}" for lease in leases)
+            say(map(printable, lines))
         return 0
 
     return run_session(given, story)
@@ -49,7 +52,7 @@ def unlock(id: str, **given: Any) -> int:
 
     async def story(session: Session) -> int:
         await session.world.store.break_lease(id)
-        say([f"The lock {id} is broken."])
+        say([f"The lock {printable(id)} is broken."])
         return 0
 
     return run_session(given, story)

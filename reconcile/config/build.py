@@ -173,7 +173,7 @@ class Shape:
         if slot.kind is Kind.SECRET:
             return secret_reference(text, world.schemes, world.base(at), world.sources.directory)
         path = world.sources.upload(text, world.base(at), "the file")
-        return FileRef(str(path))
+        return FileRef(world.sources.relative(path))
 
     def _dynamic_leaf(self, slot: Slot, node: Scalar, template: Template, beneath: Part | None, path: Path_) -> Part:
         run, kind, at, world = template.run, slot.kind, node.at, self._world

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from reconcile.config.blocks import Built, Source
@@ -72,7 +71,7 @@ def _attrs(world: World, plan: Parts, shape: Shape, value: dict[str, Any], const
         file = attrs.get(name)
         if isinstance(file, FileRef):
             written = attrs.get("sha256")
-            path = Path(file.path)
+            path = world.sources.directory / file.path
             found = world.sources.sha256(path)
             if isinstance(written, str):
                 if found is not None and found != written.lower():

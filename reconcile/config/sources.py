@@ -111,7 +111,7 @@ class Sources:
         if len(data) > limit:
             raise Flaw(f"{shown} is larger than {limit:,} bytes")
         if remember:
-            self._prints[self._relative(path)] = hashlib.sha256(data).hexdigest()
+            self._prints[self.relative(path)] = hashlib.sha256(data).hexdigest()
         return data
 
     def read_text(self, path: Path) -> str:
@@ -143,7 +143,7 @@ class Sources:
         with _plain_file(handle, shown) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         self._hashes[path] = found
-        self._prints[self._relative(path)] = found
+        self._prints[self.relative(path)] = found
         return found
 
     def upload(self, text: str, base: Path, what: str) -> Path:
@@ -185,7 +185,7 @@ class Sources:
             whole.update(f"{name}\0{self._prints[name]}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
-    def _relative(self, path: Path) -> str:
+    def relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self.directory)).as_posix()
 
 

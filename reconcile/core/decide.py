@@ -43,6 +43,8 @@ class Resolved:
 
 Resolve = Callable[[Ref], Resolved]
 
+PROTECTED = "it is protected: set `protect: false` and apply that first"
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -104,7 +106,8 @@ def decide(
     renewals = [change for change in fields if change.cause is Cause.LEASE]
     notes = _released(shape, sighting.prior, wanted)
     prior = sighting.prior
-    record = prior is None or sighting.moved_from is not None or bool(notes) or _differs_in_record(wanted, want, prior)
+    record = prior is None or sighting.moved_from is not None or bool(notes) or prior.id != seen.id
+    record = record or (prior is not None and _differs_in_record(wanted, want, prior))
     if not fields and not record:
         return decision
     action, reason = Action.UPDATE, Reason.FIELDS_DIFFER
@@ -129,14 +132,15 @@ def decide(
         seen={"attrs": preconditions(shape, seen, managed), "version": seen.version},
         fields=tuple(fields),
         refers=wanted.refers,
-        facts=dict(prior.facts) if prior else dict(kind.facts(seen)),
+        facts=dict(kind.facts(seen)),
         prints=dict(prior.prints) if prior else {},
         former=former.id if former and action is Action.REPLACE else None,
         moved_from=sighting.moved_from,
         needs=wanted.needs,
         block=want.block,
         labels=want.labels,
-        protect=bool(want.protect),
+        protect=protected(want, prior or former),
+        blocked=PROTECTED if action is Action.REPLACE and former is not None and former.protect else None,
         on_removal=want.on_removal,
         where=want.where,
         notes=tuple(notes),
@@ -198,6 +202,11 @@ def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, M
     return accepted
 
 
+def protected(want: Desired, recorded: Entry | None) -> bool:
+    """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
+    return want.protect if want.protect is not None else recorded is not None and recorded.protect
+
+
 def _unsettled(
     address: Address, view: View, accepted: Attrs, shape: Mapping[str, Field], names: Mapping[str, Mapping[str, str]]
 ) -> Unsettled | None:
@@ -245,7 +254,7 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
         needs=wanted.needs,
         block=want.block,
         labels=want.labels,
-        protect=bool(want.protect),
+        protect=protected(want, sighting.prior),
         on_removal=want.on_removal,
         where=want.where,
     )
@@ -382,7 +391,7 @@ def _differs_in_record(wanted: _Wanted, want: Desired, prior: Entry) -> bool:
         if to_json({k: v for k, v in now.items() if v is not None}) != to_json(recorded):
             return True
     return (
-        bool(want.protect) != prior.protect
+        protected(want, prior) != prior.protect
         or want.on_removal != prior.on_removal
         or dict(want.labels) != dict(prior.labels)
     )

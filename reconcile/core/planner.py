@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Decision, Resolved, Sighting, decide
+from reconcile.core.decide import PROTECTED, Decision, Resolved, Sighting, decide
 from reconcile.core.fold import folded
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options
-from reconcile.core.plan import Action, Bindings, Blocked, Change, Plan, Reason, Unread
+from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Entry, Observed, ResourceType
 from reconcile.core.schema import fields_of
@@ -74,6 +74,10 @@ class Planner:
     def stays(self, kind: ResourceType, seen: Observed) -> None:
         """Notes a live resource that the files name, so that nobody has to remember who uses it."""
         self._staying[kind.path].add(seen.id)
+
+    def id_of(self, path: str, name: str) -> str | None:
+        """The id of a live resource that others refer to, by its name; None when none has it."""
+        return self._ids[path].get(name)
 
     def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
         """Notes who holds a name, unless it is the one that the files give to this very unit."""
@@ -198,7 +202,7 @@ class Planner:
             labels=entry.labels,
             facts=dict(entry.facts),
             on_removal=entry.on_removal,
-            blocked="it is protected: set `protect: false` and apply that first" if entry.protect else None,
+            blocked=PROTECTED if entry.protect else None,
             **more,
         )
         self._add(change, order)
@@ -225,6 +229,8 @@ class Planner:
             return Resolved(names[ref.name], ref.name, None)
         if ref.name in ids:
             return Resolved(ref.name, ids[ref.name], None)
+        if not self.options.refresh:
+            return Resolved(ref.name, None, None)  # nobody asked whether it is live; the API will say
         noun = self.types[ref.path].noun
         near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
         raise InvalidInput(
@@ -263,7 +269,7 @@ class Planner:
             plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
         self._names_held()
         self._still_used()
-        if not self.options.destroy and not self.options.targets:
+        if not self.options.destroy:
             guard(plan, limits, self.options.allow, held, wanted)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
         by_id = {(change.address.type_path, change.id): change for change in plan.changes if change.id}
@@ -334,8 +340,24 @@ class Planner:
 
 def _refreshed(change: Change) -> Change:
     """What `--refresh-only` makes of drift: the state takes over what is live, nothing is sent."""
-    after = {**change.after, **{name: value for name, value in change.before.items() if name in change.after}}
-    return replace(change, action=Action.NOOP, reason=Reason.RECORD, after=after, notes=("taken over into the state",))
+    notes = ("taken over into the state",)
+    if change.reason is Reason.GONE:
+        return replace(change, action=Action.NOOP, after={}, fields=(), notes=notes)
+    after, prints = dict(change.after), dict(change.prints)
+    for part in change.fields:
+        name = part.path[0]
+        theirs = part.cause in (Cause.SOMEBODY, Cause.BOTH)
+        live = change.before.get(name) if theirs else part.prior
+        if part.sensitive and theirs:
+            prints.pop(name, None)  # what is live has a value that nobody here knows
+        elif live is None:
+            after.pop(name, None)
+        else:
+            wanted = change.after[name]
+            after[name] = Ref(wanted.path, live) if isinstance(wanted, Ref) else live
+    return replace(
+        change, action=Action.NOOP, reason=Reason.RECORD, after=after, prints=prints, fields=(), notes=notes
+    )
 
 
 def _requests(types: Mapping[str, ResourceType], change: Change) -> int:

@@ -44,7 +44,7 @@ class FileRef:
     A file that is uploaded, not copied into the document.
 
     Attributes:
-        path: resolved against the file that names it.
+        path: relative to the fleet's directory, with `/`: the same on every machine.
         sha256: of its bytes, hex; from the document when the file need not be there; None = not known offline.
     """
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
@@ -57,6 +58,7 @@ class Apply:
         read_at: the loop's time at which this process read what the plan shows; None for a saved plan.
         workers: how many families are worked on at once.
         lineage: of the state, part of every fingerprint.
+        directory: the fleet's, which files to upload are named relative to.
     """
 
     plan: Plan
@@ -66,6 +68,7 @@ class Apply:
     secrets: Secrets
     env: Env
     lineage: str
+    directory: Path
     read_at: float | None = None
     workers: int = 16
     stop: Stop | None = None
@@ -226,6 +229,7 @@ class Apply:
             opened=self.opened,
             env=self.env,
             lineage=self.lineage,
+            directory=self.directory,
             made=self.made,
             keeps=self._keeps,
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reconcile.core.address import Address
 from reconcile.core.decide import Sighting
 from reconcile.core.plan import Action
+from reconcile.core.planner import Planner
 from reconcile.core.resource import Desired, Entry, Observed, ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.values import Ref, SecretRef
@@ -160,7 +161,7 @@ class Families:
     async def _list_part(self, piece: tuple[Family, ResourceType]) -> None:
         family, part = piece
         if not self.planner.options.refresh:
-            members = {entry.address.key: recorded(entry) for entry in family.known}
+            members = {entry.address.key: recorded(entry, self.planner) for entry in family.known}
             family.live[part.path] = members, family.now
             return
         live: dict[str, Observed] = {}
@@ -181,10 +182,10 @@ def _of(entry: Entry | None, seen: Observed) -> bool:
     return entry is not None and entry.id == seen.id
 
 
-def recorded(entry: Entry) -> Observed:
+def recorded(entry: Entry, planner: Planner) -> Observed:
     """The state's word for it, where `--no-refresh` does not ask the API."""
     attrs = {
-        name: value.name if isinstance(value, Ref) else value
+        name: (planner.id_of(value.path, value.name) or value.name) if isinstance(value, Ref) else value
         for name, value in entry.attrs.items()
         if not isinstance(value, SecretRef)
     }

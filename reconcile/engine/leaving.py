@@ -64,7 +64,7 @@ class Leaving:
                 self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
                 return
         self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
-        clears = removal == "clear" or (destroy and removal != "forget")
+        clears = removal == "clear" or (destroy and entry.on_removal != "forget")
         for part in self.observer.parts(kind):
             known = [
                 child

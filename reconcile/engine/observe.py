@@ -157,7 +157,7 @@ class _Roots:
             return
         batch: list[Observed] = []
         for entry in self.store.entries(self.kind.path):
-            batch.append(recorded(entry))
+            batch.append(recorded(entry, self.planner))
             if len(batch) == _BATCH:
                 yield Page(batch, self.observer.env.now())
                 batch = []

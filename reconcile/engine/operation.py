@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
@@ -20,7 +21,7 @@ from reconcile.core.plan import Action, Cause, Change, FieldChange
 from reconcile.core.ports import Begun, Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed, ResourceType, Target
 from reconcile.core.schema import Mark, fields_of
-from reconcile.core.values import Ref, Secret, SecretRef, to_json
+from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
 from reconcile.engine.journal import Journal
 from reconcile.engine.send import Outcome, Stopped, send
 from reconcile.errors import ReconcileError
@@ -56,6 +57,7 @@ class Operation:
     opened: Mapping[SecretRef, Secret]
     env: Env
     lineage: str
+    directory: Path
     made: dict[Address, str]
     keeps: Callable[[Address], bool]
     fresh: bool = False
@@ -231,24 +233,29 @@ class Operation:
     # -- what is sent, and what is recorded -------------------------------------------------------------------------
 
     def _resolved(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
-        """Attributes as the wire takes them: references by id, secrets opened."""
+        """Attributes as the wire takes them: references by id, secrets opened, files where they lie."""
         resolved: dict[str, Any] = {}
         for name, value in attrs.items():
             if isinstance(value, SecretRef):
                 resolved[name] = self.opened[value]
             elif isinstance(value, Ref):
                 resolved[name] = self._id_of(name, value)
+            elif isinstance(value, FileRef):
+                resolved[name] = replace(value, path=str(self.directory / value.path))
             else:
                 resolved[name] = value
         return resolved
 
     def _id_of(self, name: str, ref: Ref) -> str:
-        if (known := self.change.refers.get(name)) is not None:
+        change = self.change
+        if (known := change.refers.get(name)) is not None:
             return known
-        for need in self.change.needs:
+        for need in change.needs:
             if need.type_path == ref.path and need in self.made:
                 return self.made[need]
-        raise Stopped(Outcome.SKIPPED, f"{ref.name} was not made")
+        if any(need.type_path == ref.path for need in change.needs):
+            raise Stopped(Outcome.SKIPPED, f"{ref.name} was not made")
+        return ref.name  # planned without asking the API, which takes a name as well and knows whether there is one
 
     def _parent(self) -> str | None:
         parent = self.change.address.parent

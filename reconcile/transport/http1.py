@@ -88,10 +88,12 @@ class _Stream(asyncio.Protocol):
             event = self._parsed()
             if isinstance(event, h11.Event):
                 return event
-            if event is None:
+            if isinstance(event, h11.RemoteProtocolError):
                 if self.http.trailing_data[1]:
                     raise Lost("the connection was closed before the answer was complete")
-                raise Malformed("a damaged chunk" if in_body else "not HTTP/1.1")
+                if in_body:
+                    raise Malformed("a damaged chunk")
+                raise Malformed("headers without an end" if event.error_status_hint == 431 else "not HTTP/1.1")
             if not self.received and not self.ended:
                 await self._more()
             if self.broken and not self.received:  # without a length only a proper end says that it is all
@@ -107,12 +109,12 @@ class _Stream(asyncio.Protocol):
         self.http.start_next_cycle()
         return True
 
-    def _parsed(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED] | None:
-        """What h11 makes of what it was given; None when that is not HTTP, or cut off."""
+    def _parsed(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED] | h11.RemoteProtocolError:
+        """What h11 makes of what it was given; its error too, so that it is no context of ours."""
         try:
             return self.http.next_event()
-        except h11.RemoteProtocolError:
-            return None
+        except h11.RemoteProtocolError as error:
+            return error
 
     async def _more(self) -> None:
         """Waits for bytes or the end."""

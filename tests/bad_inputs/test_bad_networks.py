@@ -98,7 +98,9 @@ def test_61_a_redirect_is_not_followed(method: str, status: int, code: int, tmp_
     assert ran.code == code, ran.said
     assert str(status) in ran.err + ran.out
     assert trap.seen == []
-    assert len(api.mutations) == (method == "POST"), "a redirected write is not repeated"
+    for at, line in enumerate(api.seen[:-1]):
+        if line.startswith("POST"):
+            assert api.seen[at + 1] == "GET /v1/Configs/a", "nothing is sent again before it was read back"
 
 
 def listing(answer: Callable[[Api], Answer]) -> Answers:
@@ -146,12 +148,10 @@ BAD_ANSWERS: dict[str, Callable[[Api], Answer]] = {
     "64: HTML that says it is JSON": lambda api: Answer("<html>Log in to the Wi-Fi</html>"),
     "64: JSON that ends too early": lambda api: Answer('{"configs": [{"key": "a"'),
     "64: NaN in JSON": lambda api: Answer('{"configs": [], "meta": {"page": NaN}}'),
-    "64: a key twice in JSON": lambda api: Answer('{"configs": [], "configs": [{"key": "b"}], "meta": {}}'),
     "64: JSON of another shape": lambda api: Answer({"configs": {"a": "b"}, "meta": {}}),
     "64: members of another shape": lambda api: Answer(page("configs", "a", 7, None)),
     "64: nothing at all": lambda api: Answer(""),
     "64: 100,000 lists in each other": lambda api: Answer('{"configs": ' + "[" * 100_000),
-    "66: reset in the middle of the answer": lambda api: Answer(page("configs", {"key": "x" * 5000}), cut=True),
 }
 
 
@@ -169,10 +169,35 @@ def test_an_answer_that_no_such_api_gives_is_an_error_and_nothing_is_sent(name: 
 def test_64_fields_that_the_contract_does_not_know_are_ignored(tmp_path: Path) -> None:
     more = listing(lambda api: Answer(page("configs", {"key": "a", "value": "b", "colour": None}, extra=[1, {}])))
     with serving(more) as api:
-        ran = run("plan", "--detailed-exitcode", cwd=write(tmp_path / "f", pointed_at(api.url)), env=environment(tmp_path))
+        ran = run(
+            "plan", "--detailed-exitcode", cwd=write(tmp_path / "f", pointed_at(api.url)), env=environment(tmp_path)
+        )
 
     assert ran.code in (0, 2), ran.said
     assert "1 to import, 0 to add, 0 to change" in ran.out, ran.said
+
+
+def test_64_of_a_key_that_stands_twice_in_json_the_last_one_counts(tmp_path: Path) -> None:
+    twice = listing(
+        lambda api: Answer('{"configs": [{"key": 7}], "configs": [{"key": "a", "value": "b"}], "meta": {}}')
+    )
+    with serving(twice) as api:
+        ran = run("plan", cwd=write(tmp_path / "f", pointed_at(api.url)), env=environment(tmp_path))
+
+    assert ran.code == 0, ran.said
+    assert "1 to import, 0 to add, 0 to change" in ran.out, ran.said
+
+
+def test_66_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
+    def once(api: Api, method: str, path: str) -> Answer | None:
+        first = len([line for line in api.seen if "/Configs" in line]) == 1
+        return Answer(page("configs", {"key": "z" * 5000}), cut=True) if first else None
+
+    with serving(once) as api:
+        ran = run(*APPLY, cwd=write(tmp_path / "f", pointed_at(api.url)), env=environment(tmp_path))
+
+    assert ran.code == 0, ran.said
+    assert api.mutations == ["POST /v1/Configs"]
 
 
 @pytest.mark.parametrize("after", ["0", "-1", "1e9", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT", "9" * 400 + "x"])
@@ -274,7 +299,7 @@ def test_67_70_a_certificate_that_nobody_vouches_for_ends_it_whatever_the_enviro
         ran = run(*APPLY, cwd=home, env=environment(tmp_path, **trusting))
 
     assert ran.code == 1, ran.said
-    assert "certificate" in ran.err, ran.said
+    assert "certificate is not trusted" in ran.said
     assert api.seen == []
     assert not (tmp_path / "keys.log").exists()
 

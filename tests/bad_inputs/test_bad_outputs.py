@@ -52,7 +52,9 @@ def test_71_to_77_what_is_live_moves_no_terminal_and_commands_no_runner(simulato
     home = write(tmp_path / "f", fleet(f"  configs:\n{configs}  devices:\n{devices}"))
     env = environment(tmp_path, simulator.url)
 
-    some, others = ([("--target", f"microvisor.configs.{key}") for key in list(values)[half]] for half in (slice(5), slice(5, 10)))
+    some, others = (
+        [("--target", f"microvisor.configs.{key}") for key in list(values)[half]] for half in (slice(5), slice(5, 10))
+    )
     planned = [run("plan", "-vv", *sum(half, ()), cwd=home, env=env) for half in (some, others)]
     as_json = run("plan", "--format", "json", cwd=home, env=env)
     applied = run(*APPLY, "--parallelism", "1", cwd=home, env=env)
@@ -61,10 +63,23 @@ def test_71_to_77_what_is_live_moves_no_terminal_and_commands_no_runner(simulato
     for ran in (*planned, as_json, applied, *shown):
         assert ran.code == 0, ran.said
         check_lines(ran)
-    for text in ("\\u001b[2J", "delete 1 device\\radd", "\\u202e", "\\u200b", "\\n::error::", "[link=http://evil]", "=HYPERLINK("):
-        assert text in planned[0].out + planned[1].out, f"{text} is shown as what it is:\n{planned[0].out}{planned[1].out}"
-    before = {one["change"]["before"]["value"] for one in json.loads(as_json.out)["resource_changes"]
-              if one["type"] == "microvisor_config"}  # fmt: skip
+    for text in (
+        "\\u001b[2J",
+        "delete 1 device\\radd",
+        "\\u202e",
+        "\\u200b",
+        "\\n::error::",
+        "[link=http://evil]",
+        "=HYPERLINK(",
+    ):
+        assert text in planned[0].out + planned[1].out, (
+            f"{text} is shown as what it is:\n{planned[0].out}{planned[1].out}"
+        )
+    before = {
+        one["change"]["before"]["value"]
+        for one in json.loads(as_json.out)["resource_changes"]
+        if one["type"] == "microvisor_config"
+    }
     assert before == set(values.values())
 
 
@@ -72,7 +87,9 @@ def test_71_to_77_what_is_written_is_sent_as_it_is_and_shown_as_text(simulator: 
     simulator.put(world())
     values = {f"k{at}": value for at, value in enumerate(HOSTILE.values())}
     rows = "name,cell\n" + "".join(
-        f'{key},"{value.replace(chr(34), chr(34) * 2)}"\n' for key, value in values.items() if value.isascii() and value.isprintable()
+        f'{key},"{value.replace(chr(34), chr(34) * 2)}"\n'
+        for key, value in values.items()
+        if value.isascii() and value.isprintable()
     )
     table = f"  devices:\n    b:\n      for_each: rows.csv\n      when: \"{{{{ row.name == 'k9' }}}}\"\n      key: one\n      sid: {sid(1)}\n      configs: {{cell: '{{{{ row.cell }}}}'}}\n"
     configs = "".join(f"    {key}: {json.dumps(value)}\n" for key, value in values.items())
@@ -94,7 +111,16 @@ KEYS = [value for value in HOSTILE.values() if value.isprintable() and value.isa
 
 def test_74_to_77_keys_that_mean_something_elsewhere_are_quoted(simulator: Running, tmp_path: Path) -> None:
     simulator.put(world())
-    keys = [*KEYS, "```", "# heading", "@everyone", "<img src=x onerror=alert(1)>", "| a |", "##vso[x]", "##teamcity[x]"]
+    keys = [
+        *KEYS,
+        "```",
+        "# heading",
+        "@everyone",
+        "<img src=x onerror=alert(1)>",
+        "| a |",
+        "##vso[x]",
+        "##teamcity[x]",
+    ]
     home = write(tmp_path / "f", fleet("  configs:\n" + "".join(f"    {json.dumps(key)}: x\n" for key in keys)))
     env = environment(tmp_path, simulator.url)
 
@@ -182,7 +208,9 @@ def test_78_a_difference_of_many_kilobytes_is_cut_where_a_person_stops_reading(
     simulator.put(world(configs={key: f"{key} was " + "a" * 4000 for key in keys}))
     configs = "".join(f"    {key}: {key} is {'b' * 4000}\n" for key in keys)
     text = "".join(f"line {at} of a long text\n" for at in range(180))
-    home = write(tmp_path / "f", fleet(f"  configs:\n{configs}    text: {{file: text.txt}}\n") | {"text.txt": text[:4096]})
+    home = write(
+        tmp_path / "f", fleet(f"  configs:\n{configs}    text: {{file: text.txt}}\n") | {"text.txt": text[:4096]}
+    )
     env = environment(tmp_path, simulator.url)
 
     planned = run("plan", cwd=home, env=env)

@@ -123,8 +123,9 @@ def sql(*statements: str) -> Callable[[Applied], None]:
 
 def noise(applied: Applied) -> None:
     data = bytearray(applied.state.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 512] = bytes(range(256)) * 2
+    page = int.from_bytes(data[16:18], "big")  # of SQLite's header
+    for at in range(page, len(data), page):
+        data[at : at + 16] = bytes(range(0xF0, 0x100))
     applied.state.write_bytes(data)
 
 
@@ -167,7 +168,7 @@ BAD_STATES: dict[str, tuple[Callable[[Applied], None], str]] = {
     "80: half of it": (cut(0.5), "f.simulator.db"),
     "80: all but its last page": (cut(0.9), "f.simulator.db"),
     "80: its first bytes": (bytes_instead(b"SQLite format 3\x00"), "f.simulator.db"),
-    "80: noise in the middle": (noise, "f.simulator.db"),
+    "80: noise at the head of every page": (noise, "f.simulator.db"),
     "80: JSON of another tool": (bytes_instead(b'{"version": 4, "serial": 1}'), "not a state"),
     "80: somebody else's database": (foreign_database, "f.simulator.db"),
     "81: version 99": (sql("PRAGMA user_version = 99"), "99"),
@@ -178,7 +179,7 @@ BAD_STATES: dict[str, tuple[Callable[[Applied], None], str]] = {
     "84: a value edited by hand": (sql("UPDATE entries SET body = replace(body, 'two', 'six')"), "checksum"),
     "84: a row taken out by hand": (sql("DELETE FROM entries WHERE address LIKE '%configs.a'"), "f.simulator.db"),
     "84: a checksum edited by hand": (sql("UPDATE entries SET sum = x'00'"), "checksum"),
-    "84: rows of another shape": (sql("UPDATE entries SET body = '[]', sum = NULL"), "f.simulator.db"),
+    "84: rows of another shape": (sql("UPDATE entries SET body = '[]', sum = x''"), "f.simulator.db"),
     "85: every address twice": (sql(*TWICE), "f.simulator.db"),
     "86: a link": (moved_behind(lambda state, elsewhere: state.symlink_to(elsewhere)), "symbolic link"),
     "86: a link that leads nowhere": (moved_behind(lambda state, _: state.symlink_to("/nowhere")), "symbolic link"),
@@ -355,7 +356,9 @@ TAMPERED: dict[str, Callable[[bytes], bytes]] = {
     "90: cut before its last line": lambda data: b"\n".join(data.splitlines()[:-1]) + b"\n",
     "90: one byte more": lambda data: data + b" ",
     "90: its last line twice": lambda data: data + data.splitlines(keepends=True)[-1],
-    "90: lines in another order": lambda data: b"".join([*(lines := data.splitlines(keepends=True))[:1], *lines[:0:-1]]),
+    "90: lines in another order": lambda data: b"".join(
+        [*(lines := data.splitlines(keepends=True))[:1], *lines[:0:-1]]
+    ),
     "90: a body without a header": lambda data: data.partition(b"\n")[2],
     "90: CRLF": lambda data: data.replace(b"\n", b"\r\n"),
 }
