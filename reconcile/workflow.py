@@ -89,12 +89,13 @@ class Planned:
     A plan, and what is known of how it was made.
 
     Attributes:
-        read_at: the loop's time at which its reading began: what is younger than 30 s is not read again.
+        read_at: the loop's time at which its reading began: what is younger than 30 s is not read again. None when
+            the API was not asked.
         per_s: how many writes a second to expect, judged by how long the readings took.
     """
 
     plan: Plan
-    read_at: float
+    read_at: float | None
     per_s: float | None = None
 
 
@@ -173,7 +174,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     seconds = world.http_s() - spent
     worth_saying = seconds > 0 and made.expected_requests >= 100
     per_s = min(world.workers * made.requests / seconds, CEILING_PER_S) if worth_saying else None
-    return Planned(made, read_at, per_s)
+    return Planned(made, read_at if options.refresh else None, per_s)
 
 
 def _bindings(world: World, options: Options, head: Head | None, expires: timedelta | None) -> Bindings:

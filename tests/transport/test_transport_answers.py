@@ -72,6 +72,8 @@ def test_a_change_may_be_answered_with_nothing_and_a_read_may_not():
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{}", "more than"),
         (b"HTTP/1.1 200 OK\r\n folded\r\n\r\n{}", "not HTTP/1.1"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "chunk"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n12\r\n", "chunk"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "not HTTP/1.1"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", "headers without an end"),
     ],
 )
@@ -95,6 +97,21 @@ def test_an_answer_that_ends_with_its_connection_is_read():
 
 def test_interim_answers_are_passed_over():
     assert ask(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer([1])).body == [1]
+
+
+def test_a_header_that_goes_on_in_the_next_line_is_read():
+    folded = b"HTTP/1.1 200 OK\r\nX: a\r\n\t b\r\nContent-Length: 3\r\n\r\n[1]"
+    got = ask(folded)
+    assert (got.body, got.headers["x"]) == ([1], "a b")
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"x", answer(["the answer to nothing"])])
+def test_what_comes_after_an_answer_is_never_taken_for_the_next(more):
+    async def story():
+        async with serve(answer([1]) + more, answer([2])) as served, client_of(served) as client:
+            return [(await client.get("A")).body for _ in range(2)]
+
+    assert run(story()) == [[1], [2]]
 
 
 def test_a_gzip_bomb_is_not_inflated():

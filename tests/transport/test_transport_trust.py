@@ -18,7 +18,7 @@ from loopback import CANARY, answer, client_of, run, serve
 
 from reconcile.core.values import Secret
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, ReconcileError
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Net, Upload, body, wire
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Net, Upload, body, faults, http1, wire
 
 
 def encodings(text):
@@ -66,6 +66,10 @@ ECHO = f"{CANARY} | {urllib.parse.quote_plus(CANARY)} | AC1:{CANARY}"
         answer(raw=ECHO.encode(), type="text/html"),
         answer(raw=json.dumps({"a": CANARY})[:-1].encode()),
         answer({}, 302, location="https://evil.example/"),
+        f"{ECHO}\r\n\r\n".encode(),
+        f"HTTP/1.1 200 OK\r\n{ECHO}\r\n\r\n".encode(),
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{ECHO}\r\n".encode(),
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n1{ECHO}\r\n".encode(),
         closed,
     ],
 )
@@ -181,6 +185,27 @@ def test_line_breaks_in_values_stay_in_the_values():
     assert "x-evil" not in form.headers
     assert b"X-Evil: 1\r\n" not in parts.body
     assert parts.body.count(b"Content-Disposition") == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "field"), [(b"/v1/A", b"Basic a\nX-Evil: 1"), (b"/v1/A B", b"Basic YQ=="), (b"/\r\nA: 1", b"Basic YQ==")]
+)
+def test_a_request_that_http_cannot_carry_is_never_sent_nor_shown(target, field):
+    async def story():
+        async with serve(answer({})) as served:
+            connections = http1.Connections("127.0.0.1", served.port, None, limit=100)
+            request = httpx.Request("GET", served.url)
+            headers = [(b"Host", b"a"), (b"Authorization", field + CANARY.encode())]
+            with pytest.raises(faults.NeverSent) as refused:
+                await connections.exchange(
+                    b"GET", target, headers, request.stream, 0, before_send=lambda: None, timeout_s=9
+                )
+            assert refused.value.lasting
+            assert not [form for form in encodings(CANARY) if form in everything_said(refused.value)]
+            assert "X-Evil" not in everything_said(refused.value)
+            return served.seen
+
+    assert run(story()) == []
 
 
 def test_clients_of_one_api_may_have_credentials_of_their_own():
