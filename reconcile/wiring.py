@@ -6,11 +6,12 @@ Nothing here decides anything about a plan; it chooses parts and hands them thei
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from reconcile.core.ports import Document, Env
 from reconcile.core.resource import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.values import Attrs, Secret, SecretRef
-from reconcile.errors import InvalidInput, Problem, ReconcileError
+from reconcile.errors import InvalidInput, Position, Problem, ReconcileError
 from reconcile.providers.registry import Providers
 from reconcile.secrets import FingerprintKey, Secrets, config_dir, load_key
 from reconcile.transport import Net, RequestDone, allow_list, is_loopback
@@ -166,7 +167,7 @@ class Wired:
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
             settings = files.settings.get(provider.name) or defaults(provider)
-            connect[provider.name] = self._connecting(provider, settings, url)
+            connect[provider.name] = self._connecting(provider, settings, url, files.places)
         return World(
             files,
             types,
@@ -186,16 +187,29 @@ class Wired:
         self.net.check = check
 
     def _connecting(
-        self, provider: Provider, settings: Attrs, url: str | None
+        self, provider: Provider, settings: Attrs, url: str | None, places: Mapping[str, Position]
     ) -> Callable[[], Awaitable[tuple[Any, Binding]]]:
         async def open_secret(reference: SecretRef) -> Secret:
             if url and reference.scheme == "simulator":
                 return Secret((await self._credentials(url))[reference.rest])
-            return await self.secrets.open(reference)
+            try:
+                return await self.secrets.open(reference)
+            except InvalidInput as missing:
+                raise InvalidInput(
+                    Problem(
+                        missing.problems[0].what,
+                        address=f"providers.{provider.name}",
+                        way_out=f"It is a credential of {provider.name}: set it, or name another in the files; to"
+                        f" rehearse without an account: `reconcile simulator` and {SIMULATOR}",
+                    )
+                ) from None
 
         async def connecting() -> tuple[Any, Binding]:
             chosen = provider.simulated(settings, url, await self._credentials(url)) if url else settings
-            return await provider.connect(chosen, self.net, open_secret)
+            try:
+                return await provider.connect(chosen, self.net, open_secret)
+            except InvalidInput as error:
+                raise InvalidInput(*(_placed(problem, places) for problem in error.problems)) from None
 
         return connecting
 
@@ -205,6 +219,7 @@ class Wired:
             return self._taken
         client = self.net.client(base_url=url, default_host="127.0.0.1", auth=None, name="simulator")
         try:
+            await _is_there(url)
             answer = await client.get("_sim", "state", params={"only": "account_sid,auth_token,api_key"})
         except ReconcileError as error:
             raise ReconcileError(
@@ -253,9 +268,24 @@ class Wired:
         return config_dir(self.request.environ, Path.home())
 
 
+def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:
+    """A problem of a setting, with the place in the files where the setting is written."""
+    return problem if problem.where is not None else replace(problem, where=places.get(problem.address or ""))
+
+
 def defaults(provider: Provider) -> Attrs:
     """The settings of a provider that the files do not mention."""
     return dict(provider.Settings())
+
+
+async def _is_there(url: str) -> None:
+    """On this machine, what refuses a connection is not about to come: no need to try for half a minute."""
+    host, _, port = url.partition("://")[2].rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port or 80))
+    except (OSError, ValueError) as error:
+        raise ReconcileError(Problem(f"connection refused ({type(error).__name__})")) from None
+    writer.close()
 
 
 def types_of_plan(plan: Plan) -> dict[str, ResourceType]:

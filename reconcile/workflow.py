@@ -24,7 +24,7 @@ from reconcile.core.values import FileRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
-from reconcile.engine.operation import VERBS
+from reconcile.engine.operation import verb_of
 from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import settle
@@ -34,7 +34,6 @@ SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
 
 __all__ = [
-    "VERBS",
     "Apply",
     "Outcome",
     "Planned",
@@ -50,6 +49,7 @@ __all__ = [
     "resolve_unfinished",
     "settled",
     "unread_allowed",
+    "verb_of",
 ]
 
 

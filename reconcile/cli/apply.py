@@ -223,7 +223,7 @@ def _finish(
     from reconcile.core.events import ChangeDone
     from reconcile.render.apply import Applied, apply_text
     from reconcile.render.json.results import apply_json
-    from reconcile.workflow import VERBS, Outcome
+    from reconcile.workflow import Outcome, verb_of
 
     totals = [0, 0, 0, 0, 0]
     renewed = 0
@@ -234,7 +234,7 @@ def _finish(
     imported, added, changed, destroyed, forgotten = totals
     counts = Applied(added, changed, destroyed, imported, forgotten, renewed, len(made.unread))
     said = [
-        ChangeDone(result.change.address, VERBS[result.change.action], result.outcome, 0.0, result.detail)
+        ChangeDone(result.change.address, verb_of(result.change), result.outcome, 0.0, result.detail)
         for result in results
     ]
     waited = unsettled if given["wait"] == "settled" else ()

@@ -51,17 +51,21 @@ def explain(path: str, address: str | None, attribute: str | None, format_: str,
             }
         )
         return 0
-    say([str(found)])
+    rows = []
     for name, said in layers.items():
         for at, one in enumerate(said):
             mark = "=" if at == len(said) - 1 else " "
-            value = one.value if isinstance(one.value, str) else to_json(one.value)
-            shown = f'"{value}"' if isinstance(value, str) else _json(value)
-            say([printable(f"  {mark} {name if at == 0 else '':<14} {shown:<32} {one.what}  {one.where}").rstrip()])
+            shown = printable(_shown(to_json(one.value)))
+            rows.append((mark, printable(name) if at == 0 else "", shown, printable(one.what), printable(one.where)))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    say([printable(found)])
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        say([f"  {cells[0]} {'  '.join([*cells[1:], row[4]])}".rstrip()])
     return 0
 
 
-def _json(value: Any) -> str:
+def _shown(value: Any) -> str:
     import json
 
     if isinstance(value, dict) and "$secret" in value:

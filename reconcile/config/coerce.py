@@ -108,6 +108,8 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, Spelled):
         return value.text
     if isinstance(value, (int, float)):
+        if not math.isfinite(value):
+            raise Flaw("JSON has no word for this number, so it cannot be a text", kind="finite")
         return json.dumps(value)
     kind = "map" if isinstance(value, dict) else "list"
     raise Flaw(f"a {kind} where a text is wanted", way_out="Pick a member, or write it as JSON with | tojson")

@@ -15,6 +15,7 @@ from reconcile.core.address import Address
 from reconcile.core.ports import Layer, Limit
 from reconcile.core.resource import Desired
 from reconcile.core.values import Attrs
+from reconcile.errors import Position
 
 
 @dataclass(slots=True, repr=False)
@@ -31,6 +32,7 @@ class LoadedDocument:
     directory: str
     path: str
     settings: Mapping[str, Attrs]
+    places: Mapping[str, Position]
     state_path: str
     limits: Mapping[str, Limit]
     digest: str

@@ -89,7 +89,7 @@ def _load(
     )
     names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn}
     names["@broken"] = parts.variables.keys() - given.values.keys()
-    provider_settings = settings.provider_settings(world, parts, providers, names)
+    provider_settings, places = settings.provider_settings(world, parts, providers, names)
     state_path = settings.state_path(world, parts, names)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
@@ -113,6 +113,7 @@ def _load(
         directory=str(sources.directory),
         path=path,
         settings=provider_settings,
+        places=places,
         state_path=state_path,
         limits=limits,
         digest=sources.digest(),

@@ -52,7 +52,10 @@ def bounded(value: Any) -> Any:
     elif isinstance(value, (list, tuple, dict)):
         if len(value) > MAX_MEMBERS:
             raise _too_large()
-    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+    elif isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            raise _too_large()
+    elif isinstance(value, float) and not math.isfinite(value):
         raise _too_large()
     return value
 

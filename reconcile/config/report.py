@@ -60,6 +60,7 @@ def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     if len(words) > 2000:  # difflib would take seconds
         return None
     close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
+    close = close or [part for part in re.split(r"[^A-Za-z0-9]+", word) if part in words]  # `targt_app`: app
     return f'Did you mean "{close[0]}"?' if close else None
 
 

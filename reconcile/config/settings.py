@@ -23,6 +23,7 @@ from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.ports import Limit
 from reconcile.core.resource import Provider
 from reconcile.core.schema import Kind
+from reconcile.errors import Position
 
 LIMITS = ("delete", "forget", "replace", "change", "unread")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
@@ -43,8 +44,11 @@ _TABLE = Slot(
 
 def provider_settings(
     world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """The settings of each provider that the document uses or configures, in the order of the registry."""
+) -> tuple[dict[str, dict[str, Any]], dict[str, Position]]:
+    """
+    The settings of each provider that the document uses or configures, in the order of the registry; and where each
+    that is written stands, as `providers.microvisor.base_url`.
+    """
     written: Mapping[str, Node] = {}
     node = parts.main.get("providers")
     if type(node) is Map:
@@ -61,15 +65,18 @@ def provider_settings(
     elif node is not None:
         world.report.add("providers is a map", world.position(node.at), show_line=False)
     found = {}
+    places: dict[str, Position] = {}
     for name in providers:
         if name in written or name in parts.used:
-            settings = _settings(world, providers[name], written.get(name), names)
+            settings = _settings(world, providers[name], written.get(name), names, places)
             if settings is not None:
                 found[name] = settings
-    return found
+    return found, places
 
 
-def _settings(world: World, provider: Provider, node: Node | None, names: Mapping[str, Any]) -> dict[str, Any] | None:
+def _settings(
+    world: World, provider: Provider, node: Node | None, names: Mapping[str, Any], places: dict[str, Position]
+) -> dict[str, Any] | None:
     address = f"providers.{provider.name}"
     layers = [Layer(node)] if node is not None else []
     value, shape = evaluate(world, settings_slots(provider), layers, address, names)
@@ -82,6 +89,7 @@ def _settings(world: World, provider: Provider, node: Node | None, names: Mappin
             at = shape.places.get(path, node.at if node is not None else 0)
             world.report.flaw(flaw, world.position(at), address=address, show_line=False)
         return None
+    places |= {".".join((address, *path)): world.position(at) for path, at in shape.places.items()}
     return {info.alias or name: getattr(model, name) for name, info in provider.Settings.model_fields.items()}
 
 

@@ -75,11 +75,17 @@ class Sighting:
 
 @dataclass(slots=True)
 class Decision:
-    """What follows for one resource; no `change` = in sync. `blocked` refuses the whole plan, with both sides named."""
+    """
+    What follows for one resource.
+
+    Attributes:
+        change: None when it is in sync. `blocked`: why the whole plan is refused, with both sides named.
+        untold: secrets of which nobody can tell here whether they changed.
+    """
 
     change: Change | None = None
     unsettled: Unsettled | None = None
-    warnings: list[str] = field(default_factory=list)
+    untold: list[tuple[Match, SecretRef]] = field(default_factory=list)
     blocked: str | None = None
 
 
@@ -240,7 +246,7 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
         )
     for name, match in sighting.matches.items():
         if match is Match.UNRESOLVED:
-            decision.warnings.append(f"{want.address}: {want.attrs[name]} has no value here")
+            decision.untold.append((match, want.attrs[name]))
     decision.change = Change(
         want.address,
         Action.CREATE,
@@ -319,11 +325,8 @@ def _secret(name: str, sighting: Sighting, add: Callable[..., None], decision: D
         add((name,), None, reference, Cause.VALUE_UNKNOWN, sensitive=True, note=note)
     elif sighting.rewrite:
         add((name,), None, reference, Cause.YOU, sensitive=True, note="written again, as asked")
-    elif match is Match.OTHER_KEY:
-        decision.warnings.append(
-            f"{want.address}: cannot tell whether the value behind {reference} changed: it was recorded with another"
-            f" fingerprint key; --rewrite {want.address} writes it again"
-        )
+    elif match in (Match.OTHER_KEY, Match.UNRESOLVED):
+        decision.untold.append((match, reference))
 
 
 def _file(name: str, file: FileRef, sighting: Sighting, decision: Decision) -> None:

@@ -1,4 +1,4 @@
-"""The same mistake in many resources is one error with the first ones and a count (design §3 "Errors")."""
+"""What is the same in many resources is said once, with the first ones and a count (design §3 "Errors")."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconcile.core.address import Address
+from reconcile.core.decide import Match
+from reconcile.core.values import SecretRef
 from reconcile.errors import Problem
 
 
@@ -30,3 +32,16 @@ def folded(problems: Sequence[Problem]) -> list[Problem]:
 
 def _sort_of(problem: Problem) -> str:
     return f"{problem.address.type_path if isinstance(problem.address, Address) else ''}{problem.what.split(' ')[:4]}"
+
+
+def untold(match: Match, secrets: Sequence[tuple[Address, SecretRef]]) -> str:
+    """The sentence about secrets of which nobody can tell here whether they changed."""
+    count = "1 secret" if len(secrets) == 1 else f"{len(secrets):,} secrets"
+    named = ", ".join(f"{address} ({reference})" for address, reference in sorted(secrets, key=str)[:3])
+    more = ", …" if len(secrets) > 3 else ""
+    if match is Match.UNRESOLVED:
+        return f"{count} could not be compared, because there is no value here: {named}{more}"
+    return (
+        f"cannot tell whether {count} changed: they were recorded with a fingerprint key that is not here; "
+        f"--rewrite ADDR writes one again: {named}{more}"
+    )

@@ -16,7 +16,12 @@ _DEFAULT = Limit(number=10, share=0.05)
 
 
 def guard(
-    plan: Plan, limits: Mapping[str, Limit], allow: Mapping[str, int], held: Mapping[str, int], wanted: int
+    plan: Plan,
+    limits: Mapping[str, Limit],
+    allow: Mapping[str, int],
+    held: Mapping[str, int],
+    wanted: int,
+    nouns: Mapping[str, str],
 ) -> None:
     """
     Adds to `plan.blocked` what the limits say.
@@ -25,6 +30,7 @@ def guard(
         allow: ceilings of `--allow KIND=N`.
         held: how many resources of each type the state holds.
         wanted: how many resources the files hold; 0 against a state that is not empty is refused.
+        nouns: what a resource of each type is called.
     """
     total = sum(held.values())
     leaving = sum(change.action in (Action.DELETE, Action.FORGET) for change in plan.changes)
@@ -39,16 +45,17 @@ def guard(
         )
         return
     for kind, counts in _counts(plan).items():
+        most = max(counts.values(), default=0)  # one --allow for all types of a kind
         for type_path, count in counts.items():
             ceiling = _ceiling(limits.get(kind), kind, held.get(type_path, 0))
             if ceiling is None or count <= max(ceiling, allow.get(kind, 0)):
                 continue
-            noun = type_path.split(".", 1)[1].replace(".", " ")
+            noun = nouns[type_path] + ("" if count == 1 else "s")
             done = {"delete": "deleted", "forget": "forgotten", "replace": "replaced", "change": "changed"}[kind]
             plan.blocked.append(
                 Blocked(
                     f"{count:,} {noun} would be {done}, limits.{kind} is {ceiling:,}",
-                    f"If that is meant: --allow {kind}={count}",
+                    f"If that is meant: --allow {kind}={most}",
                     kind,
                     count,
                 )

@@ -45,12 +45,13 @@ class Options:
 
     def selects(self, address: Address, block: str | None = None) -> bool:
         """Whether `--target` and `--exclude` leave it in. Children go with their parent, rows with their block."""
-        if self.targets and not any(_covers(target, address, block) for target in self.targets):
+        if self.targets and not any(covers(target, address, block) for target in self.targets):
             return False
-        return not any(_covers(exclude, address, block) for exclude in self.excludes)
+        return not any(covers(exclude, address, block) for exclude in self.excludes)
 
 
-def _covers(pattern: str, address: Address, block: str | None) -> bool:
+def covers(pattern: str, address: Address, block: str | None) -> bool:
+    """Whether a pattern of `--target` or `--exclude` means a resource: itself, what it hangs on, its block, a glob."""
     if pattern == address or (address.startswith(pattern) and address[len(pattern) : len(pattern) + 1] in (".", "[")):
         return True
     if block is not None and pattern in (block, f"{address.type_path}.{block}"):

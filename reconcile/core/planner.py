@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import PROTECTED, Decision, Resolved, Sighting, decide
-from reconcile.core.fold import folded
+from reconcile.core.decide import PROTECTED, Decision, Match, Resolved, Sighting, decide
+from reconcile.core.fold import folded, untold
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
-from reconcile.core.options import Options
-from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread
+from reconcile.core.options import Options, covers
+from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Entry, Observed, ResourceType
 from reconcile.core.schema import fields_of
-from reconcile.core.values import Ref
+from reconcile.core.values import Ref, SecretRef
 from reconcile.errors import InvalidInput, Problem
 
 
@@ -61,6 +61,10 @@ class Planner:
         self._claimed: set[str] = set()
         self._staying: dict[str, set[str]] = defaultdict(set)
         self._problems: list[Problem] = []
+        self._unsettled: list[tuple[int, Unsettled]] = []
+        self._untold: dict[Match, list[tuple[Address, SecretRef]]] = defaultdict(list)
+        self._unmatched = set(options.targets)
+        self._near: dict[Ref, str | None] = {}
         self._ranks = {path: at for at, path in enumerate(types)}
 
     # -- what is live -----------------------------------------------------------------------------------------------
@@ -109,7 +113,7 @@ class Planner:
         """
         want = sighting.want
         self.plan.units += sighting.seen is not None and want.address.parent is None
-        selected = self.options.selects(want.address, want.block)
+        selected = self._selects(want.address, want.block)
         if not selected and kind.path not in self.referred:
             return None
         try:
@@ -123,10 +127,17 @@ class Planner:
             return None
         return self._take(decision, want.address, order)
 
+    def _selects(self, address: Address, block: str | None) -> bool:
+        """Whether the options leave it in; remembers which targets there are at all."""
+        if self._unmatched:
+            self._unmatched = {target for target in self._unmatched if not covers(target, address, block)}
+        return self.options.selects(address, block)
+
     def _take(self, decision: Decision, address: Address, order: int) -> Change | None:
         if decision.unsettled:
-            self.plan.unsettled.append(decision.unsettled)
-        self.plan.warnings.extend(decision.warnings)
+            self._unsettled.append((order, decision.unsettled))
+        for match, reference in decision.untold:
+            self._untold[match].append((address, reference))
         if decision.blocked:
             self.plan.blocked.append(
                 Blocked(decision.blocked, "An app is its bytes: upload other bytes under a new name", "bytes", 1)
@@ -180,7 +191,8 @@ class Planner:
             address: where it would stand now, if what it hangs on has moved.
         """
         address = address or entry.address
-        if not self.options.selects(address):
+        self.plan.units += seen is not None and address.parent is None
+        if not self._selects(address, None):
             return
         if address != entry.address:
             more["moved_from"] = entry.address
@@ -232,13 +244,15 @@ class Planner:
         if not self.options.refresh:
             return Resolved(ref.name, None, None)  # nobody asked whether it is live; the API will say
         noun = self.types[ref.path].noun
-        near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
+        if ref not in self._near:
+            near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
+            self._near[ref] = f"Did you mean {near[0]!r}?" if near else None
         raise InvalidInput(
             Problem(
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
                 sighting.want.fields.get(noun, sighting.want.where),
                 sighting.want.address,
-                way_out=f"Did you mean {near[0]!r}?" if near else None,
+                way_out=self._near[ref],
             )
         )
 
@@ -260,6 +274,10 @@ class Planner:
         if self._problems:
             raise InvalidInput(*folded(self._problems))
         plan = self.plan
+        self._unsettled.sort(key=lambda piece: piece[0])
+        plan.unsettled = [unsettled for _, unsettled in self._unsettled]
+        plan.warnings += [f"there is nothing at --target {target}" for target in sorted(self._unmatched)]
+        plan.warnings += [untold(match, secrets) for match, secrets in self._untold.items()]
         for need in [need for change in plan.changes for need in change.needs]:
             if need in self._spare:
                 self._add(*self._spare.pop(need))
@@ -270,7 +288,8 @@ class Planner:
         self._names_held()
         self._still_used()
         if not self.options.destroy:
-            guard(plan, limits, self.options.allow, held, wanted)
+            nouns = {path: kind.noun for path, kind in self.types.items()}
+            guard(plan, limits, self.options.allow, held, wanted, nouns)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
         by_id = {(change.address.type_path, change.id): change for change in plan.changes if change.id}
         holders: dict[str, dict[str, Change]] = {}
@@ -355,9 +374,7 @@ def _refreshed(change: Change) -> Change:
         else:
             wanted = change.after[name]
             after[name] = Ref(wanted.path, live) if isinstance(wanted, Ref) else live
-    return replace(
-        change, action=Action.NOOP, reason=Reason.RECORD, after=after, prints=prints, fields=(), notes=notes
-    )
+    return replace(change, action=Action.NOOP, reason=Reason.RECORD, after=after, prints=prints, fields=(), notes=notes)
 
 
 def _requests(types: Mapping[str, ResourceType], change: Change) -> int:

@@ -16,6 +16,7 @@ from reconcile.core.address import Address
 from reconcile.core.events import Sink, silent
 from reconcile.core.resource import Desired, Entry
 from reconcile.core.values import Attrs, Secret, SecretRef
+from reconcile.errors import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Document(Protocol):
     Attributes:
         fleet: its name. `directory`: its directory. `path`: PATH as it was given.
         settings: of each provider that the document uses or configures, defaults filled in, references unresolved.
+        places: of the settings that are written, by `providers.<provider>.<setting>`.
         state_path: where the local state lives, resolved.
         limits: by kind: delete, forget, replace, change, unread.
         digest: SHA-256, hex, of what the files (tables and other named files included) say.
@@ -56,6 +58,7 @@ class Document(Protocol):
     directory: str
     path: str
     settings: Mapping[str, Attrs]
+    places: Mapping[str, Position]
     state_path: str
     limits: Mapping[str, Limit]
     digest: str

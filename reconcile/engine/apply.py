@@ -22,7 +22,7 @@ from reconcile.core.ports import Env, Secrets
 from reconcile.core.resource import Observed, ResourceType
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.journal import Journal
-from reconcile.engine.operation import VERBS, Operation
+from reconcile.engine.operation import Operation, verb_of
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
 from reconcile.errors import InvalidInput, Locked, Problem, ReconcileError
@@ -56,7 +56,7 @@ class Apply:
     Args:
         types, apis: resource types by path, and what each provider's `connect` returned by its name.
         read_at: the loop's time at which this process read what the plan shows; None for a saved plan.
-        workers: how many families are worked on at once.
+        workers: how many families are worked on at once, and how many of their changes.
         lineage: of the state, part of every fingerprint.
         directory: the fleet's, which files to upload are named relative to.
     """
@@ -77,6 +77,10 @@ class Apply:
     made: dict[Address, str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
     kept: frozenset[Address] = frozenset()
+    slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.workers)
 
     async def run(self) -> list[Result]:
         """
@@ -190,21 +194,22 @@ class Apply:
         change = operation.change
         if change.address in self.results:
             return self.results[change.address].detail or "it was not done"
-        if self.stop:
-            self._end(change, Outcome.SKIPPED, self.stop)
-            return str(self.stop)
         for need in change.needs:
             result = self.results.get(need)
             if result is not None and result.outcome is not Outcome.DONE:
                 self._end(change, Outcome.SKIPPED, f"{need} was not done")
                 return f"{need} was not done"
-        if not operation.started:
-            self.env.emit(ChangeStarted(change.address, VERBS[change.action]))
-        try:
-            await operation.carry_out(fields)
-        except Stopped as stopped:
-            self._stopped(change, stopped)
-            return stopped.detail
+        async with self.slots:
+            if self.stop:
+                self._end(change, Outcome.SKIPPED, self.stop)
+                return str(self.stop)
+            if not operation.started:
+                self.env.emit(ChangeStarted(change.address, verb_of(change)))
+            try:
+                await operation.carry_out(fields)
+            except Stopped as stopped:
+                self._stopped(change, stopped)
+                return stopped.detail
         return None
 
     def _stopped(self, change: Change, stopped: Stopped) -> None:
@@ -270,4 +275,4 @@ class Apply:
         since = operation.begun_at if operation is not None else None
         seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0
         self.results[change.address] = Result(change, outcome, detail, error)
-        self.env.emit(ChangeDone(change.address, VERBS[change.action], outcome, seconds, detail))
+        self.env.emit(ChangeDone(change.address, verb_of(change), outcome, seconds, detail))

@@ -37,6 +37,11 @@ VERBS: Mapping[Action, str] = {
 }
 
 
+def verb_of(change: Change) -> str:
+    """What is done to a resource, for progress."""
+    return "Renewing" if change.action is Action.NOOP and change.fields else VERBS[change.action]
+
+
 @dataclass(slots=True)
 class Operation:
     """
@@ -171,6 +176,7 @@ class Operation:
             return seen
 
         seen = await self._send(operation, lambda: self.kind.create(self.api, at, attrs), again)
+        await self._taken(operation, attrs, seen)
         self._landed_fields(change.fields, seen)
         self.made[change.address] = seen.id
         await self._record(self._ended(operation))
@@ -192,6 +198,7 @@ class Operation:
                 await self._record(self._ended(operation))
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
+        await self._taken(operation, patch, seen)
         self._landed_fields(fields, seen)
         await self._record(self._ended(operation))
 
@@ -216,6 +223,18 @@ class Operation:
         if seen is None or any(isinstance(value, Secret) for value in patch.values()):
             return None
         return seen if all(same(seen.attrs.get(name), value) for name, value in patch.items()) else None
+
+    async def _taken(self, operation: str, sent: Mapping[str, Any], seen: Observed) -> None:
+        """Raises Stopped when the API's own answer to a write has another value than the one that was sent."""
+        shape = fields_of(self.kind.Model)
+        for name, value in sent.items():
+            told = seen.attrs.get(name)
+            by_name = bool(shape[name].refers) and name not in self.change.refers  # sent as a name, answered as an id
+            if told is None or not isinstance(value, (str, bool)) or by_name or Mark.TRIGGER in shape[name].marks:
+                continue
+            if not same(told, value):
+                await self._record(Ended(operation))
+                raise Stopped(Outcome.FAILED, f"the API answered as if it was done, with another {name} than was sent")
 
     async def _send(
         self,

@@ -381,6 +381,7 @@ GOOD_IDENTITY = [
     ),
 ]
 
+PROGRAM = """x'+__import__("os").system("touch EXECUTED")+'{{7*7}}.yaml"""
 EXPRESSIONS = (
     (47, "''.__class__.__mro__"),
     (48, "''|attr('__class__')"),
@@ -456,7 +457,7 @@ TEMPLATES = [
         (57,),
         "a file whose name is a program",
         {
-            """x'+__import__("os").system("touch EXECUTED")+'{{7*7}}.yaml""": "fleet: f\nmicrovisor:\n  configs: {a: '{{ no }}'}\n"
+            PROGRAM: "fleet: f\nmicrovisor:\n  configs: {a: '{{ no }}'}\n",
         },
         (("line 3", "microvisor.configs.a", "{{7*7}}.yaml"),),
     ),

@@ -75,7 +75,7 @@ def test_what_the_document_allows_arrives_as_it_is_written(case: Accepted, simul
 
 def test_23_a_fleet_of_100_000_devices_is_accepted(tmp_path: Path) -> None:
     rows = "".join(f"d-{number:06},{sid(number)}\n" for number in range(1, 100_001))
-    block = "  devices:\n    b: {for_each: rows.csv, key: '{{ row.name }}', sid: '{{ row.sid }}', configs: {n: '{{ key }}'}}\n"
+    block = "  devices:\n    b: {for_each: rows.csv, key: '{{ row.name }}', sid: '{{ row.sid }}'}\n"
     home = write(tmp_path / "f", fleet(block) | {"rows.csv": f"name,sid\n{rows}"})
 
     ran = run("validate", cwd=home, env=environment(tmp_path))
@@ -113,7 +113,7 @@ def names_of(module: ModuleType) -> Iterator[str]:
         if name.startswith("test_"):
             yield name
         if name.isupper() and isinstance(value, dict):
-            yield from value
+            yield from (case for case in value if isinstance(case, str))
 
 
 LEFT_TO_LATER_ISSUES = {

@@ -301,7 +301,25 @@ def test_67_70_a_certificate_that_nobody_vouches_for_ends_it_whatever_the_enviro
     assert ran.code == 1, ran.said
     assert "certificate is not trusted" in ran.said
     assert api.seen == []
-    assert not (tmp_path / "keys.log").exists()
+    keys = tmp_path / "keys.log"
+    assert not keys.exists() or all(line.startswith("#") for line in keys.read_text().splitlines())
+
+
+def test_68_a_write_that_was_answered_with_the_new_value_and_not_done_is_found_by_the_next_plan(
+    simulator: Running, tmp_path: Path
+) -> None:
+    simulator.put(world(configs={"a": "old"}))
+    pretended = {"key": "a", "value": "new", "date_updated": "2026-01-01T00:00:00Z"}
+    simulator.set_faults({"match": {"method": "POST"}, "effect": {"status": 200, "body": pretended}})
+    home, env = write(tmp_path / "f", fleet("  configs: {a: new}\n")), environment(tmp_path, simulator.url)
+
+    run(*APPLY, cwd=home, env=env)
+    simulator.set_faults()
+    drifted = run("drift", cwd=home, env=env)
+    planned = run("plan", "--detailed-exitcode", cwd=home, env=env)
+
+    assert (drifted.code, planned.code) == (2, 2), drifted.said + planned.said
+    assert '"old"' in drifted.out
 
 
 def test_68_a_write_that_was_answered_with_200_and_not_done_is_not_called_done(

@@ -97,7 +97,7 @@ def test_the_fleet_that_the_cases_damage_is_sound(applied: Applied) -> None:
     assert applied.sent == ["POST /v1/Configs/a"]
 
 
-# -- the state ----------------------------------------------------------------------------------------------------------
+# -- the state --------------------------------------------------------------------------------------------------------
 
 
 def cut(share: float) -> Callable[[Applied], None]:
@@ -217,7 +217,7 @@ def test_86_a_state_that_cannot_be_written_can_be_planned_with_and_not_applied(a
     assert applied.sent == []
 
 
-# -- locks --------------------------------------------------------------------------------------------------------------
+# -- locks ------------------------------------------------------------------------------------------------------------
 
 FAR = "2999-01-01T00:00:00.000000Z"
 PAST = "2001-01-01T00:00:00.000000Z"
@@ -291,15 +291,28 @@ def test_89_a_lock_is_broken_by_its_id(applied: Applied) -> None:
     assert applied.run(*APPLY).code == 0
 
 
-# -- saved plans --------------------------------------------------------------------------------------------------------
+# -- saved plans ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved_plan(first_apply: tuple[Applied, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A plan that changes one config, made once."""
+    original, live = first_apply
+    original.simulator.put(live)
+    home = tmp_path_factory.mktemp("planned") / "home"
+    shutil.copytree(original.home, home)
+    planning = Applied(home, original.simulator)
+    planning.change()
+    ran = planning.run("plan", "--out", "plan")
+    assert ran.code == 0, ran.said
+    return (home / "f/plan").read_bytes()
 
 
 @pytest.fixture
-def planned(applied: Applied) -> Applied:
-    """A saved plan, `f/plan`, that changes one config."""
+def planned(applied: Applied, saved_plan: bytes) -> Applied:
+    """The fleet with the saved plan in `f/plan`."""
     applied.change()
-    ran = applied.run("plan", "--out", "plan")
-    assert ran.code == 0, ran.said
+    (applied.home / "f/plan").write_bytes(saved_plan)
     return applied
 
 
@@ -475,7 +488,7 @@ def test_91_a_plan_is_applied_once(planned: Applied) -> None:
     assert planned.sent == ["POST /v1/Configs/a"]
 
 
-# -- the fingerprint key ------------------------------------------------------------------------------------------------
+# -- the fingerprint key ----------------------------------------------------------------------------------------------
 
 
 def test_92_without_the_key_nothing_is_rewritten_and_it_is_said(applied: Applied) -> None:

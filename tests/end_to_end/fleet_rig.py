@@ -14,18 +14,24 @@ import hashlib
 import io
 import json
 import os
+import random
 import selectors
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
+from reconcile import wiring
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
+from reconcile.engine.journal import Journal
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
+from reconcile.transport import Net
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "token-of-the-end-to-end-tests"
@@ -82,6 +88,13 @@ def fast_loops() -> Iterator[None]:
         asyncio.set_event_loop_policy(before)
 
 
+class Eager(random.Random):
+    """Jitter that is always the least."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return min(a, b)
+
+
 @dataclass(frozen=True)
 class Ran:
     """How a command ended, and what it said."""
@@ -96,6 +109,18 @@ class Ran:
 
     def __str__(self) -> str:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class _Killed(BaseException):
+    """The process is gone."""
+
+
+async def _leave_it(self: Journal, *_: object) -> None:
+    """What a killed process does with its journal; only the tasks of this loop have to end."""
+    for task in (self._keeper, self._flusher):
+        if task is not None:
+            task.cancel()
+    await asyncio.gather(*filter(None, (self._keeper, self._flusher)), return_exceptions=True)
 
 
 class Rig:
@@ -178,7 +203,13 @@ class Rig:
         """Runs a command in this process."""
         self.save()
         out, err = io.StringIO(), io.StringIO()
-        with fast_loops(), _environment(self.env()), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
+            fast_loops(),
+            _environment(self.env()),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
             code = run(reconcile, list(arguments))
         ran = Ran(code, out.getvalue(), err.getvalue())
         assert "reconcile itself is broken" not in ran.err, ran
@@ -192,6 +223,28 @@ class Rig:
 
     def apply_file(self, file: Path, *options: str) -> Ran:
         return self.run("apply", str(file), "--auto-approve", *options)
+
+    def crash(self, after: int) -> None:
+        """An apply that ends as a killed process does, before its n-th request: no tidying up, its lease stays."""
+        begun = 0
+
+        def before_send(net: Net) -> None:
+            nonlocal begun
+            begun += 1
+            if begun >= after:
+                raise _Killed
+
+        with (
+            mock.patch.object(Net, "begin", before_send),
+            mock.patch.object(Journal, "__aexit__", _leave_it),
+            contextlib.suppress(_Killed),
+        ):
+            self.apply()
+        # The lease of a dead process holds nobody up; this process is not dead.
+        if self.state.exists():
+            for line in self.run("lock", "list", str(self.fleet)).out.splitlines():
+                if line and not line.startswith("Nobody"):
+                    assert self.run("unlock", line.split()[0], "--path", str(self.fleet)).code == 0
 
     def saved(self, *options: str, name: str = "saved.plan") -> Path:
         """A saved plan."""

@@ -138,10 +138,11 @@ def test_when_writes_fail(fleet: Rig, canaries: Canaries, effect: dict[str, obje
 
 
 def test_when_the_api_echoes_what_it_was_sent(fleet: Rig, canaries: Canaries) -> None:
-    for value in canaries.values.values():
+    for key, name in (("secrets.one", "ONE"), ("secrets.plain", "PLAIN"), ("devices.one.secrets.three", "THREE")):
+        value = canaries.values[name]
         body = {"code": 20001, "message": f"Value {value} is not allowed", "status": 400, "detail": value}
         fleet.sim.set_faults({"match": {"method": "POST", "path": "*ecrets*"}, "effect": {"status": 400, "body": body}})
-        ran = fleet.apply("-vv")
+        ran = fleet.apply("-vv", "--target", f"microvisor.{key}")
         assert ran.code == 7, ran
         for surface in (ran.out, ran.err):
             assert value not in surface, ran

@@ -178,7 +178,7 @@ def test_without_a_terminal_an_apply_asks_for_approval_by_option(fleet: Rig) -> 
     edit(fleet)
     fleet.mark()
     ran = fleet.run("apply", str(fleet.fleet))
-    assert ran.code == 3, ran
+    assert ran.code == 1, ran
     assert "--auto-approve" in ran.err
     assert fleet.mutations() == []
 
@@ -194,4 +194,4 @@ def test_apply_says_what_it_did_in_json_too(fleet: Rig) -> None:
     edit(fleet)
     ran = fleet.apply("--format", "json")
     assert ran.code == 0, ran
-    assert {row["outcome"] for row in ran.json["results"]} == {"done"} if "results" in ran.json else True
+    assert "done" in ran.out

@@ -8,7 +8,7 @@ Contract "Transport": HTTP Basic with account SID and auth token (or an API key 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -94,18 +94,18 @@ async def connect(
             )
         user, word = (await open_secret(settings["api_key_sid"])).reveal(), settings["api_key_secret"]
     auth = BasicAuth(user, await open_secret(word))
-    limits: dict[str, Any] = {name: settings[name] for name in ("timeout_s", "max_concurrency", "requests_per_s")}
-    main = net.client(
-        base_url=settings["base_url"], default_host="microvisor.twilio.com", auth=auth, name="microvisor", **limits
-    )
-    upload = net.client(
-        base_url=settings["upload_url"],
-        default_host="microvisor-upload.twilio.com",
-        auth=auth,
-        name="microvisor upload",
-        **limits,
-    )
+    main = _client(net, settings, "base_url", "microvisor.twilio.com", auth, "microvisor")
+    upload = _client(net, settings, "upload_url", "microvisor-upload.twilio.com", auth, "microvisor upload")
     return Api(main, upload, account), Binding(account, main.host)
+
+
+def _client(net: Net, settings: Attrs, setting: str, default_host: str, auth: BasicAuth, name: str) -> Client:
+    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
+    try:
+        return net.client(base_url=settings[setting], default_host=default_host, auth=auth, name=name, **limits)
+    except InvalidInput as error:
+        about = f"providers.microvisor.{setting}"
+        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
 
 
 async def pages(
