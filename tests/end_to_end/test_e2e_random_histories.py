@@ -227,8 +227,8 @@ class History(RuleBasedStateMachine):
 
 
 History.TestCase.settings = settings(
-    max_examples=30,
-    stateful_step_count=20,
+    max_examples=8,
+    stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

@@ -108,7 +108,7 @@ class DeviceType(ResourceType):
         return {"logging_ends": seen.facts.get("logging_ends")} if seen.attrs.get("logging") else {}
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
-        async for page in pages(api, "Devices", key="devices", read=lambda member, _: _observed(member)):
+        async for page in pages(api, "Devices", key="devices", read=lambda member, _: read_device(member)):
             yield page
 
     async def read(self, api: Api, at: Target) -> Reading:
@@ -116,7 +116,7 @@ class DeviceType(ResourceType):
             answer = await api.main.get("Devices", at.id or at.name or "")
         except NotFound:
             return Reading(None)
-        return Reading(_observed(body(answer)), server_time(answer))
+        return Reading(read_device(body(answer)), server_time(answer))
 
     async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
         form = {_FORM[name]: _text(name, value) for name, value in patch.items()}
@@ -124,7 +124,7 @@ class DeviceType(ResourceType):
         answer = await api.main.send(
             "POST", "Devices", at.id or at.name or "", form=form, idempotent="restart" not in patch
         )
-        return _observed(body(answer))
+        return read_device(body(answer))
 
 
 def normal_sid(sid: str) -> str:
@@ -138,7 +138,8 @@ def _text(name: str, value: Any) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _observed(member: Mapping[str, Any]) -> Observed:
+def read_device(member: Mapping[str, Any]) -> Observed:
+    """A device as the API answers it, in the words of the model; the older shape of the overview page as well."""
     sid = member.get("sid")
     if not isinstance(sid, str):
         raise BadAnswer("the Microvisor API answered with a device that has no sid")
