@@ -66,10 +66,11 @@ class Families:
             prior = former = moved_from = None
             if here is not None and (here.id == seen.id or not self._is_unit(here)):
                 prior = here
-            elif elsewhere is not None:
-                prior, moved_from = elsewhere, elsewhere.address
-            elif here is not None and self.document.find(kind.path, here.id, None) is None:
-                former = here  # else the unit that was here has moved to another key
+            else:
+                if elsewhere is not None:
+                    prior, moved_from = elsewhere, elsewhere.address
+                if here is not None and self.document.find(kind.path, here.id, None) is None:
+                    former = here  # else the unit that was here has moved to another key
             if kind.path in self.planner.referred:
                 self.planner.stays(kind, seen)
             self.planner.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
@@ -107,7 +108,9 @@ class Families:
     async def _decide_part(self, family: Family, part: ResourceType) -> None:
         observer, section = self.observer, part.path.rpartition(".")[2]
         wants = [child for child in family.children if child.address.type_path == part.path]
-        known = {entry.address.key: entry for entry in family.known if entry.address.type_path == part.path}
+        # Where the unit moved to the key of another one, both have left entries: its own count.
+        entries = sorted(family.known, key=lambda entry: entry.parent == family.seen.id)
+        known = {entry.address.key: entry for entry in entries if entry.address.type_path == part.path}
         if part.path in family.unread or part.path not in family.live:
             return
         live, now = family.live[part.path]
@@ -143,9 +146,9 @@ class Families:
             return
         owners: dict[Address, Family] = {}
         for family in families:
-            entry = family.prior or family.former
-            if entry is not None:
-                owners[entry.address] = family
+            for entry in (family.prior, family.former):
+                if entry is not None:
+                    owners[entry.address] = family
         for entry in await self.store.under(list(owners)):
             if (parent := entry.address.parent) is not None:
                 owners[parent].known.append(entry)

@@ -161,7 +161,6 @@ def test_71_to_76_the_words_of_an_api_are_shown_as_text(simulator: Running, tmp_
 NASTY = "\x1b[2J\n::error::x\u202e"
 ARGUMENTS = {
     "a path": ("plan", NASTY),
-    "a target": ("plan", "--target", NASTY),
     "an address": ("state", "show", NASTY),
     "an address to remove": ("state", "rm", f'microvisor.configs["{NASTY}"]'),
     "a lock": ("unlock", NASTY),
@@ -181,7 +180,19 @@ def test_71_an_argument_that_moves_a_terminal_does_not(name: str, simulator: Run
 
     ran = run(*ARGUMENTS[name], cwd=home, env=environment(tmp_path, simulator.url))
 
-    assert ran.code in (3, 6), ran.said
+    assert ran.code == (6 if name == "a lock" else 3), ran.said
+    check_lines(ran)
+
+
+def test_71_a_target_that_is_nothing_is_said_and_moves_no_terminal(simulator: Running, tmp_path: Path) -> None:
+    simulator.put(world())
+    home = write(tmp_path / "f", fleet("  configs: {a: b}\n"))
+
+    ran = run(*APPLY, "--target", NASTY, cwd=home, env=environment(tmp_path, simulator.url))
+
+    assert ran.code in (0, 3), ran.said
+    assert "nothing at --target" in ran.said
+    assert simulator.world["microvisor"]["configs"] == {}
     check_lines(ran)
 
 

@@ -291,7 +291,9 @@ def test_a_restart_that_is_written_later_is_first_only_recorded(fleet: Rig) -> N
     fleet.assert_in_sync()
 
 
-@pytest.mark.parametrize(("effect", "restarts"), [({"drop": "after"}, 1), ({"drop": "before"}, 0), ({"status": 500}, 0)])
+@pytest.mark.parametrize(
+    ("effect", "restarts"), [({"drop": "after"}, 1), ({"drop": "before"}, 0), ({"status": 500}, 0)]
+)
 def test_a_restart_of_unknown_outcome_counts_as_done_and_is_not_sent_again(
     fleet: Rig, effect: dict[str, object], restarts: int
 ) -> None:
@@ -373,3 +375,14 @@ def test_waiting_for_devices_ends_when_they_have_settled_and_fails_when_one_does
     ran = slow.apply("--wait", "settled", "--timeout", "20")
     assert ran.code == 1, ran
     assert "Failed: 1" in ran.out
+
+
+def test_a_unit_that_moves_to_the_key_of_another_one_replaces_it(fleet: Rig) -> None:
+    fleet.devices.update({"a": {"sid": sid(1)} | settings("1"), "b": {"sid": sid(2)} | settings("2")})
+    fleet.apply_well()
+    fleet.devices["b"] = fleet.devices.pop("a")
+    assert "-/+ microvisor.devices.b" in fleet.plan().out
+    fleet.apply_well()
+    assert fleet.device(1)["unique_name"] == "b"
+    assert fleet.device(2)["unique_name"] == f"b.replaced-{sid(2)[-6:]}"
+    assert all(entry["parent"] in (None, sid(1)) for entry in fleet.entries().values())

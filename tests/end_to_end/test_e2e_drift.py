@@ -69,7 +69,6 @@ def delete_account_config(world: World) -> None:
     del world["configs"]["host"]
 
 
-
 def rotate_secret(world: World) -> None:
     one(world)["secrets"]["psk"] = "rotated by hand"
     world["dates"]["devices"][sid(1)]["secrets"]["psk"] = "2030-01-01T00:00:00Z"

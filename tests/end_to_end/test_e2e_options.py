@@ -13,7 +13,11 @@ def fleet(make_rig: MakeRig) -> Rig:
     rig.configs["host"] = "1"
     rig.apps["mine"] = {"bundle": rig.bundle("mine.zip")}
     rig.devices["one"] = {
-        "sid": sid(1), "app": "mine", "logging": True, "configs": {"a": "1"}, "secrets": {"psk": "env:PSK"}
+        "sid": sid(1),
+        "app": "mine",
+        "logging": True,
+        "configs": {"a": "1"},
+        "secrets": {"psk": "env:PSK"},
     }
     rig.devices["two"] = {"sid": sid(2), "app": "live", "configs": {"a": "1", "b": "2"}}
     rig.apply_well()

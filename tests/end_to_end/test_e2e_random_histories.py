@@ -43,7 +43,7 @@ class History(RuleBasedStateMachine):
         )
         self.rig = Rig(directory, self.stack.enter_context(running(world=world)))
         self.rig.environ.update(PSK="psk 1", PW="pw 1")
-        self.rig.files["limits"] = {kind: "100%" for kind in ("delete", "forget", "replace", "change")}
+        self.rig.files["limits"] = dict.fromkeys(("delete", "forget", "replace", "change"), "100%")
         self.rig.configs["always"] = "1"  # so that the files are never empty
         self.rig.apps.update({name: {"bundle": self.rig.bundle(f"{name}.zip")} for name in APPS})
         self.faulty = False
@@ -166,7 +166,8 @@ class History(RuleBasedStateMachine):
     def fault(self, effect: dict[str, Any], method: str, skip: int, times: int) -> None:
         match = {"method": method}
         self.rig.sim.set_faults(
-            {"match": match, "times": skip, "effect": {"delay_s": 0}}, {"match": match, "times": times, "effect": effect}
+            {"match": match, "times": skip, "effect": {"delay_s": 0}},
+            {"match": match, "times": times, "effect": effect},
         )
         self.faulty = True
 
@@ -227,8 +228,8 @@ class History(RuleBasedStateMachine):
 
 
 History.TestCase.settings = settings(
-    max_examples=8,
-    stateful_step_count=12,
+    max_examples=16,
+    stateful_step_count=14,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

@@ -1,0 +1,62 @@
+"""Limits at their boundaries: one more than allowed is refused, with the words that allow it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconcile.core.address import Address
+from reconcile.core.guard import guard
+from reconcile.core.plan import Action, Bindings, Change, Plan, Reason
+from reconcile.core.ports import Limit
+
+PATH = "microvisor.configs"
+NOUNS = {PATH: "config", "microvisor.devices": "device", "microvisor.devices.configs": "device config"}
+ACTIONS = {"delete": Action.DELETE, "forget": Action.FORGET, "replace": Action.REPLACE, "change": Action.UPDATE}
+
+
+def refused(kind: str, count: int, held: int, limit: Limit | None = None, allow: int | None = None) -> list[str]:
+    changes = [Change(Address.of(PATH, (f"c{n}",)), ACTIONS[kind], Reason.NOT_IN_FILES) for n in range(count)]
+    plan = Plan(Bindings("f", "."), changes)
+    allowed = {kind: allow} if allow is not None else {}
+    guard(plan, {kind: limit} if limit else {}, allowed, {PATH: held}, 1, NOUNS)
+    return [str(blocked.way_out) for blocked in plan.blocked]
+
+
+@pytest.mark.parametrize("kind", ["delete", "forget", "replace"])
+@pytest.mark.parametrize(("held", "most"), [(0, 10), (100, 10), (200, 10), (219, 10), (220, 11), (1000, 50)])
+def test_unset_the_limit_is_ten_or_five_percent(kind: str, held: int, most: int) -> None:
+    assert refused(kind, most, held) == []
+    assert refused(kind, most + 1, held) == [f"If that is meant: --allow {kind}={most + 1}"]
+
+
+def test_changes_have_no_limit_unless_one_is_written() -> None:
+    assert refused("change", 1000, 1000) == []
+    assert refused("change", 2, 10, Limit(number=1)) == ["If that is meant: --allow change=2"]
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.0, 0), (0.2, 2), (0.29, 2), (1.0, 10)])
+def test_a_share_is_of_what_the_state_holds_of_the_type(share: float, most: int) -> None:
+    assert refused("delete", most, 10, Limit(share=share)) == []
+    if share < 1:
+        assert refused("delete", most + 1, 10, Limit(share=share)) != []
+
+
+def test_a_ceiling_allows_as_many_and_not_one_more() -> None:
+    assert refused("delete", 12, 100, allow=12) == []
+    assert refused("delete", 12, 100, allow=11) != []
+    assert refused("delete", 12, 100, Limit(number=0), allow=12) == []
+
+
+def test_what_hangs_on_a_forgotten_device_is_counted_with_it() -> None:
+    root = Address.of("microvisor.devices", ("one",))
+    parts = [Change(root.child("configs", f"c{n}"), Action.FORGET, Reason.NOT_IN_FILES) for n in range(50)]
+    plan = Plan(Bindings("f", "."), [Change(root, Action.FORGET, Reason.NOT_IN_FILES), *parts])
+    guard(plan, {}, {}, {"microvisor.devices": 1, "microvisor.devices.configs": 50}, 1, NOUNS)
+    assert plan.blocked == []
+
+
+def test_an_emptied_document_is_refused_unless_it_is_allowed() -> None:
+    for allow, blocked in (({}, True), ({"delete": 1}, False)):
+        plan = Plan(Bindings("f", "."), [Change(Address.of(PATH, ("c",)), Action.DELETE, Reason.NOT_IN_FILES)])
+        guard(plan, {}, allow, {PATH: 1}, 0, NOUNS)
+        assert bool(plan.blocked) is blocked
