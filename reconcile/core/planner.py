@@ -63,7 +63,7 @@ class Planner:
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
         self._untold: dict[Match, list[tuple[Address, SecretRef]]] = defaultdict(list)
-        self._unmatched = set(options.targets)
+        self._unmatched = {*options.targets, *options.excludes}
         self._near: dict[Ref, str | None] = {}
         self._ranks = {path: at for at, path in enumerate(types)}
 
@@ -128,9 +128,9 @@ class Planner:
         return self._take(decision, want.address, order)
 
     def _selects(self, address: Address, block: str | None) -> bool:
-        """Whether the options leave it in; remembers which targets there are at all."""
+        """Whether the options leave it in; remembers which of them name anything."""
         if self._unmatched:
-            self._unmatched = {target for target in self._unmatched if not covers(target, address, block)}
+            self._unmatched = {named for named in self._unmatched if not covers(named, address, block)}
         return self.options.selects(address, block)
 
     def _take(self, decision: Decision, address: Address, order: int) -> Change | None:
@@ -156,7 +156,7 @@ class Planner:
 
     def missing(self, kind: ResourceType, address: Address, unit: str, where: Any, block: str | None) -> None:
         """A wanted unit that is not on the account and that nobody can make: an error of the document."""
-        if self.options.selects(address, block):
+        if self._selects(address, block):
             self._problems.append(
                 Problem(
                     f"there is no {kind.noun} {unit} on the account",
@@ -168,7 +168,7 @@ class Planner:
 
     def unread(self, type_path: str, address: Address | None, error: Exception, denied: bool) -> None:
         """Something that did not answer."""
-        if address is None or self.options.selects(address):
+        if address is None or self._selects(address, None):
             self.plan.unread.append(Unread(type_path, address, str(error), denied))
 
     # -- what leaves ------------------------------------------------------------------------------------------------
@@ -271,12 +271,16 @@ class Planner:
         Raises:
             InvalidInput: units that are not on the account, references that stand for nothing.
         """
+        for named in sorted(self._unmatched & set(self.options.excludes)):
+            # A target that names nothing does nothing; this would do what was to be left alone.
+            if not self.plan.unread:
+                self._problems.append(Problem(f"there is nothing at --exclude {named}"))
         if self._problems:
             raise InvalidInput(*folded(self._problems))
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
-        plan.warnings += [f"there is nothing at --target {target}" for target in sorted(self._unmatched)]
+        plan.warnings += [f"there is nothing at --target {named}" for named in sorted(self._unmatched)]
         plan.warnings += [untold(match, secrets) for match, secrets in self._untold.items()]
         for need in [need for change in plan.changes for need in change.needs]:
             if need in self._spare:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import certifi
 import httpx
 
 from reconcile.transport.body import Body
@@ -153,11 +154,11 @@ class Wire:
 
 def tls_context() -> ssl.SSLContext:
     """
-    Certificates are verified, host names too, against the bundle that comes with httpx. Nothing turns that off, and
-    the environment (SSL_CERT_FILE, SSLKEYLOGFILE) has no say.
+    Certificates are verified, host names too, against certifi's bundle. Nothing turns that off, and the environment
+    (SSL_CERT_FILE, SSLKEYLOGFILE) has no say: `ssl.create_default_context` would open the file that the latter names.
     """
-    context = httpx.create_ssl_context(trust_env=False)
-    context.keylog_filename = None  # type: ignore[assignment]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
