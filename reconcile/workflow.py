@@ -7,27 +7,30 @@ A `World` is everything that the story touches; `wiring` makes it from a command
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.bindings import check_bindings
 from reconcile.core.events import Noted
+from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
-from reconcile.core.plan import Action, Bindings, Plan, Unsettled
+from reconcile.core.plan import Action, Bindings, Plan
 from reconcile.core.planner import Planner
-from reconcile.core.ports import Document, Env, Head, Layer, Secrets, Store
-from reconcile.core.resource import Binding, Desired, ResourceType
-from reconcile.core.values import FileRef
+from reconcile.core.ports import Document, Env, Head, Limit, Secrets, Store
+from reconcile.core.resource import Binding, ResourceType
+from reconcile.core.values import FileRef, Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
 from reconcile.engine.operation import verb_of
 from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
-from reconcile.engine.settle import settle
+from reconcile.engine.settle import Settle
 from reconcile.errors import InvalidInput, Problem, Refused, StateError
 
 SCOPE = "fleet"
@@ -43,13 +46,13 @@ __all__ = [
     "apply",
     "check_plan",
     "connect",
+    "held",
     "lock",
     "plan",
     "refuse",
-    "resolve_unfinished",
-    "settled",
     "unread_allowed",
     "verb_of",
+    "waiting",
 ]
 
 
@@ -148,8 +151,13 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     await connect(world)
     read_at, before, spent = asyncio.get_running_loop().time(), world.requests(), world.http_s()
     head = await world.store.head()
-    document = _Nothing(world.document) if options.destroy else world.document
-    planner = Planner(world.types, document, _bindings(world, options, head, expires), options)
+    document = Nothing(world.document) if options.destroy else world.document
+
+    def protects(address: Address) -> bool:
+        want = world.document.get(address) if options.destroy else None
+        return want is not None and bool(want.protect)
+
+    planner = Planner(world.types, document, _bindings(world, options, head, expires), options, protects)
     uncertain = {intent.address: intent.change for intent in await world.store.unfinished()}
     for name, api in world.apis.items():
         types = {path: kind for path, kind in world.types.items() if path.partition(".")[0] == name}
@@ -217,15 +225,25 @@ def _files_are_there(made: Plan, directory: Path) -> None:
         raise InvalidInput(*problems)
 
 
-def unread_allowed(plan: Plan, world: World) -> bool:
-    """Whether what did not answer is within `limits.unread`: named, left alone, and no reason to fail."""
-    limit = world.document.limits.get("unread")
-    if not plan.unread or any(unread.address is None or unread.denied for unread in plan.unread):
-        return not plan.unread
-    if limit is None:
-        return False
-    held = sum(world.document.count(path) for path in world.types)
-    return len(plan.unread) <= (int(limit.share * held) if limit.share is not None else limit.number or 0)
+async def unread_allowed(world: World, plan: Plan) -> bool:
+    """
+    Whether what did not answer is within `limits.unread`: named, left alone, and no reason to fail.
+
+    A listing that did not answer hides how many resources it has, so it is never within. Ask before anything is
+    applied: a share is of what the state held then.
+    """
+    limit = world.document.limits.get("unread", Limit(number=0))
+    silent: dict[str, set[Address]] = {}
+    for unread in plan.unread:
+        if unread.address is None or unread.denied:
+            return False
+        silent.setdefault(unread.address.type_path, set()).add(unread.address)
+    if limit.share is None:
+        return sum(map(len, silent.values())) <= (limit.number or 0)
+    for path, addresses in silent.items():
+        if len(addresses) > int(limit.share * await world.store.count(path)):
+            return False
+    return True
 
 
 async def lock(world: World, wait_s: float) -> Journal:
@@ -247,59 +265,71 @@ async def lock(world: World, wait_s: float) -> Journal:
     return journal
 
 
-async def resolve_unfinished(world: World, journal: Journal) -> None:
-    """Reads back what an earlier run left open, before anything else is done."""
-    await connect(world)
-    for sentence in await recover(journal, world.store, world.types, world.apis, world.env):
-        world.env.emit(Noted(sentence))
-
-
-def check_plan(plan: Plan, world: World, head: Head | None, now: datetime) -> None:
+@asynccontextmanager
+async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIterator[Journal]:
     """
-    Refuses a saved plan that is for something else than what is here now.
+    The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
+
+    Args:
+        made: the plan, if it was made before; else it has to be made under this lease.
+
+    Raises:
+        Locked: another run holds it.
+        Refused: the plan is blocked, or for something else than what is here by now.
+        InvalidInput: a secret of a first run has no value; not even the state was made.
+    """
+    await connect(world)
+    if made is not None:
+        await check_plan(world, made)
+        refuse(made)
+        if await world.store.head() is None:
+            await open_secrets(world, made)
+    try:
+        async with await lock(world, wait_s) as journal:
+            if made is not None:
+                await check_plan(world, made)
+            # What an earlier run left open is read back before anything else is done.
+            for sentence in await recover(journal, world.store, world.types, world.apis, world.env):
+                world.env.emit(Noted(sentence))
+            yield journal
+    finally:
+        world.guard(lambda: None)  # what is read afterwards needs no lease
+
+
+async def check_plan(world: World, plan: Plan) -> None:
+    """
+    Refuses a plan that is for something else than what is here now.
 
     Raises:
         Refused: naming the first thing that differs.
     """
-    bound = plan.bindings
-    here = (head.lineage, head.serial) if head else (None, None)
-    if bound.expires and now > datetime.fromisoformat(bound.expires):
-        raise Refused(Problem(f"the plan expired at {bound.expires}", way_out="Plan again"))
-    if bound.tool != world.tool:
-        raise Refused(
-            Problem(f"the plan was made by reconcile {bound.tool}, this is {world.tool}", way_out="Plan again")
-        )
-    if bound.fleet != world.document.fleet:
-        raise Refused(
-            Problem(f"the plan is for the fleet {bound.fleet}, {bound.path} now holds {world.document.fleet}")
-        )
-    if bound.variables != world.document.variables:
-        raise Refused(
-            Problem(
-                "the variables have other values than when the plan was made",
-                way_out="Give the same ones, or plan again",
-            )
-        )
-    if bound.document != world.document.digest:
-        raise Refused(Problem("the files changed after the plan was made", way_out="Plan again"))
-    if dict(bound.accounts) != world.accounts:
-        raise Refused(
-            Problem(f"the plan is for {_accounts(bound.accounts)}, this run is for {_accounts(world.accounts)}")
-        )
-    if (bound.lineage, bound.serial) != here:
-        if bound.lineage != here[0]:
-            what = "the plan is for another state" if bound.lineage else "the plan was made before there was a state"
-            raise Refused(Problem(f"Saved plan is stale: {what}", way_out="Plan again"))
-        raise Refused(
-            Problem(
-                f"Saved plan is stale: it was made at serial {bound.serial}, the state is at {here[1]}",
-                way_out="Somebody applied since. Plan again",
-            )
-        )
+    head = await world.store.head()
+    check_bindings(plan.bindings, _bindings(world, Options(), head, None), world.env.now())
+    if plan.bindings.lineage is None and await world.store.unfinished():
+        raise Refused(Problem("another run began after the plan was made", way_out="Plan again"))
 
 
-def _accounts(accounts: Mapping[str, tuple[str, str]]) -> str:
-    return ", ".join(f"{name} {account} at {host}" for name, (account, host) in sorted(accounts.items())) or "nothing"
+async def open_secrets(world: World, plan: Plan) -> dict[SecretRef, Secret]:
+    """
+    Everything secret that the plan writes.
+
+    Raises:
+        InvalidInput: secrets without a value, all of them.
+    """
+    opened: dict[SecretRef, Secret] = {}
+    problems: list[Problem] = []
+    for change in plan.changes:
+        for part in change.fields:
+            if not isinstance(part.after, SecretRef) or part.after in opened:
+                continue
+            try:
+                opened[part.after] = await world.secrets.open(part.after)
+            except InvalidInput as missing:
+                where = part.where or change.where
+                problems += [replace(problem, where=where, address=change.address) for problem in missing.problems]
+    if problems:
+        raise InvalidInput(*problems)
+    return opened
 
 
 async def apply(
@@ -342,16 +372,16 @@ async def apply(
         Path(world.document.directory),
         read_at,
         world.workers,
+        opened=await open_secrets(world, plan),
     )
     running(carrying)
-    await carrying.open_secrets()
     await world.store.begin_run(journal.lease, world.accounts, digest)
     return await carrying.run()
 
 
-async def settled(world: World, results: Sequence[Result], timeout_s: float) -> list[Unsettled]:
-    """What units have not done, of what the API accepted, within `timeout_s` seconds."""
-    return await settle(world.types, world.apis, results, world.env, timeout_s, world.workers)
+def waiting(world: World, results: Sequence[Result]) -> Settle:
+    """The wait until units have done what the API accepted; needs no lease."""
+    return Settle(world.types, world.apis, results, world.env, world.workers)
 
 
 def refuse(plan: Plan) -> None:
@@ -369,31 +399,3 @@ def refuse(plan: Plan) -> None:
     ]
     if problems:
         raise Refused(*problems)
-
-
-class _Nothing:
-    """The document that `destroy` plans against: the same fleet, without a resource."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._document, name)
-
-    def roots(self, path: str) -> tuple[int, ...]:
-        return ()
-
-    def count(self, path: str) -> int:
-        return 0
-
-    def find(self, path: str, id: str | None, name: str | None) -> int | None:
-        return None
-
-    def get(self, address: Address) -> Desired | None:
-        return None
-
-    def handle(self, address: Address) -> int | None:
-        return None
-
-    def explain(self, address: Address) -> Mapping[str, tuple[Layer, ...]]:
-        return {}

@@ -66,8 +66,9 @@ def reconcile() -> None:
 
 def main() -> None:
     """The console script. Never lets a traceback reach a user; exits with the codes of design §3."""
-    from reconcile.cli.output import run
+    from reconcile.cli.output import open_streams, run
 
+    open_streams()
     sys.exit(run(reconcile, [_spelled_out(argument) for argument in sys.argv[1:]]))
 
 

@@ -6,17 +6,21 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconcile.cli.approval import approve
 from reconcile.cli.options import document_options, format_option, general_options, options_of, plan_options
-from reconcile.cli.output import colored, complain, emit_json, say
+from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
 from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.errors import InvalidInput, PartlyApplied, Problem, ReconcileError, Refused, worst
+
+if TYPE_CHECKING:
+    from reconcile.workflow import Result
 
 
 def apply_options(command: Any) -> Any:
@@ -70,43 +74,34 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
     async def story(session: Session) -> int:
         from reconcile import workflow
 
-        world = session.world
-        await workflow.connect(world)
-        journal = None
-        if await world.store.head() is not None:
-            # Another run's changes would make this plan stale: so the lease comes first, once there is a state.
-            journal = await workflow.lock(world, given["lock_timeout"])
-        try:
-            if journal is not None:
-                await journal.__aenter__()
-                await workflow.resolve_unfinished(world, journal)
+        world, wait_s = session.world, given["lock_timeout"]
+
+        async def plan_and_ask() -> workflow.Planned:
             planned = await workflow.plan(world, options)
             made = planned.plan
-            session.watch.close()
-            text = given["format_"] == "text"
-            if text:
+            await session.planned(made)
+            if given["format_"] == "text":
                 show_plan(made, world.types, "text", planned.per_s)
             workflow.refuse(made)
-            if not made.changes:
-                return _finish(given, session, made, [], workflow.unread_allowed(made, world))
-            if any(part for change in made.changes for part in change.fields) or made.changed:
-                await _approve(given, made)
-            if journal is None:
-                journal = await workflow.lock(world, given["lock_timeout"])
-                await journal.__aenter__()
-                if await world.store.unfinished() or (await _serial(session)) != (made.bindings.serial or 0):
-                    raise Refused(Problem("another run began after the plan was made", way_out="Run again"))
-            return await _carry_out(given, session, made, journal, planned.read_at, None)
-        finally:
-            if journal is not None:
-                await journal.__aexit__(None, None, None)
+            if (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]:
+                await approve(made)
+            return planned
+
+        await workflow.connect(world)
+        if await world.store.head() is not None:
+            # Another run's changes would make this plan stale: so the lease comes first, once there is a state.
+            async with workflow.held(world, wait_s) as journal:
+                planned = await plan_and_ask()
+                results = await _carry_out(session, planned.plan, journal, planned.read_at)
+        else:
+            planned = await plan_and_ask()
+            results = []
+            if planned.plan.changes:
+                async with workflow.held(world, wait_s, planned.plan) as journal:
+                    results = await _carry_out(session, planned.plan, journal, planned.read_at)
+        return await _finish(given, session, planned.plan, results)
 
     return run_session(given, story)
-
-
-async def _serial(session: Session) -> int:
-    head = await session.world.store.head()
-    return head.serial if head else 0
 
 
 def _apply_saved(given: dict[str, Any], options: Options) -> int:
@@ -127,20 +122,15 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
         made, digest, sealed = read(
             file, seal_key=key.subkey("seal") if key else None, key_id=key.key_id if key else None
         )
-        await workflow.connect(world)
         if await world.store.applied(digest):
             raise Refused(Problem("this plan was applied already", way_out="Plan again"))
-        head = await world.store.head()
-        workflow.check_plan(made, world, head, world.env.now())
-        workflow.refuse(made)
-        async with await workflow.lock(world, given["lock_timeout"]) as journal:
-            if head is not None:
-                workflow.check_plan(made, world, await world.store.head(), world.env.now())
-            await workflow.resolve_unfinished(world, journal)
+        await session.planned(made)
+        async with workflow.held(world, given["lock_timeout"], made) as journal:
             read_at = None
             if not sealed:
                 # Nobody vouches for the file here: so what would be planned now is compared with it, and applied.
                 again = await workflow.plan(world, Options.from_json(made.bindings.options))
+                await session.planned(again.plan)
                 same = fingerprint_of(again.plan) == fingerprint_of(made)
                 made, read_at = again.plan, again.read_at
                 if not same:
@@ -150,76 +140,85 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
                             way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
                         )
                     )
-            return await _carry_out(given, session, made, journal, read_at, digest)
+            results = await _carry_out(session, made, journal, read_at, digest)
+        return await _finish(given, session, made, results)
 
     return run_session({**given, "path": unchecked.bindings.path}, story)
 
 
-async def _approve(given: dict[str, Any], made: Plan) -> None:
-    """
-    Asks, unless that was answered already.
-
-    Raises:
-        ReconcileError: the answer is not `yes`, or nobody is there to ask.
-    """
-    if given["auto_approve"]:
-        return
-    if not sys.stdin.isatty():
-        raise ReconcileError(
-            Problem(
-                "there is no terminal to ask at",
-                way_out="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve",
-            )
-        )
-    scopes = ", ".join(f"{account} at {host}" for account, host in made.bindings.accounts.values())
-    complain(
-        [
-            "",
-            f"Do you want to perform these actions on {made.bindings.fleet} ({scopes})?",
-            "  Only 'yes' will be accepted to approve.",
-            "",
-        ]
-    )
-    sys.stderr.write("  Enter a value: ")
-    sys.stderr.flush()
-    answer = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    if answer.strip() != "yes":
-        raise ReconcileError(Problem("not approved, so nothing was sent"))
-
-
 async def _carry_out(
-    given: dict[str, Any], session: Session, made: Plan, journal: Any, read_at: float | None, digest: str | None
-) -> int:
+    session: Session, made: Plan, journal: Any, read_at: float | None, digest: str | None = None
+) -> list[Result]:
+    """Sends a plan's changes under the lease; a saved plan (`digest`) of nothing is recorded as applied too."""
     from reconcile import workflow
     from reconcile.core.values import SecretRef
     from reconcile.workflow import Apply, Stop
 
+    if not made.changes and digest is None:
+        return []
     if any(isinstance(part.after, SecretRef) for change in made.changes for part in change.fields):
         await session.wired.make_key()
 
     def running(carrying: Apply) -> None:
-        def first() -> None:
+        def stop() -> None:
+            complain(["Stopping: what is in flight is finished, nothing new is started. Again to leave at once."])
             carrying.stop = carrying.stop or Stop.INTERRUPTED
 
-        session.on_first_signal = first
+        session.on_first_signal = stop
 
     results = await workflow.apply(session.world, made, journal, read_at=read_at, digest=digest, running=running)
-    unsettled = made.unsettled
-    if given["wait"] == "settled":
-        unsettled = await workflow.settled(session.world, results, given["timeout"])
     session.watch.close()
-    allowed = workflow.unread_allowed(made, session.world)
-    return _finish(given, session, made, results, allowed, unsettled)
+    return results
 
 
-def _finish(
-    given: dict[str, Any],
-    session: Session,
-    made: Plan,
-    results: Any,
-    unread_allowed: bool,
-    unsettled: Any = (),
-) -> int:
+async def _finish(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> int:
+    """The lease is given back by now: says what was done, waits if that was asked for, and returns the exit code."""
+    from reconcile.workflow import Outcome
+
+    _show_results(given, session, made, results)
+    codes = [0]
+    codes += [
+        result.error.exit_code for result in results if result.error is not None and result.error.exit_code in (4, 6)
+    ]
+    if any(result.outcome is not Outcome.DONE for result in results):
+        codes.append(PartlyApplied.exit_code)
+    if given["wait"] == "settled" and not session.signals:
+        codes += await _settled(given, session, results)
+    return worst(codes)
+
+
+async def _settled(given: dict[str, Any], session: Session, results: list[Result]) -> list[int]:
+    """
+    Waits until units have done what was sent, and says what they have not.
+
+    Returns:
+        What it adds to the exit codes.
+    """
+    from reconcile import workflow
+    from reconcile.render.apply import unsettled_text
+
+    flush()
+    waiting = workflow.waiting(session.world, results)
+    task = asyncio.ensure_future(waiting.run(given["timeout"]))
+    session.on_first_signal = task.cancel
+    codes = []
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    session.watch.close()
+    if waiting.unsettled:
+        codes.append(ReconcileError.exit_code)
+        lines = unsettled_text(waiting.unsettled, types=session.world.types, color=colored(sys.stdout))
+        (say if given["format_"] == "text" else complain)(lines)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        if not isinstance(error, ReconcileError):
+            raise error
+        codes.append(fail(error))
+    return codes
+
+
+def _show_results(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> None:
     from reconcile.core.events import ChangeDone
     from reconcile.render.apply import Applied, apply_text
     from reconcile.render.json.results import apply_json
@@ -237,31 +236,7 @@ def _finish(
         ChangeDone(result.change.address, verb_of(result.change), result.outcome, 0.0, result.detail)
         for result in results
     ]
-    waited = unsettled if given["wait"] == "settled" else ()
     if given["format_"] == "json":
         emit_json(apply_json(said, counts))
     else:
-        lines = apply_text(
-            said,
-            counts,
-            types=session.world.types,
-            unread=made.unread,
-            unsettled=waited,
-            color=colored(sys.stdout),
-        )
-        say(["", *lines])
-    codes = [0]
-    if session.signals:
-        codes.append(130)
-    if any(unread.denied for unread in made.unread):
-        codes.append(4)
-    if not unread_allowed:
-        codes.append(1)
-    codes += [
-        result.error.exit_code for result in results if result.error is not None and result.error.exit_code in (4, 6)
-    ]
-    if any(result.outcome is not Outcome.DONE for result in results):
-        codes.append(PartlyApplied.exit_code)
-    if any(unsettled.kind == "failed" for unsettled in waited):
-        codes.append(1)
-    return worst(codes)
+        say(["", *apply_text(said, counts, types=session.world.types, unread=made.unread, color=colored(sys.stdout))])

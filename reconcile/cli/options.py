@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from reconcile.cli.output import colored, complain, no_color
+from reconcile.cli.output import colored, complain, no_color, unheard
 from reconcile.core.options import Options
 from reconcile.errors import InvalidInput, Problem
 from reconcile.wiring import Request
@@ -111,7 +111,8 @@ class Watch:
 
     def emit(self, event: Any) -> None:
         """Shows an event."""
-        self._progress(event)
+        with unheard(sys.stderr):
+            self._progress(event)
 
     def heard(self, done: Any) -> None:
         """Shows a request, if that was asked for."""
@@ -124,11 +125,13 @@ class Watch:
 
     def tick(self) -> None:
         """Shows that something still runs."""
-        self._progress.tick()
+        with unheard(sys.stderr):
+            self._progress.tick()
 
     def close(self) -> None:
         """Removes the bars."""
-        self._progress.close()
+        with unheard(sys.stderr):
+            self._progress.close()
 
 
 def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -19,9 +20,14 @@ from reconcile.errors import InvalidInput, Problem, ReconcileError
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Runs a command to its end and returns its exit code; whatever happened was said on standard error."""
     format_ = "json" if _wants_json(arguments) else "text"
+    code = _run(command, arguments, format_)
+    flush()
+    return code
+
+
+def _run(command: click.Command, arguments: Sequence[str], format_: str) -> int:
     try:
         code = command.main(list(arguments), prog_name="reconcile", standalone_mode=False)
-        flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -32,9 +38,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         complain(["Interrupted."])
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        return 0  # only click's own help and version end like this, when nobody reads them
     except RecursionError:
         return fail(InvalidInput("the input is nested too deeply"), format_)
     except MemoryError:
@@ -78,34 +83,74 @@ def fail(error: ReconcileError, format_: str = "text") -> int:
     if format_ == "json":
         emit_json(problems_json(error.problems))
     complain(errors_text(error, color=colored(sys.stderr)))
-    flush()
     return error.exit_code
+
+
+def put(text: str) -> None:
+    """A piece of the result, on standard output."""
+    with unheard(sys.stdout):
+        sys.stdout.write(text)
 
 
 def say(lines: Iterable[str]) -> None:
     """Lines of the result, on standard output."""
     for line in lines:
-        sys.stdout.write(line + "\n")
+        put(line + "\n")
 
 
 def complain(lines: Iterable[str]) -> None:
     """Lines beside the result, on standard error."""
-    sys.stdout.flush()
-    for line in lines:
-        sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with unheard(sys.stdout):
+        sys.stdout.flush()
+    with unheard(sys.stderr):
+        for line in lines:
+            sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def ask(lines: Sequence[str]) -> None:
+    """Lines on standard error, the last of which is answered on itself."""
+    complain(lines[:-1])
+    with unheard(sys.stderr):
+        sys.stderr.write(lines[-1])
+        sys.stderr.flush()
 
 
 def emit_json(value: Any) -> None:
     """A JSON result, on standard output."""
-    json.dump(value, sys.stdout, indent=2, default=str)  # ASCII: nothing in it moves a terminal
-    sys.stdout.write("\n")
+    with unheard(sys.stdout):
+        json.dump(value, sys.stdout, indent=2, default=str)  # ASCII: nothing in it moves a terminal
+        sys.stdout.write("\n")
 
 
 def flush() -> None:
     """Everything is out before the exit code is."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with unheard(stream):
+            stream.flush()
+
+
+@contextmanager
+def unheard(stream: TextIO) -> Iterator[None]:
+    """
+    Around what writes to a stream: whoever reads it may leave (`| head`).
+
+    What is said from then on goes nowhere, and the command goes on: nobody's reading decides what is applied, or the
+    exit code.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def open_streams() -> None:
+    """Streams that the process was started without (`>&-`) lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (for as long as we run)
 
 
 _no_color = False

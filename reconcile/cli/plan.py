@@ -17,10 +17,9 @@ from reconcile.cli.options import (
     path_argument,
     plan_options,
 )
-from reconcile.cli.output import colored, say
+from reconcile.cli.output import colored, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.plan import Plan
-from reconcile.errors import worst
 
 
 @click.command()
@@ -43,7 +42,7 @@ def plan(**given: Any) -> int:
 
         planned = await workflow.plan(session.world, options, expires)
         made = planned.plan
-        session.watch.close()
+        await session.planned(made)
         if given["out"]:
             if any(isinstance(part.after, SecretRef) for change in made.changes for part in change.fields):
                 await session.wired.make_key()
@@ -65,7 +64,7 @@ def plan(**given: Any) -> int:
                     f"    reconcile apply {given['out']}",
                 ]
             )
-        return exit_code(made, workflow.unread_allowed(made, session.world), given["detailed_exitcode"])
+        return 2 if given["detailed_exitcode"] and made.changed else 0
 
     return run_session(given, story)
 
@@ -84,13 +83,13 @@ def drift(**given: Any) -> int:
         from reconcile.render.drift import drift_text
 
         made = (await workflow.plan(session.world, Options())).plan
+        await session.planned(made)
         made.changes = [change for change in made.changes if change.drifted]
-        session.watch.close()
         if given["format_"] == "json":
             show_plan(made, session.world.types, "json")
         else:
             say(drift_text(made, types=session.world.types, color=colored(sys.stdout)))
-        return exit_code(made, workflow.unread_allowed(made, session.world), detailed=True, drifted=True)
+        return 2 if made.changes else 0
 
     return run_session(given, story)
 
@@ -101,8 +100,8 @@ def show_plan(made: Plan, types: Any, format_: str, per_s: float | None = None) 
         from reconcile.render.json.plan import plan_json_text
 
         for part in plan_json_text(made, types):
-            sys.stdout.write(part)
-        sys.stdout.write("\n")
+            put(part)
+        put("\n")
         return
     from reconcile.render.text import plan_text
 
@@ -114,15 +113,3 @@ def screen_width() -> int:
     import shutil
 
     return max(60, min(shutil.get_terminal_size((100, 24)).columns, 160)) if sys.stdout.isatty() else 100
-
-
-def exit_code(made: Plan, unread_allowed: bool, detailed: bool, drifted: bool = False) -> int:
-    """What `plan` exits with (design §3)."""
-    codes = [0]
-    if any(unread.denied for unread in made.unread):
-        codes.append(4)
-    if not unread_allowed:
-        codes.append(1)
-    if detailed and (bool(made.changes) if drifted else made.changed):
-        codes.append(2)
-    return worst(codes)

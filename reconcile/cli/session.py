@@ -1,18 +1,21 @@
-"""Runs a command's story on one event loop: signals, progress that stays alive, everything closed at the end."""
+"""
+Runs a command's story on one event loop: signals, progress that stays alive, everything closed at the end, and the one
+exit code of all that happened.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from reconcile.cli.options import Watch, request_of
-from reconcile.cli.output import complain
-from reconcile.errors import Interrupted
+from reconcile.cli.output import fail
+from reconcile.core.plan import Plan
+from reconcile.errors import AccessDenied, Interrupted, ReconcileError, worst
 from reconcile.wiring import Wired
 
-T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -22,43 +25,47 @@ class Session:
 
     Attributes:
         on_first_signal: called at the first signal; while None, a signal ends the command at once.
+        codes: of what happened on the way. However the story ends, the worst of these and its own is the exit code.
     """
 
-    def __init__(self, wired: Wired, watch: Watch) -> None:
-        self.wired, self.world, self.watch = wired, wired.world, watch
+    def __init__(self, wired: Wired, watch: Watch, codes: list[int]) -> None:
+        self.wired, self.world, self.watch, self.codes = wired, wired.world, watch, codes
         self.on_first_signal: Callable[[], None] | None = None
         self.signals = 0
 
+    async def planned(self, made: Plan) -> None:
+        """What a plan could not read counts from now on, whatever becomes of the plan (design §3)."""
+        from reconcile.workflow import unread_allowed
 
-def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[T]]) -> T:
-    """
-    Runs a story over the fleet that the command line names.
+        self.watch.close()
+        if any(unread.denied for unread in made.unread):
+            self.codes.append(AccessDenied.exit_code)
+        if not await unread_allowed(self.world, made):
+            self.codes.append(ReconcileError.exit_code)
 
-    Raises:
-        Interrupted: a signal ended it.
-        ReconcileError: as the story does.
-    """
+    def signalled(self, task: asyncio.Task[int]) -> None:
+        """A signal came: the first one is the story's, if it wants it."""
+        self.signals += 1
+        self.codes.append(Interrupted.exit_code)
+        if self.signals == 1 and self.on_first_signal is not None:
+            self.on_first_signal()
+        else:
+            task.cancel()
+
+
+def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]]) -> int:
+    """Runs a story over the fleet that the command line names, and returns the exit code."""
     watch = Watch(given.get("verbose", 0))
     request = request_of(given, watch)
+    codes: list[int] = []
 
-    async def main() -> T:
+    async def main() -> int:
         async with Wired(request) as wired:
-            session = Session(wired, watch)
+            session = Session(wired, watch, codes)
             loop = asyncio.get_running_loop()
             task = asyncio.ensure_future(story(session))
-
-            def stop() -> None:
-                session.signals += 1
-                if session.signals == 1 and session.on_first_signal is not None:
-                    complain(
-                        ["Stopping: what is in flight is finished, nothing new is started. Again to leave at once."]
-                    )
-                    session.on_first_signal()
-                else:
-                    task.cancel()
-
             for number in SIGNALS:
-                loop.add_signal_handler(number, stop)
+                loop.add_signal_handler(number, session.signalled, task)
             beat = asyncio.create_task(_beat(watch))
             try:
                 return await task
@@ -70,7 +77,10 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[T]])
                     loop.remove_signal_handler(number)
 
     try:
-        return asyncio.run(main())
+        return worst([asyncio.run(main()), *codes])
+    except ReconcileError as error:
+        watch.close()
+        return worst([fail(error, given.get("format_", "text")), *codes])
     finally:
         watch.close()
 

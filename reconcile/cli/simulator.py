@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from reconcile.cli.options import document_options, general_options, request_of
-from reconcile.cli.output import complain
+from reconcile.cli.output import complain, flush, say
 from reconcile.errors import InvalidInput, Problem
 
 
@@ -33,8 +32,8 @@ def simulator(
     begin = _world(Path(world)) if world else world_for(units_of({**given, "path": fleet})) if fleet else None
 
     def announce(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        say([line])
+        flush()
 
     try:
         serve(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconcile.cli.options import document_options, format_option, general_options
-from reconcile.cli.output import colored, emit_json, say
+from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
 from reconcile.core.ports import Ended, Head
@@ -17,6 +17,7 @@ from reconcile.core.resource import Entry
 from reconcile.errors import InvalidInput, Problem, Refused
 
 address_argument = click.argument("address")
+NO_STATE = "There is no state yet: the first apply makes it."
 path_option = click.option("--path", "path", default=".", metavar="PATH", help="The fleet's directory.")
 
 
@@ -39,6 +40,8 @@ def list_(**given: Any) -> int:
             emit_json(addresses)
         else:
             say(addresses)
+            if await session.world.store.head() is None:
+                complain([NO_STATE])
         return 0
 
     return run_session(given, story)
@@ -69,6 +72,8 @@ def show_state(given: dict[str, Any]) -> int:
             entries = iter([await _entry(session, given["address"])])
         if given["format_"] == "json":
             emit_json(state_json(entries, head, world.types))
+        elif head is None:
+            say([NO_STATE])
         else:
             say(state_text(entries, head, color=colored(sys.stdout)))
         return 0
@@ -84,9 +89,13 @@ def pull(**given: Any) -> int:
     """The whole state as JSON; it holds no secret."""
 
     async def story(session: Session) -> int:
+        if await session.world.store.head() is None:
+            fleet = session.world.document.fleet
+            emit_json({"version": 1, "fleet": fleet, "lineage": None, "serial": 0, "accounts": {}, "entries": []})
+            return 0
         for part in session.wired.store.pull():
-            sys.stdout.write(part)
-        sys.stdout.write("\n")
+            put(part)
+        put("\n")
         return 0
 
     return run_session(given, story)

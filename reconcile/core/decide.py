@@ -17,9 +17,10 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.diff import MISSING, differences, same
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason, Unsettled
+from reconcile.core.record import Wanted, differs_in_record, protected, recordings, released
 from reconcile.core.resource import Desired, Entry, Observed, ResourceType, Status, View
 from reconcile.core.schema import Field, Kind, Mark, fields_of
-from reconcile.core.values import Attrs, FileRef, Ref, SecretRef, to_json
+from reconcile.core.values import Attrs, FileRef, Ref, SecretRef
 
 
 class Match(StrEnum):
@@ -30,6 +31,7 @@ class Match(StrEnum):
     NO_RECORD = "no record"
     OTHER_KEY = "other key"  # recorded with another fingerprint key, or there is none here: cannot tell
     UNRESOLVED = "unresolved"  # the reference has no value here
+    NEEDED = "needed"  # nor has it one for what is about to be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,10 @@ def decide(
     decision.unsettled = _unsettled(want.address, view, accepted, shape, names)
     fields = _fields(shape, sighting, wanted, accepted, view, decision)
     renewals = [change for change in fields if change.cause is Cause.LEASE]
-    notes = _released(shape, sighting.prior, wanted)
+    notes = released(shape, sighting.prior, wanted) + recordings(shape, sighting.prior, wanted, want)
     prior = sighting.prior
     record = prior is None or sighting.moved_from is not None or bool(notes) or prior.id != seen.id
-    record = record or (prior is not None and _differs_in_record(wanted, want, prior))
+    record = record or (prior is not None and differs_in_record(wanted, want, prior))
     if not fields and not record:
         return decision
     action, reason = Action.UPDATE, Reason.FIELDS_DIFFER
@@ -154,17 +156,7 @@ def decide(
     return decision
 
 
-@dataclass(slots=True)
-class _Wanted:
-    """The files' side. `compared`: what can be read back, in canonical form; `after`: what is sent and recorded."""
-
-    compared: dict[str, Any]
-    after: dict[str, Any]
-    refers: dict[str, str]
-    needs: tuple[Address, ...]
-
-
-def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resolve: Resolve) -> _Wanted:
+def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resolve: Resolve) -> Wanted:
     compared: dict[str, Any] = {}
     after: dict[str, Any] = {}
     refers: dict[str, str] = {}
@@ -187,7 +179,7 @@ def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resol
             after[field_name] = value
         else:
             compared[field_name] = after[field_name] = value
-    return _Wanted(compared, after, refers, tuple(needs))
+    return Wanted(compared, after, refers, tuple(needs))
 
 
 def preconditions(shape: Mapping[str, Field], seen: Observed, managed: Iterable[str]) -> dict[str, Any]:
@@ -208,11 +200,6 @@ def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, M
     return accepted
 
 
-def protected(want: Desired, recorded: Entry | None) -> bool:
-    """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
-    return want.protect if want.protect is not None else recorded is not None and recorded.protect
-
-
 def _unsettled(
     address: Address, view: View, accepted: Attrs, shape: Mapping[str, Field], names: Mapping[str, Mapping[str, str]]
 ) -> Unsettled | None:
@@ -225,7 +212,7 @@ def _unsettled(
     return Unsettled(address, view.status, detail, view.since.isoformat() if view.since else None)
 
 
-def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting, wanted: _Wanted) -> Decision:
+def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting, wanted: Wanted) -> Decision:
     want, decision = sighting.want, Decision()
     gone = sighting.prior is not None
     fields = []
@@ -246,7 +233,7 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
         )
     for name, match in sighting.matches.items():
         if match is Match.UNRESOLVED:
-            decision.untold.append((match, want.attrs[name]))
+            decision.untold.append((Match.NEEDED, want.attrs[name]))
     decision.change = Change(
         want.address,
         Action.CREATE,
@@ -270,7 +257,7 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
 def _fields(
     shape: Mapping[str, Field],
     sighting: Sighting,
-    wanted: _Wanted,
+    wanted: Wanted,
     accepted: Attrs,
     view: View,
     decision: Decision,
@@ -296,7 +283,7 @@ def _fields(
         if Mark.TRIGGER in spec.marks:
             recorded = _recorded(prior, (name,))
             if recorded is not MISSING and recorded != value:
-                add((name,), None, value, Cause.YOU, prior=recorded)
+                add((name,), recorded, value, Cause.YOU, prior=recorded, note=f"{name}s it, once")
         elif spec.kind is Kind.SECRET:
             _secret(name, sighting, add, decision)
         elif isinstance(value, FileRef):
@@ -369,32 +356,3 @@ def _recorded(prior: Entry | None, path: tuple[str, ...]) -> Any:
 
 def _plain(value: Any) -> Any:
     return None if value is MISSING else value
-
-
-def _released(shape: Mapping[str, Field], prior: Entry | None, wanted: _Wanted) -> list[str]:
-    if prior is None:
-        return []
-    return [
-        f"{name} is not in the files any more: it stays as it is and is not managed"
-        for name in prior.attrs
-        if name not in wanted.after and name in shape and Mark.LOCATOR not in shape[name].marks
-    ]
-
-
-def _differs_in_record(wanted: _Wanted, want: Desired, prior: Entry) -> bool:
-    """Whether the entry says anything else than the files, beyond what a field change will write anyway."""
-    if wanted.after != prior.attrs and to_json(wanted.after) != to_json(prior.attrs):
-        recorded, now = dict(prior.attrs), dict(wanted.after)
-        for name, value in now.items():
-            if isinstance(value, FileRef):  # where a bundle lies is not a fact about the app; its bytes are
-                old = recorded.get(name)
-                if isinstance(old, FileRef) and (value.sha256 is None or old.sha256 == value.sha256):
-                    recorded.pop(name)
-                    now[name] = None
-        if to_json({k: v for k, v in now.items() if v is not None}) != to_json(recorded):
-            return True
-    return (
-        protected(want, prior) != prior.protect
-        or want.on_removal != prior.on_removal
-        or dict(want.labels) != dict(prior.labels)
-    )

@@ -39,6 +39,8 @@ def untold(match: Match, secrets: Sequence[tuple[Address, SecretRef]]) -> str:
     count = "1 secret" if len(secrets) == 1 else f"{len(secrets):,} secrets"
     named = ", ".join(f"{address} ({reference})" for address, reference in sorted(secrets, key=str)[:3])
     more = ", …" if len(secrets) > 3 else ""
+    if match is Match.NEEDED:
+        return f"{count} about to be made: there is no value here, and apply needs one: {named}{more}"
     if match is Match.UNRESOLVED:
         return f"{count} could not be compared, because there is no value here: {named}{more}"
     return (

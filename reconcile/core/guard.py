@@ -34,7 +34,7 @@ def guard(
     """
     total = sum(held.values())
     leaving = sum(change.action in (Action.DELETE, Action.FORGET) for change in plan.changes)
-    if wanted == 0 and leaving and not any(kind in allow for kind in ("delete", "forget")):
+    if wanted == 0 and leaving:
         plan.blocked.append(
             Blocked(
                 f"the files hold no resource at all, and the state holds {total}",

@@ -40,7 +40,10 @@ class Options:
 
     def touches(self, root: Address, block: str | None = None) -> bool:
         """Whether anything of a root's family may be selected, so that the family must be read."""
-        within = any(target.startswith(root) for target in self.targets)
+        within = any(
+            target.startswith(root) or ("*" in target and fnmatchcase(root, ".".join(target.split(".")[:3])))
+            for target in self.targets
+        )
         return within or self.selects(root, block)
 
     def selects(self, address: Address, block: str | None = None) -> bool:

@@ -343,8 +343,12 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether there are changes: what `--detailed-exitcode` answers 2 to. Pending work and renewals are none."""
-        return any(self.counts)
+        """
+        Whether there are changes: what `--detailed-exitcode` answers 2 to.
+
+        Pending work and renewals are none; what a guard refuses is one, even where it is not among `changes`.
+        """
+        return any(self.counts) or self.refused
 
     @property
     def refused(self) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import PROTECTED, Decision, Match, Resolved, Sighting, decide
+from reconcile.core.decide import Decision, Match, Resolved, Sighting, decide
 from reconcile.core.fold import folded, untold
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
@@ -22,27 +22,28 @@ from reconcile.core.options import Options, covers
 from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Entry, Observed, ResourceType
-from reconcile.core.schema import fields_of
+from reconcile.core.usage import Usage
 from reconcile.core.values import Ref, SecretRef
 from reconcile.errors import InvalidInput, Problem
 
-
-@dataclass(frozen=True, slots=True)
-class _User:
-    """A unit that targets or reports something: how a person knows it, its id, and through which field."""
-
-    label: str
-    id: str
-    how: str
-    field: str
+PROTECTED_LEAVING = (
+    "it is protected: put it back with `protect: false` and apply that first, or `reconcile state unprotect ADDR`"
+)
 
 
 class Planner:
     """Collects decisions; `finish` makes the plan. One instance per plan."""
 
     def __init__(
-        self, types: Mapping[str, ResourceType], document: Document, bindings: Bindings, options: Options
+        self,
+        types: Mapping[str, ResourceType],
+        document: Document,
+        bindings: Bindings,
+        options: Options,
+        protects: Callable[[Address], bool] = lambda address: False,
     ) -> None:
+        """`protects`: what the files protect though the plan is made against none of them (`destroy`)."""
+        self._protects = protects
         self.types = types
         self.document = document
         self.options = options
@@ -50,16 +51,10 @@ class Planner:
         self._order: dict[Address, tuple[int, int]] = {}
         self._names: dict[str, dict[str, str]] = defaultdict(dict)  # type → id → name, of what is referred to
         self._ids: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id
-        self._holders: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id, where it is not the owner's
-        self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
         self._resolved: dict[Ref, Resolved] = {}
         self._spare: dict[Address, tuple[Change, int]] = {}  # not selected, but others may need it
-        self._referring = {
-            path: [spec for spec in fields_of(kind.Model).values() if spec.refers] for path, kind in types.items()
-        }
-        self.referred = {spec.refers for specs in self._referring.values() for spec in specs}
-        self._claimed: set[str] = set()
-        self._staying: dict[str, set[str]] = defaultdict(set)
+        self.usage = Usage(types)
+        self.referred = self.usage.referred
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
         self._untold: dict[Match, list[tuple[Address, SecretRef]]] = defaultdict(list)
@@ -75,33 +70,9 @@ class Planner:
         self._names[kind.path][seen.id] = name
         self._ids[kind.path][name] = seen.id
 
-    def stays(self, kind: ResourceType, seen: Observed) -> None:
-        """Notes a live resource that the files name, so that nobody has to remember who uses it."""
-        self._staying[kind.path].add(seen.id)
-
     def id_of(self, path: str, name: str) -> str | None:
         """The id of a live resource that others refer to, by its name; None when none has it."""
         return self._ids[path].get(name)
-
-    def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
-        """Notes who holds a name, unless it is the one that the files give to this very unit."""
-        if seen.name and seen.name != wanted:
-            self._holders[kind.path][seen.name] = seen.id
-
-    def claims(self, ids: Iterable[str]) -> None:
-        """Notes the units that the files name."""
-        self._claimed.update(ids)
-
-    def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
-        """Notes what a live unit targets or reports, so that it is not deleted under it."""
-        for spec in self._referring[kind.path]:
-            assert spec.refers is not None
-            target, reported = seen.attrs.get(spec.name), seen.facts.get("reported")
-            staying = self._staying[spec.refers]
-            if isinstance(target, str) and target not in staying:
-                self._users[spec.refers][target].append(_User(user, seen.id, "targets", spec.name))
-            if isinstance(reported, str) and reported not in staying:
-                self._users[spec.refers][reported].append(_User(user, seen.id, "reports", spec.name))
 
     # -- one resource -----------------------------------------------------------------------------------------------
 
@@ -180,7 +151,7 @@ class Planner:
         action: Action,
         order: int,
         address: Address | None = None,
-        **more: Any,
+        notes: tuple[str, ...] | None = None,
     ) -> None:
         """
         What the state knows and the files do not have any more.
@@ -194,12 +165,10 @@ class Planner:
         self.plan.units += seen is not None and address.parent is None
         if not self._selects(address, None):
             return
-        if address != entry.address:
-            more["moved_from"] = entry.address
         reason = Reason.DESTROY if self.options.destroy else Reason.NOT_IN_FILES
         if action is Action.DELETE and seen is None:
             action, reason = Action.NOOP, Reason.GONE
-            more["notes"] = ("it is gone from the account already",)
+            notes = notes or ("it is gone from the account already",)
         version = seen.version if seen else None
         change = Change(
             address,
@@ -214,8 +183,9 @@ class Planner:
             labels=entry.labels,
             facts=dict(entry.facts),
             on_removal=entry.on_removal,
-            blocked=PROTECTED if entry.protect else None,
-            **more,
+            blocked=PROTECTED_LEAVING if entry.protect or self._protects(address) else None,
+            moved_from=entry.address if address != entry.address else None,
+            notes=notes or (),
         )
         self._add(change, order)
 
@@ -259,6 +229,20 @@ class Planner:
     def _document_keys(self, path: str) -> Iterable[str]:
         return (self.document.at(handle).address.key for handle in self.document.roots(path))
 
+    def _take_along(self) -> None:
+        """What is not selected and yet needed by what is; needed and excluded, it blocks what needs it."""
+        plan, at = self.plan, 0
+        while at < len(plan.changes):
+            change = plan.changes[at]
+            for need in change.needs:
+                if need not in self._spare:
+                    continue
+                if any(covers(exclude, need, None) for exclude in self.options.excludes):
+                    plan.changes[at] = replace(change, blocked=f"it needs {need}, which is excluded")
+                else:
+                    self._add(*self._spare.pop(need))
+            at += 1
+
     # -- the whole --------------------------------------------------------------------------------------------------
 
     def finish(self, limits: Mapping[str, Limit], held: Mapping[str, int], wanted: int) -> Plan:
@@ -271,94 +255,30 @@ class Planner:
         Raises:
             InvalidInput: units that are not on the account, references that stand for nothing.
         """
-        for named in sorted(self._unmatched & set(self.options.excludes)):
-            # A target that names nothing does nothing; this would do what was to be left alone.
-            if not self.plan.unread:
-                self._problems.append(Problem(f"there is nothing at --exclude {named}"))
+        for named in sorted(self._unmatched) if not self.plan.unread else ():
+            option = "--exclude" if named in self.options.excludes else "--target"
+            way_out = "It is an address, a block, or a pattern with `*`, as the plan shows them"
+            self._problems.append(Problem(f"there is nothing at {option} {named}", way_out=way_out))
         if self._problems:
             raise InvalidInput(*folded(self._problems))
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
-        plan.warnings += [f"there is nothing at --target {named}" for named in sorted(self._unmatched)]
         plan.warnings += [untold(match, secrets) for match, secrets in self._untold.items()]
-        for need in [need for change in plan.changes for need in change.needs]:
-            if need in self._spare:
-                self._add(*self._spare.pop(need))
+        self._take_along()
         plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
-        plan.changes = [self._not_replaced(change) for change in plan.changes]
+        plan.changes = [self.usage.not_replaced(change) for change in plan.changes]
         if self.options.refresh_only:
             plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
-        self._names_held()
-        self._still_used()
+        self.usage.names_held(plan)
+        self.usage.still_used(plan, destroy=self.options.destroy, asked=self.options.refresh)
         if not self.options.destroy:
             nouns = {path: kind.noun for path, kind in self.types.items()}
             guard(plan, limits, self.options.allow, held, wanted, nouns)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
-        by_id = {(change.address.type_path, change.id): change for change in plan.changes if change.id}
-        holders: dict[str, dict[str, Change]] = {}
-        for path, names in self._holders.items():
-            holders[path] = {name: by_id[(path, id)] for name, id in names.items() if (path, id) in by_id}
-        plan.changes = in_waves(plan.changes, ranks, holders)
+        plan.changes = in_waves(plan.changes, ranks, self.usage.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
-
-    def _not_replaced(self, change: Change) -> Change:
-        """A unit that is let go of here and named elsewhere in the files has moved; nothing is replaced."""
-        if change.former is None or change.former not in self._claimed:
-            return change
-        return replace(change, action=Action.ADOPT, reason=Reason.NOT_IN_STATE, former=None)
-
-    def _names_held(self) -> None:
-        """A wanted name that a unit holds which this plan does not rename: said before the API refuses it."""
-        plan = self.plan
-        renamed = {change.id for change in plan.changes if change.name_wanted or change.former_name}
-        released = {change.former: change for change in plan.changes if change.former}
-        for at, change in enumerate(plan.changes):
-            wanted = change.name_wanted
-            holder = self._holders[change.address.type_path].get(wanted or "")
-            if wanted is None or holder is None or holder == change.id or holder in renamed:
-                continue
-            if holder in released:
-                former = f"{wanted}.replaced-{holder[-6:]}"
-                plan.changes[at] = replace(change, former_name=former)
-                continue
-            plan.changes[at] = replace(
-                change, blocked=f"the name {wanted!r} is held by {holder}, which no file names; rename that one first"
-            )
-
-    def _still_used(self) -> None:
-        """What is deleted while a unit targets it after this plan, or reports it now: refused, naming them."""
-        plan = self.plan
-        moving = {(change.id, part.path[0]) for change in plan.changes for part in change.fields}
-        wanted: dict[str, list[str]] = defaultdict(list)
-        for change in plan.changes:
-            for unit in change.refers.values():
-                wanted[unit].append(f"{change.address} (will target it)")
-        for at, change in enumerate(plan.changes):
-            if change.action is not Action.DELETE or change.id is None:
-                continue
-            users = self._users[change.address.type_path].get(change.id, [])
-            left = [
-                f"{user.label} ({user.how} it)"
-                for user in users
-                if user.how == "reports" or (user.id, user.field) not in moving
-            ]
-            left = left or wanted[change.id]
-            if not left:
-                continue
-            first = ", ".join(left[:3])
-            said = first + (f" and {len(left) - 3} more" if len(left) > 3 else "")
-            if self.options.destroy:
-                plan.changes[at] = replace(
-                    change, action=Action.FORGET, notes=(f"left on the account: in use by {said}",)
-                )
-            else:
-                plan.changes[at] = replace(
-                    change,
-                    blocked=f"in use by {said}; keep it in the files until they have moved on, or leave it out of this"
-                    f" run: --exclude {change.address}",
-                )
 
 
 def _refreshed(change: Change) -> Change:
@@ -369,6 +289,8 @@ def _refreshed(change: Change) -> Change:
     after, prints = dict(change.after), dict(change.prints)
     for part in change.fields:
         name = part.path[0]
+        if part.cause is Cause.LEASE:
+            continue
         theirs = part.cause in (Cause.SOMEBODY, Cause.BOTH)
         live = change.before.get(name) if theirs else part.prior
         if part.sensitive and theirs:

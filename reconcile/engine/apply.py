@@ -22,12 +22,13 @@ from reconcile.core.ports import Env, Secrets
 from reconcile.core.resource import Observed, ResourceType
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.journal import Journal
+from reconcile.engine.moves import record_moves
 from reconcile.engine.operation import Operation, verb_of
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
-from reconcile.errors import InvalidInput, Locked, Problem, ReconcileError
+from reconcile.errors import AccessDenied, InvalidInput, Locked, NotSent, Problem, ReconcileError
 
-FRESH_S = 30.0  # a reading of this process that is younger needs no second one (design §5)
+SILENT = 3  # changes in a row that could not be sent at all
 
 
 class Stop(StrEnum):
@@ -35,7 +36,8 @@ class Stop(StrEnum):
 
     INTERRUPTED = "interrupted"
     DENIED = "the credentials were refused"
-    BROKEN = "the state cannot be written"
+    SILENT = "the API does not answer"
+    BROKEN = "nothing more may be sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Apply:
     opened: dict[SecretRef, Secret] = field(default_factory=dict)
     made: dict[Address, str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
-    kept: frozenset[Address] = frozenset()
+    silent: int = 0
     slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,12 +91,7 @@ class Apply:
         Returns:
             One result for each change, in the order of the plan.
         """
-        self.kept = frozenset(
-            change.address
-            for change in self.plan.changes
-            if change.action not in (Action.DELETE, Action.FORGET)
-            and (change.after or change.action is not Action.NOOP)  # without it, it left and was gone already
-        )
+        await record_moves(self.plan, self.journal)
         self.env.emit(ApplyStarted(len(self.plan.changes)))
         swaps = [change for change in self.plan.changes if change.temporary]
         await each(swaps, self._free_name, self.workers)
@@ -162,7 +159,8 @@ class Apply:
         for fields in [stages[number] for number in stages if number >= middle] if stages else [()]:
             failed = failed or await self._step(operations[root.address], fields)
         if root.address not in self.results:
-            self._end(root, Outcome.SKIPPED if failed else Outcome.DONE, failed)
+            sent = bool(root.fields) and all(part.path[0] in operations[root.address].done for part in root.fields)
+            self._end(root, Outcome.DONE if sent or not failed else Outcome.SKIPPED, None if sent else failed)
 
     def _stages(self, change: Change) -> dict[int, list[FieldChange]]:
         """The fields of a change by the stage in which they are sent, in order; all at once where it is created."""
@@ -210,9 +208,19 @@ class Apply:
             except Stopped as stopped:
                 self._stopped(change, stopped)
                 return stopped.detail
+            except Exception as defect:
+                # A provider met something that it was not written for. What was sent is not known, and nothing
+                # else may be: but every other change still gets its outcome.
+                self.stop = self.stop or Stop.BROKEN
+                self._end(change, Outcome.UNKNOWN, f"{type(defect).__name__} in the provider; run again")
+                return "a defect in the provider"
         return None
 
     def _stopped(self, change: Change, stopped: Stopped) -> None:
+        # Each of these was tried for half a minute already; whoever is next would only wait as long.
+        self.silent = self.silent + 1 if isinstance(stopped.error, NotSent) else 0
+        if self.silent >= SILENT:
+            self.stop = self.stop or Stop.SILENT
         if stopped.denied:
             self.stop = self.stop or Stop.DENIED
         if isinstance(stopped.error, Locked) or stopped.broken:
@@ -236,37 +244,31 @@ class Apply:
             lineage=self.lineage,
             directory=self.directory,
             made=self.made,
-            keeps=self._keeps,
+            read_at=self.read_at,
         )
-
-    def _keeps(self, address: Address) -> bool:
-        """Whether an entry at this address is written by this plan, so that a move away from it must not drop it."""
-        return address in self.kept
-
-    def _fresh(self) -> bool:
-        return self.read_at is not None and asyncio.get_running_loop().time() - self.read_at <= FRESH_S
 
     async def _read_again(self, operations: Mapping[Address, Operation]) -> None:
         """The precondition of design §5: what will be written is read once more, in one listing where there is one."""
-        fresh = self._fresh()
-        for operation in operations.values():
-            operation.fresh = fresh
         groups: dict[tuple[str, str | None], list[Operation]] = {}
         for operation in operations.values():
             if operation.must_read:
                 groups.setdefault((operation.kind.path, operation.change.parent), []).append(operation)
         for (_, parent), members in groups.items():
-            if len(members) < 2 or members[0].kind.listed != "parent":
+            if self.stop or len(members) < 2 or members[0].kind.listed != "parent":
                 continue
             live: dict[str, Observed] = {}
+            now = asyncio.get_running_loop().time()
             try:
                 async for page in members[0].kind.listing(members[0].api, parent):
                     live.update({seen.name or seen.id: seen for seen in page.members})
+            except AccessDenied:
+                self.stop = self.stop or Stop.DENIED
+                return
             except ReconcileError:
                 continue  # each is then read by itself, and its own error is its own outcome
             for operation in members:
                 operation.again = live.get(operation.change.name or operation.change.address.key)
-                operation.read_again = True
+                operation.again_at = now
 
     def _end(
         self, change: Change, outcome: Outcome, detail: str | None = None, error: ReconcileError | None = None

@@ -64,7 +64,8 @@ class Families:
         for handle, want, children, seen, now in wants:
             here, elsewhere = entries.get(want.address), by_unit.get(seen.id)
             prior = former = moved_from = None
-            if here is not None and (here.id == seen.id or not self._is_unit(here)):
+            # What can be made again under its key is the same resource made anew; another device is another unit.
+            if here is not None and (here.id == seen.id or kind.creatable):
                 prior = here
             else:
                 if elsewhere is not None:
@@ -72,20 +73,18 @@ class Families:
                 if here is not None and self.document.find(kind.path, here.id, None) is None:
                     former = here  # else the unit that was here has moved to another key
             if kind.path in self.planner.referred:
-                self.planner.stays(kind, seen)
-            self.planner.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
-            self.planner.uses(kind, seen, want.address)
+                self.planner.usage.stays(kind, seen)
+            self.planner.usage.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
+            self.planner.usage.uses(kind, seen, want.address)
             families.append(Family(handle, want, seen, now, prior, former, moved_from, children))
         await self._children(families)
         for family in families:
             await self._decide(family)
 
-    def _is_unit(self, entry: Entry) -> bool:
-        """Whether another id under this key is another unit. What can be made again is the same resource, made anew."""
-        return not self.kind.creatable
-
     async def _decide(self, family: Family) -> None:
         observer, want = self.observer, family.want
+        if family.unread:
+            return  # named as not read, and left alone: it must not start an app with settings that nobody knows
         prior = family.prior
         if prior is not None and want.address in observer.uncertain:
             prior = _assume_triggered(prior, self.kind, observer.uncertain[want.address])
@@ -137,21 +136,27 @@ class Families:
             action = Action.FORGET if entry.on_removal == "forget" else Action.DELETE
             seen = None if gone else live.get(key)
             address = family.want.address.child(section, key)
-            self.planner.leave(entry, seen, action, family.handle, address)
+            notes = ("it stays on the unit that is let go of",) if gone else None
+            self.planner.leave(entry, seen, action, family.handle, address, notes)
 
     async def _children(self, families: Sequence[Family]) -> None:
         """Lists what hangs on each family, as far as the files or the state know of anything there."""
         parts = self.observer.parts(self.kind)
         if not parts:
             return
-        owners: dict[Address, Family] = {}
+        owners: dict[Address, list[Family]] = {}
         for family in families:
-            for entry in (family.prior, family.former):
-                if entry is not None:
-                    owners[entry.address] = family
+            # Under its own address too: children may be recorded where the root is not, after a part of an apply.
+            known = {family.want.address, *(entry.address for entry in (family.prior, family.former) if entry)}
+            for address in known:
+                owners.setdefault(address, []).append(family)
         for entry in await self.store.under(list(owners)):
-            if (parent := entry.address.parent) is not None:
-                owners[parent].known.append(entry)
+            there = owners[entry.address.parent or entry.address]
+            # Where keys were swapped, an entry belongs to its unit; where none has that unit, to who is there now.
+            its = [family for family in there if family.seen.id == entry.parent]
+            (its or [family for family in there if family.want.address == entry.address.parent] or there)[
+                0
+            ].known.append(entry)
         work: list[tuple[Family, ResourceType]] = []
         for family in families:
             if not self.planner.options.touches(family.want.address, family.want.block):
@@ -164,7 +169,11 @@ class Families:
     async def _list_part(self, piece: tuple[Family, ResourceType]) -> None:
         family, part = piece
         if not self.planner.options.refresh:
-            members = {entry.address.key: recorded(entry, self.planner) for entry in family.known}
+            members = {
+                entry.address.key: recorded(entry, self.planner)
+                for entry in family.known
+                if entry.address.type_path == part.path
+            }
             family.live[part.path] = members, family.now
             return
         live: dict[str, Observed] = {}

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
 from reconcile.core.ports import Lease, Record, Store
-from reconcile.errors import Locked, Problem, ReconcileError
+from reconcile.errors import Locked, Problem, ReconcileError, StateError
 
 TTL_S = 60.0
 RENEW_S = 10.0
@@ -78,11 +78,12 @@ class Journal:
             batch, self._waiting = self._waiting, []
             try:
                 await self.store.write(self.lease, [record for record, _ in batch])
-            except ReconcileError as error:
-                self._broken = error
+            except Exception as error:
+                known = error if isinstance(error, ReconcileError) else StateError(f"the state: {type(error).__name__}")
+                self._broken = known
                 for _, done in [*batch, *self._waiting]:
                     if not done.done():
-                        done.set_exception(error)
+                        done.set_exception(known)
                 self._waiting = []
                 return
             for _, done in batch:

@@ -6,7 +6,7 @@ Nothing is decided here on the strength of an incomplete listing; whoever calls 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from reconcile.core.plan import Action
 from reconcile.core.resource import Entry, Observed, ResourceType, Target
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
-from reconcile.errors import AccessDenied, ApiError
+from reconcile.errors import AccessDenied, NotFound
 
 if TYPE_CHECKING:
     from reconcile.engine.observe import Observer
@@ -46,7 +46,9 @@ class Leaving:
         addresses = [
             address
             for address, id in store.units(self.kind.path)
-            if id not in self.claimed and document.handle(address) is None
+            if id not in self.claimed
+            and document.handle(address) is None
+            and document.find(self.kind.path, id, None) is None
         ]
         for at in range(0, len(addresses), BATCH):
             leaving = await store.get(addresses[at : at + BATCH])
@@ -63,31 +65,30 @@ class Leaving:
             except UNANSWERED as error:
                 self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
                 return
-        self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
         clears = removal == "clear" or (destroy and entry.on_removal != "forget")
+        under = await self.observer.store.under([entry.address])
+        leaving: list[tuple[Entry, Observed | None, Action]] = []
         for part in self.observer.parts(kind):
-            known = [
-                child
-                for child in await self.observer.store.under([entry.address])
-                if child.address.type_path == part.path
-            ]
-            if known:
-                await self._leave_parts(entry, part, known, clears)
+            known = [child for child in under if child.address.type_path == part.path]
+            live = await self._live(entry, part) if clears and known else {}
+            if live is None:
+                return  # what hangs on it cannot be read, so it is not let go of either
+            for child in known:
+                action = Action.DELETE if clears and child.on_removal != "forget" else Action.FORGET
+                leaving.append((child, live.get(child.address.key), action))
+        self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
+        for child, there, action in leaving:
+            self.observer.planner.leave(child, there, action, LAST)
 
-    async def _leave_parts(self, entry: Entry, part: ResourceType, known: Iterable[Entry], clears: bool) -> None:
+    async def _live(self, entry: Entry, part: ResourceType) -> dict[str, Observed] | None:
+        """What hangs on a unit that leaves, by key; None when it did not answer."""
         live: dict[str, Observed] = {}
-        if clears:
-            try:
-                async for page in part.listing(self.observer.api, entry.id):
-                    live.update({seen.name or seen.id: seen for seen in page.members})
-            except ApiError as error:
-                if error.status != 404:  # the device itself is gone, and everything with it
-                    self.observer.planner.unread(part.path, entry.address, error, isinstance(error, AccessDenied))
-                    return
-            except UNANSWERED as error:
-                self.observer.planner.unread(part.path, entry.address, error, False)
-                return
-        for child in known:
-            deletes = clears and child.on_removal != "forget"
-            seen = live.get(child.address.key)
-            self.observer.planner.leave(child, seen, Action.DELETE if deletes else Action.FORGET, LAST)
+        try:
+            async for page in part.listing(self.observer.api, entry.id):
+                live.update({seen.name or seen.id: seen for seen in page.members})
+        except NotFound:
+            return {}  # the unit itself is gone, and everything with it
+        except UNANSWERED as error:
+            self.observer.planner.unread(part.path, entry.address, error, isinstance(error, AccessDenied))
+            return None
+        return live

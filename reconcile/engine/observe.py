@@ -131,7 +131,7 @@ class _Roots:
             self.planner.unread(kind.path, None, error, isinstance(error, AccessDenied))
         if self.complete:
             await self._absent()
-            self.planner.claims(self.claimed)
+            self.planner.usage.claims(self.claimed)
             await Leaving(self.observer, kind, self.claimed, self.loose).run()
             if self.unmanaged and self.planner.options.refresh:
                 self.planner.plan.unmanaged[kind.path] = self.unmanaged
@@ -183,8 +183,8 @@ class _Roots:
         by_unit = await self.store.by_unit(path, [seen.id for handle, seen in fresh if handle is None])
         for handle, seen in fresh:
             if handle is None:
-                self.planner.holds(kind, seen, None)
-                self.planner.uses(kind, seen, seen.name or seen.id)
+                self.planner.usage.holds(kind, seen, None)
+                self.planner.usage.uses(kind, seen, seen.name or seen.id)
                 if seen.id in by_unit:
                     self.loose[seen.id] = seen, page.now
                 else:
@@ -226,6 +226,8 @@ class _Roots:
                     reading = await kind.read(self.observer.api, at)
                 except UNANSWERED as error:
                     self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied))
+                    if entry is not None:
+                        self.claimed.setdefault(entry.id, handle)  # the files name it; that it is silent is no reason
                     return
                 if reading.seen is None:
                     lost.append((handle, want, entry))
@@ -235,13 +237,15 @@ class _Roots:
                     found.append((handle, reading.seen, reading.now or self.observer.env.now()))
 
             await each(wants, look, self.observer.workers)
-            for handle, seen, _ in found:
+            found.sort(key=lambda piece: piece[0])
+            for handle, seen, _ in list(found):
+                if self.claimed.setdefault(seen.id, handle) != handle:
+                    self._twice(self.document.at(handle), seen)
+                    continue
                 if kind.path in self.planner.referred:
                     self.planner.live(kind, seen)
-                self.claimed[seen.id] = handle
                 self.matched.add(handle)
-            found.sort(key=lambda piece: piece[0])
-            await self.families.join(found)
+            await self.families.join([piece for piece in found if self.claimed[piece[1].id] == piece[0]])
             for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
                 await self._not_live(handle, want, entry)
 

@@ -26,6 +26,8 @@ from reconcile.engine.journal import Journal
 from reconcile.engine.send import Outcome, Stopped, send
 from reconcile.errors import ReconcileError
 
+FRESH_S = 30.0  # a reading of this process that is younger needs no second one (design §5)
+
 VERBS: Mapping[Action, str] = {
     Action.CREATE: "Creating",
     Action.UPDATE: "Updating",
@@ -48,10 +50,9 @@ class Operation:
     The requests of one change, in the order in which they are asked for.
 
     Attributes:
-        fresh: this process read the unit moments ago, so that it is not read again.
-        again, read_again: what a reading right before the write found, once there was one.
         made: ids of what this run created, by address; shared by all operations.
-        keeps: whether the plan writes an entry at an address.
+        read_at: the loop's time at which this process read it for the plan; None for a saved plan.
+        again, again_at: what a second reading found, and when, once there was one.
     """
 
     change: Change
@@ -64,13 +65,11 @@ class Operation:
     lineage: str
     directory: Path
     made: dict[Address, str]
-    keeps: Callable[[Address], bool]
-    fresh: bool = False
+    read_at: float | None = None
     again: Observed | None = None
-    read_again: bool = False
+    again_at: float | None = None
     started: bool = False
     begun_at: float | None = None
-    temporary: str | None = None
     number: int = 0
     done: dict[str, Any] = field(default_factory=dict)
     prints: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +83,7 @@ class Operation:
     def must_read(self) -> bool:
         """Whether the precondition needs a reading: it writes to something that is there."""
         writes = bool(self.change.fields) or self.change.action is Action.DELETE
-        return writes and not self.fresh and self.change.action is not Action.CREATE
+        return writes and self.change.action is not Action.CREATE and not _fresh(self.read_at)
 
     async def carry_out(self, fields: Sequence[FieldChange]) -> None:
         """
@@ -98,7 +97,7 @@ class Operation:
         if first:
             await self._begin_change()
         if first and change.former and change.former_name:
-            await self.rename(change.former, change.former_name)
+            await self._release(change.former, change.former_name)
         match change.action:
             case Action.DELETE:
                 await self._delete()
@@ -107,23 +106,31 @@ class Operation:
             case _ if fields:
                 await self._update(fields)
             case Action.FORGET:
-                await self._record(Ended(self._next(), drop=self._old_addresses()))
+                await self._record(Ended(self._next(), drop=(change.address,)))
             case Action.NOOP if not change.after:  # it left, and was gone already
-                await self._record(Ended(self._next(), drop=self._old_addresses()))
+                await self._record(Ended(self._next(), drop=(change.address,)))
             case _:
-                await self._record(self._ended(self._next()))
+                await self._record(Ended(self._next(), (self.entry(),)))
 
     async def free_name(self, temporary: str) -> None:
         """Takes a name for the time until the wanted one is free. Raises Stopped."""
         await self._begin_change()
         await self.rename(self.change.id or "", temporary)
-        self.temporary = temporary
 
     async def _begin_change(self) -> None:
         if self.begun_at is None:
             self.begun_at = asyncio.get_running_loop().time()
             if self.must_read:
                 await self._precondition()
+
+    async def _release(self, id: str, name: str) -> None:
+        """A unit that is let go of gives up its name, if it still holds the one that the plan saw."""
+        try:
+            seen = (await self.kind.read(self.api, Target(self.change.address, id))).seen
+        except ReconcileError as error:
+            raise Stopped(Outcome.FAILED, f"the unit that is let go of could not be read: {error}", error) from None
+        if seen is not None and seen.name == self.change.seen.get("former"):
+            await self.rename(id, name)
 
     async def rename(self, id: str, name: str) -> None:
         """Gives a unit a name that frees the one another unit needs."""
@@ -140,7 +147,7 @@ class Operation:
     async def _precondition(self) -> None:
         """What the plan saw must still be so, or the write is a conflict and is not carried out."""
         change = self.change
-        if not self.read_again:
+        if not _fresh(self.again_at):
             try:
                 self.again = (await self.kind.read(self.api, self._target())).seen
             except ReconcileError as error:
@@ -179,7 +186,7 @@ class Operation:
         await self._taken(operation, attrs, seen)
         self._landed_fields(change.fields, seen)
         self.made[change.address] = seen.id
-        await self._record(self._ended(operation))
+        await self._record(Ended(operation, (self.entry(),)))
 
     async def _update(self, fields: Sequence[FieldChange]) -> None:
         operation, at = self._next(), self._target()
@@ -195,12 +202,12 @@ class Operation:
         except Stopped as lost:
             if triggers and lost.outcome is Outcome.UNKNOWN:
                 self._landed_fields(fields, None)
-                await self._record(self._ended(operation))
+                await self._record(Ended(operation, (self.entry(),)))
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
         await self._taken(operation, patch, seen)
         self._landed_fields(fields, seen)
-        await self._record(self._ended(operation))
+        await self._record(Ended(operation, (self.entry(),)))
 
     async def _delete(self) -> None:
         change, operation, at = self.change, self._next(), self._target()
@@ -215,7 +222,7 @@ class Operation:
             return Observed(change.id or "", {}) if gone else None
 
         await self._send(operation, delete, again)
-        await self._record(Ended(operation, drop=self._old_addresses()))
+        await self._record(Ended(operation, drop=(change.address,)))
 
     async def _landed(self, at: Target, patch: Mapping[str, Any]) -> Observed | None:
         """The unit, if it is as the patch wants it; a secret never tells, so its write is repeated instead."""
@@ -300,7 +307,7 @@ class Operation:
                     self.prints[name] = dict(found)
         if seen is not None:
             self.id = seen.id
-            self.facts = dict(self.kind.facts(seen))
+            self.facts = {**self.facts, **self.kind.facts(seen)}
             if note := seen.facts.get("note"):
                 self.env.emit(Noted(f"{change.address}: {note}"))
 
@@ -328,16 +335,6 @@ class Operation:
             change.labels,
             self.env.now().isoformat(timespec="seconds"),
         )
-
-    def _ended(self, operation: str) -> Ended:
-        moved = self.change.moved_from
-        drop = (moved,) if moved is not None and not self.keeps(moved) else ()
-        return Ended(operation, (self.entry(),), drop)
-
-    def _old_addresses(self) -> tuple[Address, ...]:
-        """Where the state knows what is deleted: under its old address, unless something else stands there now."""
-        known = self.change.moved_from or self.change.address
-        return () if self.keeps(known) else (known,)
 
     def _next(self) -> str:
         self.number += 1
@@ -374,3 +371,7 @@ class Operation:
 def _naming(kind: ResourceType) -> str:
     """The field that is the unit's name at the API."""
     return next(name for name, spec in fields_of(kind.Model).items() if Mark.NAME in spec.marks)
+
+
+def _fresh(at: float | None) -> bool:
+    return at is not None and asyncio.get_running_loop().time() - at <= FRESH_S

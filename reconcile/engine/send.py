@@ -77,6 +77,8 @@ async def send(
         try:
             return await verb()
         except (Locked, StateError) as error:
+            if lost is not None:
+                raise _unknown(lost, error) from None
             await closed_quietly(closed)
             raise Stopped(Outcome.SKIPPED, str(error), error) from None
         except (NoAnswer, BadAnswer) as error:
@@ -85,15 +87,21 @@ async def send(
             # A second try of ours may meet the first one, which arrived late.
             if lost is not None and (seen := await _look(read_back)) is not None:
                 return seen
+            if lost is not None:
+                raise _unknown(lost, error) from None
             await closed()
             raise Stopped(taken, str(error), error) from None
         except ApiError as error:
             if error.status < 500:
+                if lost is not None:
+                    raise _unknown(lost, error) from None
                 await closed()
                 outcome = Outcome.CONFLICT if isinstance(error, NotFound) else Outcome.FAILED
                 raise Stopped(outcome, str(error), error) from None
             lost = error
         except ReconcileError as error:
+            if lost is not None:
+                raise _unknown(lost, error) from None
             await closed()
             raise Stopped(Outcome.FAILED, str(error), error) from None
         if (seen := await _look(read_back)) is not None:
@@ -101,6 +109,11 @@ async def send(
         if once:
             break
     raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}", lost)
+
+
+def _unknown(lost: ReconcileError, error: ReconcileError) -> Stopped:
+    """A later try failed for certain; what the earlier one did is unknown all the same, and its intent stays open."""
+    return Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}; tried again: {error}", error)
 
 
 async def closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:

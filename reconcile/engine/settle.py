@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconcile.core.address import Address
 from reconcile.core.events import Noted
 from reconcile.core.plan import Action, Change, Unsettled
 from reconcile.core.ports import Env
@@ -17,65 +18,85 @@ from reconcile.core.resource import ResourceType, Status, Target
 from reconcile.engine.apply import Result
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome
-from reconcile.errors import ReconcileError
+from reconcile.errors import AccessDenied, ReconcileError
 
 FIRST_S, MOST_S = 0.5, 15.0  # between two rounds of readings: longer each time, chosen by feel
 
 
-async def settle(
-    types: Mapping[str, ResourceType],
-    apis: Mapping[str, Any],
-    results: Sequence[Result],
-    env: Env,
-    timeout_s: float,
-    workers: int = 16,
-) -> list[Unsettled]:
+class Settle:
     """
-    What has not settled within `timeout_s`: still pending, or failed on the unit.
+    The wait for what an apply wrote with success.
 
-    Only what was written with success is waited for.
+    Attributes:
+        open: what has not settled yet; whoever ends the wait (a timeout, a signal) finds here what it was for.
+        failed: what failed on its unit.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + timeout_s
-    open_: dict[Any, Unsettled] = {
-        result.change.address: Unsettled(result.change.address, Status.PENDING, "not read yet")
-        for result in results
-        if result.outcome is Outcome.DONE and _can_wait(result.change)
-    }
-    changes = {result.change.address: result.change for result in results}
-    failed: dict[Any, Unsettled] = {}
-    pause = FIRST_S
-    total = len(open_)
-    while open_:
 
-        async def look(address: Any) -> None:
-            change = changes[address]
-            kind = types[address.type_path]
-            at = Target(address, change.id, change.name, change.parent)
-            try:
-                reading = await kind.read(apis[address.provider], at)
-            except ReconcileError:
-                return
-            if reading.seen is None:
-                return
-            view = kind.view(reading.seen, None, reading.now or env.now())
-            since = view.since.isoformat() if view.since else None
-            if view.status is Status.SETTLED:
-                del open_[address]
-            elif view.status is Status.FAILED:
-                del open_[address]
-                failed[address] = Unsettled(address, Status.FAILED, view.detail or "", since)
-            else:
-                open_[address] = Unsettled(address, Status.PENDING, view.detail or "", since)
+    def __init__(
+        self,
+        types: Mapping[str, ResourceType],
+        apis: Mapping[str, Any],
+        results: Sequence[Result],
+        env: Env,
+        workers: int = 16,
+    ) -> None:
+        self.types, self.apis, self.env, self.workers = types, apis, env, workers
+        self._changes = {
+            result.change.address: result.change
+            for result in results
+            if result.outcome is Outcome.DONE and _can_wait(result.change)
+        }
+        self.open = {address: Unsettled(address, Status.PENDING, "not read yet") for address in self._changes}
+        self.failed: dict[Address, Unsettled] = {}
 
-        await each(list(open_), look, workers)
-        left = end - loop.time()
-        if not open_ or left <= 0:
-            break
-        env.emit(Noted(f"Waiting for devices: {total - len(open_)} of {total} have settled"))
-        await asyncio.sleep(min(pause, left))
-        pause = min(pause * 2, MOST_S)
-    return [*open_.values(), *failed.values()]
+    @property
+    def unsettled(self) -> list[Unsettled]:
+        """What has not settled: still pending, or failed on the unit."""
+        return [*self.open.values(), *self.failed.values()]
+
+    async def run(self, timeout_s: float) -> None:
+        """
+        Returns when nothing is open any more, or after `timeout_s`.
+
+        Raises:
+            AccessDenied: nothing can be read any more.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        pause, total = FIRST_S, len(self.open)
+        try:
+            async with asyncio.timeout_at(end):
+                while self.open:
+                    await each(list(self.open), self._look, self.workers)
+                    if self.open:
+                        done = total - len(self.open)
+                        self.env.emit(Noted(f"Waiting for devices: {done} of {total} have settled"))
+                        await asyncio.sleep(min(pause, max(0.0, end - loop.time())))
+                        pause = min(pause * 2, MOST_S)
+        except TimeoutError:
+            return
+
+    async def _look(self, address: Address) -> None:
+        change, kind = self._changes[address], self.types[address.type_path]
+        try:
+            reading = await kind.read(
+                self.apis[address.provider], Target(address, change.id, change.name, change.parent)
+            )
+        except AccessDenied:
+            raise
+        except ReconcileError:
+            return
+        if reading.seen is None:
+            return
+        view = kind.view(reading.seen, None, reading.now or self.env.now())
+        since = view.since.isoformat() if view.since else None
+        if view.status is Status.SETTLED:
+            del self.open[address]
+        elif view.status is Status.FAILED:
+            del self.open[address]
+            self.failed[address] = Unsettled(address, Status.FAILED, view.detail or "", since)
+        else:
+            self.open[address] = Unsettled(address, Status.PENDING, view.detail or "", since)
 
 
 def _can_wait(change: Change) -> bool:

@@ -35,7 +35,7 @@ from reconcile.transport import Net
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "token-of-the-end-to-end-tests"
-SPEED = 40  # seconds of the loop in one of the wall
+SPEED = 10  # seconds of the loop in one of the wall
 
 
 def sid(number: int) -> str:

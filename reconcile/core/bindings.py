@@ -1,0 +1,66 @@
+"""Whether a plan is for what is here now (design §5): the same fleet, files, variables, account, tool and state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from reconcile.core.plan import Bindings
+from reconcile.errors import Problem, Refused
+
+
+def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
+    """
+    Refuses a plan that was made for something else.
+
+    Args:
+        bound: of the plan. `here`: what a plan that is made at this moment would be bound to.
+
+    Raises:
+        Refused: naming the first thing that differs.
+    """
+    again = "Plan again"
+    if bound.expires and now > datetime.fromisoformat(bound.expires):
+        raise Refused(Problem(f"the plan expired at {bound.expires}", way_out=again))
+    if bound.tool != here.tool:
+        raise Refused(Problem(f"the plan was made by reconcile {bound.tool}, this is {here.tool}", way_out=again))
+    if bound.fleet != here.fleet:
+        raise Refused(Problem(f"the plan is for the fleet {bound.fleet}, {bound.path} now holds {here.fleet}"))
+    if bound.variables != here.variables:
+        raise Refused(
+            Problem(
+                "the variables have other values than when the plan was made",
+                way_out="Give the same ones, or plan again",
+            )
+        )
+    if bound.document != here.document:
+        raise Refused(Problem("the files changed after the plan was made", way_out=again))
+    if dict(bound.accounts) != dict(here.accounts):
+        raise Refused(
+            Problem(f"the plan is for {_accounts(bound.accounts)}, this run is for {_accounts(here.accounts)}")
+        )
+    _check_state(bound, here)
+
+
+def _check_state(bound: Bindings, here: Bindings) -> None:
+    if bound.lineage is None:
+        if here.serial:  # a state that no run has written to is as good as none
+            raise Refused(
+                Problem(
+                    "Saved plan is stale: it was made before there was a state",
+                    way_out="Somebody applied since. Plan again",
+                )
+            )
+    elif bound.lineage != here.lineage:
+        raise Refused(Problem("Saved plan is stale: the plan is for another state", way_out="Plan again"))
+    elif bound.serial != here.serial:
+        raise Refused(
+            Problem(
+                f"Saved plan is stale: it was made at serial {bound.serial}, the state is at {here.serial}",
+                way_out="Somebody applied since. Plan again",
+            )
+        )
+
+
+def _accounts(accounts: Mapping[str, tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {account} at {host}" for name, (account, host) in sorted(accounts.items())) or "nothing"

@@ -1,0 +1,146 @@
+"""
+Who holds which name, and who still uses what: the questions that only the whole account answers.
+
+Live units are noted as they are read; when all are, names that somebody holds are freed or refused, and what is still
+in use is not deleted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconcile.core.plan import Action, Change, Plan, Reason
+from reconcile.core.resource import Observed, ResourceType
+from reconcile.core.schema import fields_of
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    """A unit that targets or reports something: how a person knows it, its id, and through which field."""
+
+    label: str
+    id: str
+    how: str
+    field: str
+
+
+class Usage:
+    """What is noted of live units while they are read. One instance per plan."""
+
+    def __init__(self, types: Mapping[str, ResourceType]) -> None:
+        self._referring = {
+            path: [spec for spec in fields_of(kind.Model).values() if spec.refers] for path, kind in types.items()
+        }
+        self.referred = {spec.refers for specs in self._referring.values() for spec in specs}
+        self._holders: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id, where it is not the owner's
+        self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
+        self._claimed: set[str] = set()
+        self._staying: dict[str, set[str]] = defaultdict(set)
+
+    def stays(self, kind: ResourceType, seen: Observed) -> None:
+        """Notes a live resource that the files name, so that nobody has to remember who uses it."""
+        self._staying[kind.path].add(seen.id)
+
+    def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
+        """Notes who holds a name, unless it is the one that the files give to this very unit."""
+        if seen.name and seen.name != wanted:
+            self._holders[kind.path][seen.name] = seen.id
+
+    def claims(self, ids: Iterable[str]) -> None:
+        """Notes the units that the files name."""
+        self._claimed.update(ids)
+
+    def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
+        """Notes what a live unit targets or reports, so that it is not deleted under it."""
+        for spec in self._referring[kind.path]:
+            assert spec.refers is not None
+            target, reported = seen.attrs.get(spec.name), seen.facts.get("reported")
+            staying = self._staying[spec.refers]
+            if isinstance(target, str) and target not in staying:
+                self._users[spec.refers][target].append(_User(user, seen.id, "targets", spec.name))
+            if isinstance(reported, str) and reported not in staying:
+                self._users[spec.refers][reported].append(_User(user, seen.id, "reports", spec.name))
+
+    def not_replaced(self, change: Change) -> Change:
+        """A unit that is let go of here and named elsewhere in the files has moved; nothing is replaced."""
+        if change.former is None or change.former not in self._claimed:
+            return change
+        return replace(change, action=Action.ADOPT, reason=Reason.NOT_IN_STATE, former=None, blocked=None)
+
+    def names_held(self, plan: Plan) -> None:
+        """A wanted name that another unit holds: the unit that is let go of gives it up, or the change is refused."""
+        renamed = {change.id for change in plan.changes if change.name_wanted}
+        released = {change.former: at for at, change in enumerate(plan.changes) if change.former}
+        for at, change in enumerate(plan.changes):
+            wanted = change.name_wanted
+            holder = self._holders[change.address.type_path].get(wanted or "")
+            if wanted is None or holder is None or holder == change.id or holder in renamed:
+                continue
+            if holder in released:
+                releasing = plan.changes[released[holder]]
+                name = f"{releasing.address.key}.replaced-{holder[-6:]}"
+                seen = {**releasing.seen, "former": wanted}
+                plan.changes[released[holder]] = replace(releasing, former_name=name, seen=seen)
+                continue
+            whose = "is left out of this run" if holder in self._claimed else "no file names"
+            plan.changes[at] = replace(
+                change, blocked=f"the name {wanted!r} is held by {holder}, which {whose}; rename that one first"
+            )
+
+    def holders(self, plan: Plan) -> dict[str, dict[str, Change]]:
+        """By type and name, the change that takes the name from the unit that holds it."""
+        freeing: dict[tuple[str, str], Change] = {}
+        for change in plan.changes:
+            for unit in (change.former, change.id):
+                if unit:
+                    freeing[change.address.type_path, unit] = change
+        return {
+            path: {name: freeing[path, unit] for name, unit in names.items() if (path, unit) in freeing}
+            for path, names in self._holders.items()
+        }
+
+    def still_used(self, plan: Plan, *, destroy: bool, asked: bool) -> None:
+        """
+        What is deleted while a unit targets it after this plan, or reports it now: refused, naming them.
+
+        Args:
+            asked: whether the API was asked, so that users which no file names are known.
+        """
+        blind = {spec.refers for unread in plan.unread for spec in self._referring.get(unread.type_path, ())}
+        moving = {(change.id, part.path[0]) for change in plan.changes for part in change.fields}
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for change in plan.changes:
+            for unit in change.refers.values():
+                wanted[unit].append(f"{change.address} (will target it)")
+        kept = []
+        for change in plan.changes:
+            if change.action is not Action.DELETE or change.id is None or change.address.type_path not in self.referred:
+                kept.append(change)
+            elif change.address.type_path in blind or not asked:
+                plan.warnings.append(f"{change.address} is not deleted: it was not read who still uses it")
+            else:
+                kept.append(self._in_use(change, moving, wanted, destroy))
+        plan.changes = kept
+
+    def _in_use(
+        self, change: Change, moving: set[tuple[str | None, str]], wanted: Mapping[str, list[str]], destroy: bool
+    ) -> Change:
+        id = change.id or ""
+        left = sorted(
+            f"{user.label} ({user.how} it)"
+            for user in self._users[change.address.type_path].get(id, [])
+            if user.how == "reports" or (user.id, user.field) not in moving
+        )
+        left = left or wanted.get(id, [])
+        if not left:
+            return change
+        said = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+        if destroy:
+            return replace(change, action=Action.FORGET, notes=(f"left on the account: in use by {said}",))
+        return replace(
+            change,
+            blocked=f"in use by {said}; keep it in the files until they have moved on, or leave it out of this run:"
+            f" --exclude {change.address}",
+        )
