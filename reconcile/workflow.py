@@ -247,11 +247,7 @@ async def unread_allowed(world: World, plan: Plan) -> bool:
 
 
 async def lock(world: World, wait_s: float) -> Journal:
-    """
-    The lease on the state, which is made if there is none. Raises Locked.
-
-    Every request from here on is checked against the lease's deadline.
-    """
+    """The lease on the state, which is made if there is none; checked before every request. Raises Locked."""
     journal = await acquire(
         world.store,
         scope=SCOPE,

@@ -114,6 +114,14 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
     file = Path(given["path"])
     # The seal needs the key, and the key the wiring, and the wiring the PATH: so the file is read twice.
     unchecked, _, _ = read(file, seal_key=None, key_id=None)
+    planned_for = unchecked.bindings.path
+    if not Path(planned_for).exists():
+        raise InvalidInput(
+            Problem(
+                f"the plan is of {planned_for}, and that is not here",
+                way_out="A plan names its fleet as it was given: run this in the directory where the plan was made",
+            )
+        )
 
     async def story(session: Session) -> int:
         from reconcile import workflow
@@ -143,7 +151,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
             results = await _carry_out(session, made, journal, read_at, digest)
         return await _finish(given, session, made, results)
 
-    return run_session({**given, "path": unchecked.bindings.path}, story)
+    return run_session({**given, "path": planned_for}, story)
 
 
 async def _carry_out(
@@ -195,7 +203,8 @@ async def _settled(given: dict[str, Any], session: Session, results: list[Result
         What it adds to the exit codes.
     """
     from reconcile import workflow
-    from reconcile.render.apply import unsettled_text
+    from reconcile.render.paint import Paint
+    from reconcile.render.text import WIDTH, unsettled_lines
 
     flush()
     waiting = workflow.waiting(session.world, results)
@@ -209,8 +218,8 @@ async def _settled(given: dict[str, Any], session: Session, results: list[Result
     session.watch.close()
     if waiting.unsettled:
         codes.append(ReconcileError.exit_code)
-        lines = unsettled_text(waiting.unsettled, types=session.world.types, color=colored(sys.stdout))
-        (say if given["format_"] == "text" else complain)(lines)
+        tell, stream = (say, sys.stdout) if given["format_"] == "text" else (complain, sys.stderr)
+        tell(unsettled_lines(waiting.unsettled, session.world.types, Paint(colored(stream), WIDTH)))
     if not task.cancelled() and (error := task.exception()) is not None:
         if not isinstance(error, ReconcileError):
             raise error

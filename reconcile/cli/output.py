@@ -31,6 +31,9 @@ def _run(command: click.Command, arguments: Sequence[str], format_: str) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as bare:
+        say([bare.format_message()])
+        return 0
     except click.ClickException as wrong:
         return fail(InvalidInput(_usage(wrong)), format_)
     except ReconcileError as error:
@@ -45,9 +48,8 @@ def _run(command: click.Command, arguments: Sequence[str], format_: str) -> int:
     except MemoryError:
         return fail(ReconcileError("there is not enough memory for this"), format_)
     except OSError as error:
-        return fail(
-            ReconcileError(Problem(f"{error.strerror or type(error).__name__}: {error.filename or ''}")), format_
-        )
+        what = error.strerror or type(error).__name__
+        return fail(ReconcileError(Problem(f"{what}: {error.filename}" if error.filename else what)), format_)
     except Exception as broken:
         return fail(ReconcileError(_defect(broken)), format_)
 
@@ -71,7 +73,7 @@ def _defect(broken: Exception) -> Problem:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = zip(arguments, [*arguments[1:], ""], strict=False)
     return any(pair == ("--format", "json") or pair[0] == "--format=json" for pair in pairs)
 
 

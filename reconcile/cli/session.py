@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, wired: Wired, watch: Watch, codes: list[int]) -> None:
         self.wired, self.world, self.watch, self.codes = wired, wired.world, watch, codes
-        self.on_first_signal: Callable[[], None] | None = None
+        self.on_first_signal: Callable[[], object] | None = None
         self.signals = 0
 
     async def planned(self, made: Plan) -> None:

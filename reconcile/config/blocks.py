@@ -285,11 +285,11 @@ def entries_of(shared: Shared, family: Family, node: Map, tables: Mapping[str, T
                 found.append(block)
             continue
         if type(member) is Scalar and member.null:
-            if family.slot.scalar is None:
-                at = shared.world.position(key_at)
-                shared.world.report.warn(
-                    f"{family.type.path}{quote(key)} says nothing, so it is not managed; write {{}} to manage it", at
-                )
+            instead = "{} to manage it" if family.slot.scalar is None else '"" for the empty text'
+            shared.world.report.warn(
+                f"{family.type.path}{quote(key)} says nothing, so it counts as not written; write {instead}",
+                shared.world.position(key_at),
+            )
             continue
         if wrong := flaw_in_name(key):
             at = shared.world.position(key_at)

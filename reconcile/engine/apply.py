@@ -26,7 +26,7 @@ from reconcile.engine.moves import record_moves
 from reconcile.engine.operation import Operation, verb_of
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
-from reconcile.errors import AccessDenied, InvalidInput, Locked, NotSent, Problem, ReconcileError
+from reconcile.errors import AccessDenied, Locked, NotSent, ReconcileError
 
 SILENT = 3  # changes in a row that could not be sent at all
 
@@ -79,6 +79,7 @@ class Apply:
     made: dict[Address, str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
     silent: int = 0
+    refusal: ReconcileError | None = None
     slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,28 +105,6 @@ class Apply:
             if change.address not in self.results:
                 self._end(change, Outcome.SKIPPED, self.stop or "not reached")
         return [self.results[change.address] for change in self.plan.changes]
-
-    async def open_secrets(self) -> None:
-        """
-        Resolves everything that will be written, before the first request.
-
-        Raises:
-            InvalidInput: secrets without a value, all of them.
-        """
-        problems: list[Problem] = []
-        for change in self.plan.changes:
-            for part in change.fields:
-                if not isinstance(part.after, SecretRef) or part.after in self.opened:
-                    continue
-                try:
-                    self.opened[part.after] = await self.secrets.open(part.after)
-                except InvalidInput as missing:
-                    problems += [
-                        Problem(problem.what, part.where or change.where, change.address, way_out=problem.way_out)
-                        for problem in missing.problems
-                    ]
-        if problems:
-            raise InvalidInput(*problems)
 
     async def _free_name(self, change: Change) -> None:
         """A unit whose wanted name goes round takes another name first."""
@@ -222,7 +201,7 @@ class Apply:
         if self.silent >= SILENT:
             self.stop = self.stop or Stop.SILENT
         if stopped.denied:
-            self.stop = self.stop or Stop.DENIED
+            self.stop, self.refusal = self.stop or Stop.DENIED, stopped.error
         if isinstance(stopped.error, Locked) or stopped.broken:
             self.stop = self.stop or Stop.BROKEN
         self._end(change, stopped.outcome, stopped.detail, stopped.error)
@@ -261,8 +240,8 @@ class Apply:
             try:
                 async for page in members[0].kind.listing(members[0].api, parent):
                     live.update({seen.name or seen.id: seen for seen in page.members})
-            except AccessDenied:
-                self.stop = self.stop or Stop.DENIED
+            except AccessDenied as refusal:
+                self.stop, self.refusal = self.stop or Stop.DENIED, refusal
                 return
             except ReconcileError:
                 continue  # each is then read by itself, and its own error is its own outcome
@@ -276,5 +255,7 @@ class Apply:
         operation = self.operations.pop(change.address, None)
         since = operation.begun_at if operation is not None else None
         seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0
+        if detail == Stop.DENIED:
+            error = self.refusal
         self.results[change.address] = Result(change, outcome, detail, error)
         self.env.emit(ChangeDone(change.address, verb_of(change), outcome, seconds, detail))
