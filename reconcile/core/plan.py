@@ -173,9 +173,12 @@ class Change:
         for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block"):
             if (value := getattr(self, name)) is not None:
                 out[name] = str(value)
-        for name in ("after", "before", "seen", "refers", "facts", "prints", "labels"):
+        for name in ("after", "before", "seen", "facts", "prints"):
             if value := getattr(self, name):
                 out[name] = to_json(value)
+        for name in ("refers", "labels"):  # texts by text: a name that begins with `$` is just a name
+            if value := getattr(self, name):
+                out[name] = dict(value)
         for name in ("protect", "on_removal", "wave", "blocked"):
             if value := getattr(self, name):
                 out[name] = value
