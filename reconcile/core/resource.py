@@ -30,8 +30,8 @@ class Desired:
     Attributes:
         attrs: what is written, references unresolved; a field that is not written is not in it.
         block: the block that it is a row of, else None: what groups it in a plan.
-        where: the place of its entry; `fields` has the places of single attributes where they differ.
-        named: whether the name at the API is written (`unique_name:`), or follows from the key.
+        where: the place of its entry (of a row of a block, the row in the table's file).
+        fields, origins: by attribute, the place and the profile or variable that says it.
         labels, protect, on_removal: as written; None = not written.
     """
 

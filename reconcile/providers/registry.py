@@ -6,7 +6,7 @@ An entry point names a `Provider` class. Ours win a name; nothing is imported be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -56,8 +56,3 @@ class Providers(Mapping[str, Provider]):
         if not isinstance(provider, Provider):
             raise InvalidInput(Problem(f"the entry point {name} of {GROUP} is not a provider"))
         return provider
-
-
-def types_of(providers: Iterable[Provider]) -> dict[str, object]:
-    """Resource types by path, in the order of their providers and then of their references."""
-    return {kind.path: kind for provider in providers for kind in provider.types}
