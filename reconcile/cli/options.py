@@ -57,7 +57,7 @@ def plan_options(command: Command) -> Command:
             click.option("--rewrite", multiple=True, metavar="ADDR", help="Write the secrets of this again."),
             click.option("--refresh-only", is_flag=True, help="Only take what is live over into the state."),
             click.option("--destroy", "destroys", is_flag=True, help="Plan to delete what can be deleted."),
-            click.option("--no-refresh", is_flag=True, help="Take the state's word for what it knows, without asking the APIs."),
+            click.option("--no-refresh", is_flag=True, help="Take the state's word for what it knows."),
             click.option(
                 "--parallelism", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once."
             ),
