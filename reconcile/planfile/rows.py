@@ -16,7 +16,6 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.plan import Bindings, Blocked, Change, Plan, Unread, Unsettled
-from reconcile.core.values import to_json
 from reconcile.errors import InvalidInput
 
 _TOTALS = ("in_sync", "unmanaged", "units", "requests", "expected_requests", "unresolved_secrets")
@@ -48,7 +47,9 @@ def line_of(kind: str, row: Any) -> bytes:
 
 def _plain(row: Any) -> dict[str, Any]:
     """A flat dataclass as JSON, every field in it."""
-    return {field.name: to_json(getattr(row, field.name)) for field in fields(row)}
+    # Plain JSON throughout: a name that begins with `$` is a name here, no reference.
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def plan_of(rows: Iterator[tuple[str, Any]]) -> Plan:
