@@ -13,6 +13,7 @@ from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
 from reconcile.core.ports import Ended, Head
+from reconcile.core.record import moved
 from reconcile.core.resource import Entry
 from reconcile.errors import InvalidInput, Problem, Refused
 
@@ -145,13 +146,8 @@ def mv(source: str, destination: str, **given: Any) -> int:
         if await store.get([to]):
             raise InvalidInput(Problem(f"the state has {to} already", way_out=f"`state rm {to}` first"))
         under = await store.under([entry.address])
-        moved = [replace(entry, address=to)]
-        moved += [
-            replace(child, address=to.child(child.address.type_path.rpartition(".")[2], child.address.key))
-            for child in under
-        ]
         drop = tuple(old.address for old in (entry, *under))
-        await _write(session, Ended("state mv", tuple(moved), drop))
+        await _write(session, Ended("state mv", tuple(moved(entry, under, to)), drop))
         say([f"Moved {entry.address} to {to}" + (f", with {len(under)} under it" if under else "")])
         return 0
 

@@ -1,11 +1,12 @@
 """
-What only the state learns: protection, labels, tokens, and what is not managed any more. Nothing of it is sent.
+What only the state learns: protection, labels, tokens, another address, and what is not managed any more. Nothing of
+it is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.address import Address
@@ -75,3 +76,14 @@ def differs_in_record(wanted: Wanted, want: Desired, prior: Entry) -> bool:
 def protected(want: Desired, recorded: Entry | None) -> bool:
     """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
     return want.protect if want.protect is not None else recorded is not None and recorded.protect
+
+
+def moved(entry: Entry, under: Iterable[Entry], to: Address) -> list[Entry]:
+    """An entry under another address, with the entries that hang on it."""
+    return [
+        replace(entry, address=to),
+        *(
+            replace(child, address=to.child(child.address.type_path.rpartition(".")[2], child.address.key))
+            for child in under
+        ),
+    ]

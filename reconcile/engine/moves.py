@@ -7,25 +7,11 @@ stands where its unit is.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from reconcile.core.address import Address
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Ended
+from reconcile.core.record import moved
 from reconcile.core.resource import Entry
 from reconcile.engine.journal import Journal
-
-
-def moved(entry: Entry, under: list[Entry], to: Address) -> list[Entry]:
-    """An entry and what hangs on its unit, under another address."""
-    return [
-        replace(entry, address=to),
-        *(
-            replace(child, address=to.child(child.address.type_path.rpartition(".")[2], child.address.key))
-            for child in under
-            if child.parent == entry.id
-        ),
-    ]
 
 
 async def record_moves(plan: Plan, journal: Journal) -> None:
@@ -39,6 +25,7 @@ async def record_moves(plan: Plan, journal: Journal) -> None:
     put: list[Entry] = []
     for old, to in moves.items():
         if old in entries:
-            put += moved(entries[old], [child for child in under if child.address.parent == old], to)
+            unit = entries[old].id
+            put += moved(entries[old], [one for one in under if one.address.parent == old and one.parent == unit], to)
     drop = [*entries, *(child.address for child in under)]
     await journal.write(Ended("moves", tuple(put), tuple(drop)))
