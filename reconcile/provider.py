@@ -5,19 +5,8 @@ Nothing is defined here. `docs/adding-a-provider.md` shows how the parts go toge
 """
 
 from reconcile.core.address import Address
-from reconcile.core.resource import (
-    Binding,
-    Desired,
-    Entry,
-    Observed,
-    Page,
-    Provider,
-    Reading,
-    ResourceType,
-    Status,
-    Target,
-    View,
-)
+from reconcile.core.resource import Desired, Entry, Observed, Page, Patch, Reading, Status, Target, View
+from reconcile.core.resource_type import Binding, Mistake, Provider, ResourceType, Use
 from reconcile.core.schema import Mark, Refers, Same, Together
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
@@ -51,12 +40,14 @@ __all__ = [
     "FileRef",
     "InvalidInput",
     "Mark",
+    "Mistake",
     "Net",
     "NoAnswer",
     "NotFound",
     "NotSent",
     "Observed",
     "Page",
+    "Patch",
     "Problem",
     "Provider",
     "Reading",
@@ -70,6 +61,7 @@ __all__ = [
     "Target",
     "Together",
     "Upload",
+    "Use",
     "View",
     "flaw_in_name",
 ]

@@ -19,11 +19,12 @@ from reconcile.core.bindings import check_bindings
 from reconcile.core.events import Noted
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
-from reconcile.core.plan import Action, Bindings, Plan
+from reconcile.core.plan import Bindings, Plan
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Head, Limit, Secrets, Store
-from reconcile.core.resource import Binding, ResourceType
-from reconcile.core.values import FileRef, Secret, SecretRef
+from reconcile.core.resource import Status
+from reconcile.core.resource_type import Binding, ResourceType
+from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
@@ -31,6 +32,7 @@ from reconcile.engine.operation import verb_of
 from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
+from reconcile.engine.uploads import files_are_there
 from reconcile.errors import InvalidInput, Problem, Refused, StateError
 
 SCOPE = "fleet"
@@ -176,7 +178,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     held = {path: await world.store.count(path) for path in world.types}
     wanted = sum(document.count(path) for path in world.types)
     made = planner.finish(world.document.limits, held, wanted)
-    _files_are_there(made, Path(world.document.directory))
+    files_are_there(made, Path(world.document.directory))
     made.requests = world.requests() - before
     made.warnings[:0] = world.document.warnings
     seconds = world.http_s() - spent
@@ -200,29 +202,6 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         (now + expires).isoformat(timespec="seconds") if expires else None,
         options.to_json(),
     )
-
-
-def _files_are_there(made: Plan, directory: Path) -> None:
-    """
-    What is created is uploaded from a file, which a checksum or the state only stands in for until then.
-
-    Raises:
-        InvalidInput: files that are not there.
-    """
-    problems = [
-        Problem(
-            f"{part.after.path} is not there, and has to be uploaded",
-            part.where or change.where,
-            change.address,
-            way_out="Build it, or fetch it, before the plan that uploads it",
-        )
-        for change in made.changes
-        if change.action is Action.CREATE
-        for part in change.fields
-        if isinstance(part.after, FileRef) and not (directory / part.after.path).is_file()
-    ]
-    if problems:
-        raise InvalidInput(*problems)
 
 
 async def unread_allowed(world: World, plan: Plan) -> bool:
@@ -262,7 +241,9 @@ async def lock(world: World, wait_s: float) -> Journal:
 
 
 @asynccontextmanager
-async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIterator[Journal]:
+async def held(
+    world: World, wait_s: float, made: Plan | None = None, overwrite_pending: bool = False
+) -> AsyncIterator[Journal]:
     """
     The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
 
@@ -277,7 +258,7 @@ async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIt
     await connect(world)
     if made is not None:
         await check_plan(world, made)
-        refuse(made)
+        refuse(made, overwrite_pending)
         if await world.store.head() is None:
             await open_secrets(world, made)
     try:
@@ -336,6 +317,7 @@ async def apply(
     read_at: float | None,
     digest: str | None,
     running: Callable[[Apply], None],
+    overwrite_pending: bool = False,
 ) -> list[Result]:
     """
     Carries a plan out under a held lease.
@@ -349,7 +331,7 @@ async def apply(
         Refused: a guard.
         InvalidInput: a secret has no value; nothing was sent.
     """
-    refuse(plan)
+    refuse(plan, overwrite_pending)
     if plan.bindings.lineage is None:
         head = await world.store.head()
         if head is None:
@@ -375,19 +357,29 @@ async def apply(
     return await carrying.run()
 
 
-def waiting(world: World, results: Sequence[Result]) -> Settle:
-    """The wait until units have done what the API accepted; needs no lease."""
-    return Settle(world.types, world.apis, results, world.env, world.workers)
+async def waiting(world: World, made: Plan, results: Sequence[Result]) -> Settle:
+    """The wait until units have done what the API accepted, now or before; needs no lease."""
+    changed = {change.address for change in made.changes}
+    pending = [row.address for row in made.unsettled if row.kind == Status.PENDING and row.address not in changed]
+    entries = await world.store.get(pending) if pending else {}
+    return Settle(world.types, world.apis, results, list(entries.values()), world.env, world.workers)
 
 
-def refuse(plan: Plan) -> None:
+def refuse(plan: Plan, overwrite_pending: bool = False) -> None:
     """
     Raises when a guard blocks the plan.
+
+    Args:
+        overwrite_pending: whether what somebody else staged may be lost.
 
     Raises:
         Refused: with every reason, and the words that allow it.
     """
-    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
+    problems = [
+        Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out)
+        for blocked in plan.blocked
+        if blocked.kind != "pending" or not overwrite_pending
+    ]
     problems += [
         Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
         for change in plan.changes

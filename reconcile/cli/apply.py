@@ -36,6 +36,10 @@ def apply_options(command: Any) -> Any:
             help="Until when: the API took it, or the device did it.",
         ),
         click.option("--timeout", default=600.0, metavar="S", help="How long --wait settled waits."),
+        click.option(
+            "--overwrite-pending", is_flag=True, help="Replace what somebody else staged and no unit has fetched yet."
+        ),
+        click.option("--retry-failed", is_flag=True, help="Send again what units could not do."),
     ):
         command = option(command)
     return command
@@ -105,7 +109,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
 
 
 def _apply_saved(given: dict[str, Any], options: Options) -> int:
-    if options != Options():
+    if replace(options, overwrite_pending=False) != Options():
         raise InvalidInput(
             Problem("a saved plan is applied exactly as it is", way_out="Leave the plan options out, or plan again")
         )
@@ -133,7 +137,8 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
         if await world.store.applied(digest):
             raise Refused(Problem("this plan was applied already", way_out="Plan again"))
         await session.planned(made)
-        async with workflow.held(world, given["lock_timeout"], made) as journal:
+        overwrite = options.overwrite_pending
+        async with workflow.held(world, given["lock_timeout"], made, overwrite) as journal:
             read_at = None
             if not sealed:
                 # Nobody vouches for the file here: so what would be planned now is compared with it, and applied.
@@ -148,14 +153,19 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
                             way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
                         )
                     )
-            results = await _carry_out(session, made, journal, read_at, digest)
+            results = await _carry_out(session, made, journal, read_at, digest, overwrite)
         return await _finish(given, session, made, results)
 
     return run_session({**given, "path": planned_for}, story)
 
 
 async def _carry_out(
-    session: Session, made: Plan, journal: Any, read_at: float | None, digest: str | None = None
+    session: Session,
+    made: Plan,
+    journal: Any,
+    read_at: float | None,
+    digest: str | None = None,
+    overwrite_pending: bool = False,
 ) -> list[Result]:
     """Sends a plan's changes under the lease; a saved plan (`digest`) of nothing is recorded as applied too."""
     from reconcile import workflow
@@ -174,7 +184,15 @@ async def _carry_out(
 
         session.on_first_signal = stop
 
-    results = await workflow.apply(session.world, made, journal, read_at=read_at, digest=digest, running=running)
+    results = await workflow.apply(
+        session.world,
+        made,
+        journal,
+        read_at=read_at,
+        digest=digest,
+        running=running,
+        overwrite_pending=overwrite_pending,
+    )
     session.watch.close()
     return results
 
@@ -191,11 +209,11 @@ async def _finish(given: dict[str, Any], session: Session, made: Plan, results: 
     if any(result.outcome is not Outcome.DONE for result in results):
         codes.append(PartlyApplied.exit_code)
     if given["wait"] == "settled" and not session.signals:
-        codes += await _settled(given, session, results)
+        codes += await _settled(given, session, made, results)
     return worst(codes)
 
 
-async def _settled(given: dict[str, Any], session: Session, results: list[Result]) -> list[int]:
+async def _settled(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> list[int]:
     """
     Waits until units have done what was sent, and says what they have not.
 
@@ -207,7 +225,7 @@ async def _settled(given: dict[str, Any], session: Session, results: list[Result
     from reconcile.render.text import WIDTH, unsettled_lines
 
     flush()
-    waiting = workflow.waiting(session.world, results)
+    waiting = await workflow.waiting(session.world, made, results)
     task = asyncio.ensure_future(waiting.run(given["timeout"]))
     session.on_first_signal = task.cancel
     codes = []
@@ -216,6 +234,8 @@ async def _settled(given: dict[str, Any], session: Session, results: list[Result
     finally:
         task.cancel()
     session.watch.close()
+    if waiting.settled:
+        complain([f"{waiting.settled:,} of {waiting.settled + len(waiting.unsettled):,} have settled"])
     if waiting.unsettled:
         codes.append(ReconcileError.exit_code)
         tell, stream = (say, sys.stdout) if given["format_"] == "text" else (complain, sys.stderr)
@@ -240,9 +260,10 @@ def _show_results(given: dict[str, Any], session: Session, made: Plan, results: 
             totals = [total + count for total, count in zip(totals, result.change.counts, strict=True)]
             renewed += result.change.action is Action.NOOP and result.change.reason is Reason.LEASE_ENDS
     imported, added, changed, destroyed, forgotten = totals
-    counts = Applied(added, changed, destroyed, imported, forgotten, renewed, len(made.unread))
+    staged = sum(bool(result.change.stamp) for result in results if result.outcome is Outcome.DONE)
+    counts = Applied(added, changed, destroyed, imported, forgotten, renewed, len(made.unread), staged)
     said = [
-        ChangeDone(result.change.address, verb_of(result.change), result.outcome, 0.0, result.detail)
+        ChangeDone(result.change.address, verb_of(result.change), result.outcome, 0.0, result.detail, result.where)
         for result in results
     ]
     if given["format_"] == "json":

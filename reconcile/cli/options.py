@@ -96,6 +96,8 @@ def options_of(given: dict[str, Any]) -> Options:
         given["destroys"],
         given["refresh_only"],
         not given["no_refresh"],
+        given.get("overwrite_pending", False),
+        given.get("retry_failed", False),
     )
 
 

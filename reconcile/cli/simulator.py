@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconcile.cli.options import document_options, general_options, request_of
 from reconcile.cli.output import complain, flush, say
 from reconcile.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from reconcile.core.resource import Desired
 
 
 @click.command()
@@ -66,17 +70,16 @@ def _world(file: Path) -> dict[str, Any]:
 
 def units_of(given: dict[str, Any]) -> dict[str, Any]:
     """The units that a fleet's files name, as `world_for` takes them."""
-    from reconcile.wiring import document
+    from reconcile.wiring import document, registry
 
     files = document(request_of(given))
-    devices = []
-    for handle in files.roots("microvisor.devices"):
-        want = files.at(handle)
-        sid = want.attrs.get("sid")
-        name = None if sid else str(want.attrs.get("unique_name") or want.address.key)
-        devices.append({"sid": sid, "unique_name": name})
-    units: dict[str, Any] = {"microvisor": {"devices": devices}}
-    account = files.settings.get("microvisor", {}).get("account_sid")
-    if isinstance(account, str) and account.startswith("AC"):
-        units["microvisor"]["account_sid"] = account
-    return units
+
+    def wanted(path: str) -> Iterator[Desired]:
+        return (files.at(handle) for handle in files.roots(path))
+
+    providers = registry()
+    return {
+        name: dict(units)
+        for name in files.providers()
+        if (units := providers[name].simulated_units(wanted, files.settings.get(name, {})))
+    }

@@ -70,7 +70,7 @@ class LoadedDocument:
         known = self.known.get(path)
         if known is None:
             return None
-        found = known.ids.find(id.casefold()) if id is not None else []
+        found = known.ids.find(id) if id is not None else []
         if not found and name is not None:
             found = known.names.find(name)
         return found[0] if found else None

@@ -1,94 +1,28 @@
 """
-One resource: what the files want, what the API reports and what was last applied, and the change between them.
-
-Three-way for every attribute (design §5): *you changed it* (desired ≠ prior), *somebody else changed it* (observed ≠
-prior), or both. Pure: secrets arrive as the answer to "is it the value that was written", references as what they
-resolve to.
+One resource: what the files want, what the API reports and what was last applied, and the change between them. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.diff import MISSING, differences, same
+from reconcile.core.diff import differences, mentioned
+from reconcile.core.fields import changed_fields, nearest, spelled
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason, Unsettled
-from reconcile.core.record import Wanted, differs_in_record, protected, recordings, released
-from reconcile.core.resource import Desired, Entry, Observed, ResourceType, Status, View
-from reconcile.core.schema import Field, Kind, Mark, fields_of
+from reconcile.core.record import Wanted, differs_in_record, protected, recordings, released, taken_out
+from reconcile.core.resource import Desired, Observed, Patch, Status, View
+from reconcile.core.resource_type import ResourceType
+from reconcile.core.schema import Field, Mark, fields_of
+from reconcile.core.sighting import Decision, Match, Resolve, Sighting
+from reconcile.core.unsettled import unsettled
 from reconcile.core.values import Attrs, FileRef, Ref, SecretRef
-
-
-class Match(StrEnum):
-    """Whether the value behind a secret reference is the one that was written."""
-
-    SAME = "same"
-    CHANGED = "changed"
-    NO_RECORD = "no record"
-    OTHER_KEY = "other key"  # recorded with another fingerprint key, or there is none here: cannot tell
-    UNRESOLVED = "unresolved"  # the reference has no value here
-    NEEDED = "needed"  # nor has it one for what is about to be made
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a reference stands for: its name as plans show it, its live id (None until it is made), who makes it."""
-
-    name: str
-    id: str | None
-    address: Address | None
-
-
-Resolve = Callable[[Ref], Resolved]
+from reconcile.errors import InvalidInput, Problem
 
 PROTECTED = "it is protected: set `protect: false` and apply that first"
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """
-    Everything that is known of one resource at one moment.
-
-    Attributes:
-        seen: what is live, or None; `now` is the server's clock at that reading.
-        prior: what was last applied to this unit; `moved_from` its address then, if that was another.
-        former: what was last applied to another unit under this address.
-        parent: the live id of the parent unit, or None.
-        matches: by secret field, how its value compares with the record.
-        rewrite: whether the user asked to write its secrets again.
-        uncertain: whether an earlier write to it has an unknown outcome.
-    """
-
-    want: Desired
-    seen: Observed | None
-    now: datetime
-    prior: Entry | None = None
-    former: Entry | None = None
-    moved_from: Address | None = None
-    parent: str | None = None
-    matches: Mapping[str, Match] = field(default_factory=dict)
-    rewrite: bool = False
-    uncertain: bool = False
-
-
-@dataclass(slots=True)
-class Decision:
-    """
-    What follows for one resource.
-
-    Attributes:
-        change: None when it is in sync. `blocked`: why the whole plan is refused, with both sides named.
-        untold: secrets of which nobody can tell here whether they changed.
-    """
-
-    change: Change | None = None
-    unsettled: Unsettled | None = None
-    untold: list[tuple[Match, SecretRef]] = field(default_factory=list)
-    blocked: str | None = None
+_UNCOMPARED = frozenset((Mark.LOCATOR, Mark.CREDENTIAL, Mark.TRIGGER))
 
 
 def decide(
@@ -100,6 +34,9 @@ def decide(
     Args:
         resolve: what a reference stands for. Raises InvalidInput when it stands for nothing.
         names: by type path, the name of each live id, so that observed references are shown as the files write them.
+
+    Raises:
+        InvalidInput: of `resolve`; or nothing that its type could send would make it agree.
     """
     want, seen = sighting.want, sighting.seen
     shape = fields_of(kind.Model)
@@ -108,9 +45,21 @@ def decide(
         return _creation(kind, shape, sighting, wanted)
     decision = Decision()
     view = kind.view(seen, sighting.prior, sighting.now)
-    accepted = accepted_attrs(shape, view, names)
-    decision.unsettled = _unsettled(want.address, view, accepted, shape, names)
-    fields = _fields(shape, sighting, wanted, accepted, view, decision)
+    if view.retry and sighting.retry and view.reported is not None:
+        view = replace(view, attrs=view.reported, status=Status.SETTLED, lost="sent again, as asked")
+    accepted: Attrs = accepted_attrs(shape, view, names)
+    decision.unsettled = _unsettled(sighting, view, accepted, shape)
+    known = _as_recorded(shape, sighting, accepted)
+    wanted.compared = taken_out(shape, sighting.prior, wanted.compared, known)
+    accepted = {
+        name: spelled(shape[name], value, wanted.compared[name]) if name in wanted.compared else value
+        for name, value in accepted.items()
+    }
+    fields = changed_fields(kind, shape, sighting, wanted, accepted, view, decision)
+    patch = _composed(kind, shape, sighting, wanted, fields, view)
+    facts = dict(kind.facts(seen, sighting.prior))
+    if patch is not None and not patch.body:  # it waits there already: only the state does not know it
+        fields, facts = [], {**facts, **kind.accepted(patch.stamp, seen)}
     renewals = [change for change in fields if change.cause is Cause.LEASE]
     notes = released(shape, sighting.prior, wanted) + recordings(shape, sighting.prior, wanted, want)
     prior = sighting.prior
@@ -127,7 +76,7 @@ def decide(
     elif len(fields) == len(renewals):
         action = Action.NOOP
         reason = Reason.LEASE_ENDS if renewals else Reason.MOVED if sighting.moved_from is not None else Reason.RECORD
-    managed = {name: value for name, value in accepted.items() if name in wanted.compared}
+    staged = patch is not None and bool(patch.body) and bool(patch.stamp)
     decision.change = Change(
         want.address,
         action,
@@ -136,11 +85,18 @@ def decide(
         name=seen.name,
         parent=sighting.parent,
         after=wanted.after,
-        before=managed,
-        seen={"attrs": preconditions(shape, seen, managed), "version": seen.version},
+        before={
+            name: mentioned(accepted[name], value, shape[name])
+            for name, value in wanted.compared.items()
+            if name in accepted
+        },
+        seen={"attrs": preconditions(shape, seen, wanted.compared), "version": seen.version},
         fields=tuple(fields),
+        patch=patch.body if patch is not None else {},
+        stamp=patch.stamp if patch is not None and patch.body else {},
+        overwrites=kind.foreign(seen, (facts, patch.stamp)) if patch is not None and staged else None,
         refers=wanted.refers,
-        facts=dict(kind.facts(seen)),
+        facts=facts,
         prints=dict(prior.prints) if prior else {},
         former=former.id if former and action is Action.REPLACE else None,
         moved_from=sighting.moved_from,
@@ -151,7 +107,7 @@ def decide(
         blocked=PROTECTED if action is Action.REPLACE and former is not None and former.protect else None,
         on_removal=want.on_removal,
         where=want.where,
-        notes=tuple(notes),
+        notes=(*(patch.notes if patch is not None and fields else ()), *notes),
     )
     return decision
 
@@ -175,20 +131,59 @@ def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resol
                 refers[field_name] = found.id
             if found.address is not None:
                 needs.append(found.address)
-        elif isinstance(value, FileRef | SecretRef) or Mark.LOCATOR in spec.marks or Mark.TRIGGER in spec.marks:
+        elif isinstance(value, FileRef | SecretRef) or not spec.marks.isdisjoint(_UNCOMPARED):
             after[field_name] = value
         else:
             compared[field_name] = after[field_name] = value
     return Wanted(compared, after, refers, tuple(needs))
 
 
-def preconditions(shape: Mapping[str, Field], seen: Observed, managed: Iterable[str]) -> dict[str, Any]:
+def _composed(
+    kind: ResourceType,
+    shape: Mapping[str, Field],
+    sighting: Sighting,
+    wanted: Wanted,
+    fields: list[FieldChange],
+    view: View,
+) -> Patch | None:
+    """What the type makes of all that differs, from what is accepted or from what the unit reports."""
+    if not fields or sighting.seen is None:
+        return None
+    paths, also = {field.path for field in fields}, set()
+    for name, value in wanted.compared.items() if view.reported is not None else ():
+        reported = spelled(shape[name], (view.reported or {}).get(name), value)
+        also |= {(name, *path) for path, _, _ in differences(reported, value, shape[name])}
+    patch = kind.compose(sorted(paths), sorted(also - paths), wanted.compared, sighting.seen, sighting.prior)
+    if patch is not None and patch.mistakes:
+        want = sighting.want
+        raise InvalidInput(
+            *(
+                Problem(what, nearest(want.fields, path) or want.where, want.address, way_out=way_out)
+                for path, what, way_out in patch.mistakes
+            )
+        )
+    return patch
+
+
+def _as_recorded(shape: Mapping[str, Field], sighting: Sighting, accepted: Attrs) -> Attrs:
+    """What is accepted, spelled as the state spells it."""
+    if sighting.prior is None:
+        return accepted
+    recorded = sighting.prior.attrs
+    return {name: spelled(shape[name], accepted.get(name), recorded[name]) for name in recorded if name in shape}
+
+
+def preconditions(shape: Mapping[str, Field], seen: Observed, managed: Attrs) -> dict[str, Any]:
     """
     The managed attributes as the API words them: what must still be so when a write is sent.
 
     A lease is left out: it runs out by itself.
     """
-    return {name: seen.attrs.get(name) for name in managed if Mark.LEASE not in shape[name].marks}
+    return {
+        name: mentioned(seen.attrs.get(name), value, shape[name])
+        for name, value in managed.items()
+        if Mark.LEASE not in shape[name].marks
+    }
 
 
 def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -200,16 +195,16 @@ def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, M
     return accepted
 
 
-def _unsettled(
-    address: Address, view: View, accepted: Attrs, shape: Mapping[str, Field], names: Mapping[str, Mapping[str, str]]
-) -> Unsettled | None:
-    if view.status is Status.SETTLED:
+def _unsettled(sighting: Sighting, view: View, accepted: Attrs, shape: Mapping[str, Field]) -> Unsettled | None:
+    """As the reading says it, with ids of other resources by the names that the files give them."""
+    found = unsettled(sighting.want.address, view, sighting.now)
+    if found is None:
         return None
-    detail = view.detail or ""
+    detail = found.detail
     for name, spec in shape.items():
         if spec.refers and isinstance(view.attrs.get(name), str):
             detail = detail.replace(view.attrs[name], str(accepted[name]))
-    return Unsettled(address, view.status, detail, view.since.isoformat() if view.since else None)
+    return replace(found, detail=detail)
 
 
 def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting, wanted: Wanted) -> Decision:
@@ -252,107 +247,3 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
         where=want.where,
     )
     return decision
-
-
-def _fields(
-    shape: Mapping[str, Field],
-    sighting: Sighting,
-    wanted: Wanted,
-    accepted: Attrs,
-    view: View,
-    decision: Decision,
-) -> list[FieldChange]:
-    want, prior = sighting.want, sighting.prior
-    found: list[FieldChange] = []
-
-    def add(path: tuple[str, ...], before: Any, after: Any, cause: Cause, **more: Any) -> None:
-        where, origin = want.fields.get(path[0]), want.origins.get(path[0])
-        found.append(FieldChange(path, before, after, cause, where=where, origin=origin, **more))
-
-    for name, value in wanted.compared.items():
-        if not same(accepted.get(name), value):
-            for path, before, after in differences(accepted.get(name), value):
-                recorded = _recorded(prior, (name, *path))
-                cause = _cause(sighting, recorded, before, after)
-                naming = Mark.NAME in shape[name].marks
-                add((name, *path), _plain(before), _plain(after), cause, prior=_plain(recorded), naming=naming)
-        elif name in view.renew and value:
-            add((name,), accepted.get(name), value, Cause.LEASE)
-    for name, value in wanted.after.items():
-        spec = shape[name]
-        if Mark.TRIGGER in spec.marks:
-            recorded = _recorded(prior, (name,))
-            if recorded is not MISSING and recorded != value:
-                add((name,), recorded, value, Cause.YOU, prior=recorded, note=f"{name}s it, once")
-        elif spec.kind is Kind.SECRET:
-            _secret(name, sighting, add, decision)
-        elif isinstance(value, FileRef):
-            _file(name, value, sighting, decision)
-    return found
-
-
-def _secret(name: str, sighting: Sighting, add: Callable[..., None], decision: Decision) -> None:
-    want, seen, prior = sighting.want, sighting.seen, sighting.prior
-    reference, match = want.attrs[name], sighting.matches.get(name, Match.UNRESOLVED)
-    assert seen is not None
-    recorded = prior.facts.get("date_rotated") if prior else None
-    rotated = prior is not None and seen.version is not None and recorded is not None and seen.version != recorded
-    if sighting.former is not None:
-        add((name,), None, reference, Cause.UNIT, sensitive=True, note="another unit")
-    elif sighting.uncertain:
-        note = "value unknown: the answer to an earlier write was lost"
-        add((name,), None, reference, Cause.VALUE_UNKNOWN, sensitive=True, note=note)
-    elif rotated:
-        cause = Cause.BOTH if match is Match.CHANGED else Cause.SOMEBODY
-        add((name,), None, reference, cause, sensitive=True, note=f"rotated by somebody else at {seen.version}")
-    elif match is Match.CHANGED:
-        add((name,), None, reference, Cause.YOU, sensitive=True, note=f"the value behind {reference} changed")
-    elif match is Match.NO_RECORD:
-        note = "value unknown: there is no record of it"
-        add((name,), None, reference, Cause.VALUE_UNKNOWN, sensitive=True, note=note)
-    elif sighting.rewrite:
-        add((name,), None, reference, Cause.YOU, sensitive=True, note="written again, as asked")
-    elif match in (Match.OTHER_KEY, Match.UNRESOLVED):
-        decision.untold.append((match, reference))
-
-
-def _file(name: str, file: FileRef, sighting: Sighting, decision: Decision) -> None:
-    recorded = _recorded(sighting.prior, (name,))
-    known = recorded.sha256 if isinstance(recorded, FileRef) else None
-    if known and file.sha256 and known.lower() != file.sha256.lower():
-        decision.blocked = (
-            f"{sighting.want.address} is uploaded with other bytes: its {name} has sha256 {file.sha256.lower()}, what"
-            f" was uploaded had {known.lower()}"
-        )
-    seen, prior = sighting.seen, sighting.prior
-    if seen is not None and prior is not None and seen.id != prior.id:
-        before, now = prior.facts.get("hash"), seen.facts.get("hash")
-        if before and now and before != now:
-            decision.blocked = (
-                f"{sighting.want.address} was replaced by somebody else: {seen.id} with hash {now} is live, what was"
-                f" uploaded was {prior.id} with hash {before}"
-            )
-
-
-def _cause(sighting: Sighting, recorded: Any, before: Any, after: Any) -> Cause:
-    if sighting.former is not None:
-        return Cause.UNIT
-    if sighting.prior is None:
-        return Cause.ADOPTION
-    if recorded is MISSING:
-        return Cause.YOU
-    yours, theirs = not same(recorded, after), not same(recorded, before)
-    return Cause.BOTH if yours and theirs else Cause.YOU if yours else Cause.SOMEBODY
-
-
-def _recorded(prior: Entry | None, path: tuple[str, ...]) -> Any:
-    value: Any = prior.attrs if prior is not None else MISSING
-    for step in path:
-        if not isinstance(value, Mapping) or step not in value:
-            return MISSING
-        value = value[step]
-    return value.name if isinstance(value, Ref) else value
-
-
-def _plain(value: Any) -> Any:
-    return None if value is MISSING else value

@@ -10,26 +10,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconcile.core.schema import Field, Mark
+
 MISSING = object()
 """Stands where one side has nothing."""
 
 Difference = tuple[tuple[str, ...], Any, Any]
 
 
-def differences(before: Any, after: Any) -> list[Difference]:
+def differences(before: Any, after: Any, spec: Field | None = None) -> list[Difference]:
     """
     The leaves that differ, as `(path, before, after)` in the order of their paths.
 
-    Only what `after` mentions counts: a key of a map that only `before` has is not managed and no difference. Lists
-    are compared as a whole. One side that is missing is `MISSING`.
+    Only what `after` mentions counts: a key of a map that only `before` has is not managed and no difference, unless
+    `spec` (of the attribute) marks the map as one whole. Lists are compared as a whole. One side that is missing is
+    `MISSING`.
     """
     if same(before, after):
         return []
     if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
         return [((), before, after)]
+    before = mentioned(before, after, spec)
+    if same(before, after):
+        return []
     from deepdiff import DeepDiff
 
-    tree = DeepDiff(_mentioned(before, after), dict(after), view="tree", ignore_type_in_groups=[], verbose_level=0)
+    # Maps with few keys in common are opened all the same: by default they would be one difference.
+    tree = DeepDiff(
+        before, dict(after), view="tree", ignore_type_in_groups=[], verbose_level=0, threshold_to_diff_deeper=0
+    )
     found: dict[tuple[str, ...], Difference] = {}
     for kind in ("values_changed", "type_changes", "dictionary_item_added", "dictionary_item_removed"):
         for level in tree.get(kind, ()):
@@ -40,7 +49,16 @@ def differences(before: Any, after: Any) -> list[Difference]:
         for level in tree.get(kind, ()):
             path = _outside_lists(tuple(str(step) for step in level.path(output_format="list")), after)
             found[path] = (path, _at(before, path), _at(after, path))
-    return [found[path] for path in sorted(found)]
+    return [leaf for path in sorted(found) for leaf in _opened(found[path], spec)]
+
+
+def _opened(difference: Difference, spec: Field | None) -> list[Difference]:
+    """A whole object that one side lacks, as the settings in it; what has no known settings stays as it is."""
+    path, before, after = difference
+    inner = spec.at(path) if spec is not None else None
+    if before is not MISSING or inner is None or not inner.fields or not isinstance(after, Mapping) or not after:
+        return [difference]
+    return [leaf for key in after for leaf in _opened(((*path, key), MISSING, after[key]), spec)]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -56,12 +74,17 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _mentioned(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def mentioned(before: Any, after: Any, spec: Field | None = None) -> Any:
+    """What of `before` a document that says `after` speaks of: the keys that it has, all of them of a whole map."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return before
+    if spec is not None and Mark.WHOLE in spec.marks:
+        return dict(before)
     kept: dict[str, Any] = {}
     for key, value in after.items():
         if key in before:
-            nested = isinstance(value, Mapping) and isinstance(before[key], Mapping)
-            kept[key] = _mentioned(before[key], value) if nested else before[key]
+            inner = (spec.fields.get(key) or spec.member) if spec is not None else None
+            kept[key] = mentioned(before[key], value, inner)
     return kept
 
 

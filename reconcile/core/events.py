@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconcile.core.address import Address
+from reconcile.errors import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,19 @@ class ChangeStarted:
 
 @dataclass(frozen=True, slots=True)
 class ChangeDone:
-    """A resource is done: `outcome` done, failed, unknown, skipped or conflict; `seconds` since its first request."""
+    """
+    A resource is done: `outcome` done, failed, unknown, skipped or conflict; `seconds` since its first request.
+
+    Attributes:
+        where: of what was not done, the place in the files that asks for it.
+    """
 
     address: Address
     verb: str
     outcome: str
     seconds: float
     detail: str | None = None
+    where: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Match
+from reconcile.core.sighting import Match
 from reconcile.core.values import SecretRef
 from reconcile.errors import Problem
 

@@ -21,6 +21,8 @@ class Options:
     destroy: bool = False
     refresh_only: bool = False
     refresh: bool = True
+    overwrite_pending: bool = False
+    retry_failed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, defaults left out."""

@@ -56,6 +56,7 @@ class Cause(StrEnum):
     VALUE_UNKNOWN = "value_unknown"  # a secret of which there is no record
     UNIT = "unit"  # another unit: everything is written
     LEASE = "lease"
+    LOST = "lost"  # it was accepted and never done: sent again, with the same content
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Change:
         before: the same attributes as the API has accepted them; {} when there is nothing.
         seen: what must still be so when the write is sent: managed attributes and version (design §5).
         fields: what is sent, in order.
+        patch: the whole write in the words of the API, where its type composes it; {} where `fields` are sent.
+        stamp: what the state records of that write. `overwrites`: what somebody else left waiting, and it replaces.
         refers: by field, the live id of the resource that it names; one that this plan creates has none yet.
         facts, prints: what the state records of it now, for the entry.
         former: the id of the unit that a replacement lets go, and `former_name` the name it is given, if any.
@@ -120,6 +123,9 @@ class Change:
     before: Attrs = field(default_factory=dict)
     seen: Mapping[str, Any] = field(default_factory=dict)
     fields: tuple[FieldChange, ...] = ()
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    overwrites: str | None = None
     refers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     prints: Mapping[str, Any] = field(default_factory=dict)
@@ -170,10 +176,10 @@ class Change:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; see `from_json`. Defaults are left out."""
         out: dict[str, Any] = {"address": str(self.address), "action": self.action, "reason": self.reason}
-        for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block"):
+        for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block", "overwrites"):
             if (value := getattr(self, name)) is not None:
                 out[name] = str(value)
-        for name in ("after", "before", "seen", "facts", "prints"):
+        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp"):
             if value := getattr(self, name):
                 out[name] = to_json(value)
         for name in ("refers", "labels"):  # texts by text: a name that begins with `$` is just a name
@@ -198,7 +204,7 @@ class Change:
         known = dict(row)
         known["address"] = Address(row["address"])
         known["action"], known["reason"] = Action(row["action"]), Reason(row["reason"])
-        for name in ("after", "before", "seen", "facts", "prints"):
+        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp"):
             if name in known:
                 known[name] = from_json(known[name])
         if "moved_from" in known:
@@ -246,12 +252,21 @@ def _field_from_json(row: Mapping[str, Any]) -> FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """What the API accepted and the unit has not done (`kind` "pending") or could not do ("failed")."""
+    """
+    What the API accepted and the unit has not done (`kind` "pending") or could not do ("failed").
+
+    Attributes:
+        detail: in words, the same for all that are in the same way.
+        since: RFC 3339, and `age_s` how many seconds ago that was when it was read.
+        holds: what waits, by attribute.
+    """
 
     address: Address
     kind: str
     detail: str
     since: str | None = None
+    age_s: int | None = None
+    holds: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

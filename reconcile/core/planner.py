@@ -14,17 +14,20 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Decision, Match, Resolved, Sighting, decide
+from reconcile.core.decide import decide
 from reconcile.core.fold import folded, untold
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
 from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
-from reconcile.core.resource import Entry, Observed, ResourceType
+from reconcile.core.record import put
+from reconcile.core.resource import Desired, Entry, Observed
+from reconcile.core.resource_type import ResourceType
+from reconcile.core.sighting import Decision, Match, Resolved, Sighting
 from reconcile.core.usage import Usage
 from reconcile.core.values import Ref, SecretRef
-from reconcile.errors import InvalidInput, Problem
+from reconcile.errors import InvalidInput, Position, Problem
 
 PROTECTED_LEAVING = (
     "it is protected: put it back with `protect: false` and apply that first, or `reconcile state unprotect ADDR`"
@@ -110,9 +113,7 @@ class Planner:
         for match, reference in decision.untold:
             self._untold[match].append((address, reference))
         if decision.blocked:
-            self.plan.blocked.append(
-                Blocked(decision.blocked, "An app is its bytes: upload other bytes under a new name", "bytes", 1)
-            )
+            self.plan.blocked.append(Blocked(decision.blocked, decision.advice, "bytes", 1))
             return None
         if decision.change is None:
             path = address.type_path
@@ -137,9 +138,11 @@ class Planner:
                 )
             )
 
-    def unread(self, type_path: str, address: Address | None, error: Exception, denied: bool) -> None:
+    def unread(
+        self, type_path: str, address: Address | None, error: Exception, denied: bool, block: str | None = None
+    ) -> None:
         """Something that did not answer."""
-        if address is None or self._selects(address, None):
+        if address is None or self._selects(address, block):
             self.plan.unread.append(Unread(type_path, address, str(error), denied))
 
     # -- what leaves ------------------------------------------------------------------------------------------------
@@ -220,7 +223,7 @@ class Planner:
         raise InvalidInput(
             Problem(
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
-                sighting.want.fields.get(noun, sighting.want.where),
+                _place_of(ref, sighting.want),
                 sighting.want.address,
                 way_out=self._near[ref],
             )
@@ -275,15 +278,39 @@ class Planner:
         if not self.options.destroy:
             nouns = {path: kind.noun for path, kind in self.types.items()}
             guard(plan, limits, self.options.allow, held, wanted, nouns)
+        if not self.options.overwrite_pending and (blocked := _foreign_pending(plan)):
+            plan.blocked.append(blocked)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
         plan.changes = in_waves(plan.changes, ranks, self.usage.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
 
 
+def _place_of(ref: Ref, want: Desired) -> Position | None:
+    """Where the files name a reference."""
+    named = (name for name, value in want.attrs.items() if value == ref or (isinstance(value, list) and ref in value))
+    return next((want.fields[name] for name in named if name in want.fields), want.where)
+
+
+def _foreign_pending(plan: Plan) -> Blocked | None:
+    """That staged work of somebody else would be lost."""
+    losing = [change for change in plan.changes if change.overwrites]
+    if not losing:
+        return None
+    named = ", ".join(f"{change.address} ({change.overwrites})" for change in losing[:3])
+    named += f" and {len(losing) - 3:,} more" if len(losing) > 3 else ""
+    return Blocked(
+        f"an update that somebody else staged would be lost: {named}",
+        "Let it be delivered first, or: apply --overwrite-pending",
+        "pending",
+        len(losing),
+    )
+
+
 def _refreshed(change: Change) -> Change:
     """What `--refresh-only` makes of drift: the state takes over what is live, nothing is sent."""
     notes = ("taken over into the state",)
+    change = replace(change, patch={}, stamp={}, overwrites=None)
     if change.reason is Reason.GONE:
         return replace(change, action=Action.NOOP, after={}, fields=(), notes=notes)
     after, prints = dict(change.after), dict(change.prints)
@@ -292,14 +319,12 @@ def _refreshed(change: Change) -> Change:
         if part.cause is Cause.LEASE:
             continue
         theirs = part.cause in (Cause.SOMEBODY, Cause.BOTH)
-        live = change.before.get(name) if theirs else part.prior
+        live = part.before if theirs else part.prior
         if part.sensitive and theirs:
             prints.pop(name, None)  # what is live has a value that nobody here knows
-        elif live is None:
-            after.pop(name, None)
         else:
-            wanted = change.after[name]
-            after[name] = Ref(wanted.path, live) if isinstance(wanted, Ref) else live
+            wanted = change.after.get(name)
+            after = put(after, part.path, Ref(wanted.path, live) if live and isinstance(wanted, Ref) else live)
     return replace(change, action=Action.NOOP, reason=Reason.RECORD, after=after, prints=prints, fields=(), notes=notes)
 
 

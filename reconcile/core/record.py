@@ -5,14 +5,14 @@ it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired, Entry
-from reconcile.core.schema import Field, Mark
-from reconcile.core.values import FileRef, to_json
+from reconcile.core.schema import Field, Kind, Mark
+from reconcile.core.values import Attrs, FileRef, to_json
 
 
 @dataclass(slots=True)
@@ -29,11 +29,65 @@ def released(shape: Mapping[str, Field], prior: Entry | None, wanted: Wanted) ->
     """Attributes that were managed and are not written any more."""
     if prior is None:
         return []
-    return [
-        f"{name} is not in the files any more: it stays as it is and is not managed"
-        for name in prior.attrs
-        if name not in wanted.after and name in shape and Mark.LOCATOR not in shape[name].marks
+    gone = [
+        ".".join(path)
+        for name, value in prior.attrs.items()
+        if name in shape and shape[name].marks.isdisjoint((Mark.LOCATOR, Mark.CREDENTIAL))
+        for path in _unmentioned(shape[name], value, wanted.after.get(name), (name,))
     ]
+    return [f"{name} is not in the files any more: it stays as it is and is not managed" for name in gone]
+
+
+def _unmentioned(spec: Field, recorded: Any, now: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The settings that were managed and are not; members of a whole map are no settings, they are taken out."""
+    if spec.fields and isinstance(recorded, Mapping):
+        for name, value in recorded.items():
+            inner = spec.fields.get(name)
+            if inner is not None:
+                below = now.get(name) if isinstance(now, Mapping) else None
+                yield from _unmentioned(inner, value, below, (*path, name))
+    elif now is None and not (Mark.WHOLE in spec.marks and spec.kind is Kind.MAP):
+        yield path
+
+
+def taken_out(
+    shape: Mapping[str, Field], prior: Entry | None, wanted: Mapping[str, Any], live: Attrs
+) -> dict[str, Any]:
+    """
+    What the files want, with every whole map that they do not mention any more and of which the state knows members
+    that are live: without those members.
+
+    Args:
+        wanted: what the files mention. live: what is accepted, keys spelled as in the state.
+    """
+    found = dict(wanted)
+    for name, value in (prior.attrs if prior is not None else {}).items():
+        if name in shape and isinstance(value, Mapping):
+            left = _left(shape[name], value, wanted.get(name), live.get(name))
+            if left is not None:
+                found[name] = left
+    return found
+
+
+def _left(spec: Field, recorded: Any, now: Any, live: Any) -> Any:
+    """`now` with what is left of released maps in it; None when nothing is."""
+    if not isinstance(recorded, Mapping) or not isinstance(live, Mapping):
+        return None
+    if Mark.WHOLE in spec.marks and spec.kind is Kind.MAP:
+        if now is not None or not any(key in live for key in recorded):
+            return None
+        return {key: value for key, value in live.items() if key not in recorded}
+    below = {
+        name: left
+        for name, inner in spec.fields.items()
+        if (
+            left := _left(
+                inner, recorded.get(name), now.get(name) if isinstance(now, Mapping) else None, live.get(name)
+            )
+        )
+        is not None
+    }
+    return {**(now if isinstance(now, Mapping) else {}), **below} if below else None
 
 
 def recordings(shape: Mapping[str, Field], prior: Entry | None, wanted: Wanted, want: Desired) -> list[str]:
@@ -76,6 +130,19 @@ def differs_in_record(wanted: Wanted, want: Desired, prior: Entry) -> bool:
 def protected(want: Desired, recorded: Entry | None) -> bool:
     """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
     return want.protect if want.protect is not None else recorded is not None and recorded.protect
+
+
+def put(attrs: Attrs, path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Attributes with another value at a path; None takes it out, and with it a map that becomes empty."""
+    found = dict(attrs)
+    if len(path) > 1:
+        below = found.get(path[0])
+        value = put(below if isinstance(below, Mapping) else {}, path[1:], value) or None
+    if value is None:
+        found.pop(path[0], None)
+    else:
+        found[path[0]] = value
+    return found
 
 
 def moved(entry: Entry, under: Iterable[Entry], to: Address) -> list[Entry]:

@@ -1,19 +1,17 @@
 """
-A resource in its four forms, and the type that connects them to an API.
+A resource in its forms: `Desired` is what the files say, `Observed` what the API reports, `Entry` what was last
+applied, `View` how an observation is read at one moment, `Patch` what a write sends.
 
-`Desired` is what the files say, `Observed` what the API reports, `Entry` what was last applied, `View` how an
-observation is read. A `ResourceType` has two halves: a declared one, pure and without credentials, and a wire one.
+What connects them to an API is a `resource_type.ResourceType`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
-
-from pydantic import BaseModel
+from typing import Any, Literal
 
 from reconcile.core.address import Address
 from reconcile.core.values import Attrs
@@ -84,14 +82,45 @@ class View:
     Attributes:
         attrs: what the API has accepted, in the words of the model: compared with the files.
         status, detail, since: how far the unit is, in words, and since when (aware UTC).
+        holds: what waits for the unit, by attribute.
         renew: leases that are about to end or have ended by themselves, by field.
+        reported: what the unit itself reports, where that can be something else than `attrs`: a change covers every
+            difference from either (design §5).
+        lost: why something that was accepted has to be sent again, in words; the difference is nobody's change then.
+        retry: it failed, and only `--retry-failed` sends what `reported` lacks again.
+        returned: the unit came back with what it had before: waiting for it is over.
+        foreign: what waits is somebody else's: nothing of ours is to be waited for.
     """
 
     attrs: Attrs
     status: Status = Status.SETTLED
     detail: str | None = None
     since: datetime | None = None
+    holds: Mapping[str, Any] = field(default_factory=dict)
     renew: frozenset[str] = frozenset()
+    reported: Attrs | None = None
+    lost: str | None = None
+    retry: bool = False
+    returned: bool = False
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """
+    What one write sends, where its type composes it from everything that differs.
+
+    Attributes:
+        body: plain JSON, in the words of the API.
+        stamp: what the entry remembers of it once the API has taken it.
+        notes: what the plan says of it.
+        mistakes: `(path, what is wrong, way out)`: why it cannot be composed.
+    """
+
+    body: Mapping[str, Any]
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    mistakes: tuple[tuple[tuple[str, ...], str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,93 +197,14 @@ class Target:
         id: the unit's id; None before it exists.
         name: its name or key at the API.
         parent: the id of the unit that it hangs on, or None.
+        attrs: of the document's side, what finds the unit and opens it: locators, references to credentials.
     """
 
     address: Address
     id: str | None = None
     name: str | None = None
     parent: str | None = None
-
-
-class ResourceType:
-    """
-    One kind of resource. A provider subclasses it: one small file a type.
-
-    Declared half (class attributes and pure methods):
-        path: `microvisor.devices.configs`; the parent's path is all but the last part.
-        singular: what the plan's JSON calls it: `device_config` (the provider's name is put before it).
-        noun: what a person calls it, singular: `device config`.
-        Model: the pydantic model of what a document may say.
-        scalar: the field that a bare scalar in the document stands for, or None.
-        listed: how it is read: "all" = one listing of the account, "parent" = one listing for each parent.
-        creatable, deletable: whether the API can.
-        removal: what happens when it is no longer in the files and nothing says otherwise.
-        stages: the order of a unit's own fields and its children in an apply; lower first; `children_stage` is theirs.
-        keeps_name_unique: whether the API itself refuses a second one under a name (409).
-
-    Wire half: async methods over `api`, what the provider's `connect` returned.
-    """
-
-    path: ClassVar[str]
-    singular: ClassVar[str]
-    noun: ClassVar[str]
-    Model: ClassVar[type[BaseModel]]
-    scalar: ClassVar[str | None] = None
-    listed: ClassVar[Literal["all", "parent"]] = "all"
-    creatable: ClassVar[bool] = True
-    deletable: ClassVar[bool] = True
-    removal: ClassVar[OnRemoval] = "delete"
-    stages: ClassVar[Mapping[str, int]] = {}
-    children_stage: ClassVar[int] = 1
-    keeps_name_unique: ClassVar[bool] = True
-
-    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
-        """
-        How the document finds the unit: its id if the document names it, and its name at the API.
-
-        Args:
-            attrs: of the document's side.
-            key: the last key of the address, which is the name unless the document says otherwise.
-        """
-        return None, key
-
-    def check(self, attrs: Attrs, key: str) -> list[tuple[tuple[str, ...], str, str | None]]:
-        """What the model cannot say: `(path, what is wrong, way out)` for each mistake; empty when all is well."""
-        return []
-
-    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
-        """
-        How `seen` is read.
-
-        Args:
-            prior: what was last applied to it, if the state knows it.
-            now: the `Date` of the answer that `seen` came with, never the local clock.
-        """
-        return View(seen.attrs)
-
-    def facts(self, seen: Observed) -> Mapping[str, Any]:
-        """What the entry must remember of an answer for the next plan to tell drift."""
-        return {}
-
-    def listing(self, api: Any, parent: str | None) -> AsyncIterator[Page]:
-        """Every one on the account (or under `parent`), page by page. A partial listing raises, never ends early."""
-        raise NotImplementedError
-
-    async def read(self, api: Any, at: Target) -> Reading:
-        """One, by id, else by name; `Reading.seen` is None when the API says that there is none."""
-        raise NotImplementedError
-
-    async def create(self, api: Any, at: Target, attrs: Attrs) -> Observed:
-        """Makes it and returns what the API answered. `attrs` has references resolved and secrets opened."""
-        raise NotImplementedError
-
-    async def update(self, api: Any, at: Target, patch: Attrs) -> Observed:
-        """Changes the attributes in `patch` and returns what the API answered."""
-        raise NotImplementedError
-
-    async def delete(self, api: Any, at: Target) -> None:
-        """Deletes it; one that is gone already is no error."""
-        raise NotImplementedError
+    attrs: Attrs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,47 +221,3 @@ class Reading:
 
     seen: Observed | None
     now: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Which account at which host a provider talks to; loopback is one host whatever its port."""
-
-    account: str
-    host: str
-
-
-class Provider:
-    """
-    A system that devices are managed through: its settings and its resource types.
-
-    Attributes:
-        name: the section in the document.
-        Settings: the pydantic model of `providers.<name>`; credentials are `SecretRef`.
-        types: its resource types; a parent stands before its children, and what is referred to before what refers.
-    """
-
-    name: ClassVar[str]
-    Settings: ClassVar[type[BaseModel]]
-    types: ClassVar[Sequence[ResourceType]]
-
-    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
-        """
-        What the wire halves call `api`, and the account that it stands for. Sends nothing.
-
-        Args:
-            settings: of `providers.<name>`, defaults filled in, references unresolved.
-            net: makes HTTP clients (`transport.Net`).
-            open_secret: an async function from `SecretRef` to `Secret`.
-        """
-        raise NotImplementedError
-
-    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
-        """
-        The settings with which the provider talks to the embedded simulator at `url` (design §8).
-
-        Args:
-            credentials: the world's `account_sid`, and references that open to its other credentials:
-                `simulator:auth_token`, `simulator:api_key`.
-        """
-        return {**settings, "base_url": url}

@@ -31,6 +31,7 @@ class Mark(StrEnum):
     NAME = "name"  # the name at the API; the key in the document unless it is written
     LEASE = "lease"  # true runs out by itself and is renewed
     ASIDE = "aside"  # says something about another field of the document; neither compared nor sent
+    CREDENTIAL = "credential"  # a reference to what opens the unit itself; neither compared nor sent to it
     WHOLE = "whole"  # a map or list that is compared and sent as one
 
 
@@ -83,6 +84,7 @@ class Field:
         choices: the texts that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
         secret: whether it holds a secret, so that no rendering ever shows it.
+        formed: whether it is compared in a form, itself or something in it.
     """
 
     name: str
@@ -95,12 +97,25 @@ class Field:
     description: str | None = None
     refers: str | None = field(init=False, default=None)
     secret: bool = field(init=False, default=False)
+    formed: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         # Asked for once for every resource: worked out once for every model.
         refers = next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
         object.__setattr__(self, "refers", refers)
         object.__setattr__(self, "secret", self.kind is Kind.SECRET)
+        below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
+        formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
+        object.__setattr__(self, "formed", formed)
+
+    def at(self, path: tuple[str, ...]) -> Field | None:
+        """The field or member at a path below this one; itself for none."""
+        found: Field | None = self
+        for step in path:
+            if found is None:
+                return None
+            found = found.fields.get(step) or found.member
+        return found
 
 
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}

@@ -12,18 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconcile.core.plan import Action, Change, Plan, Reason
-from reconcile.core.resource import Observed, ResourceType
+from reconcile.core.resource import Observed
+from reconcile.core.resource_type import ResourceType, Use
 from reconcile.core.schema import fields_of
 
 
 @dataclass(frozen=True, slots=True)
 class _User:
-    """A unit that targets or reports something: how a person knows it, its id, and through which field."""
+    """A unit that needs something: how a person knows it, its id, and how it needs it."""
 
     label: str
     id: str
-    how: str
-    field: str
+    use: Use
 
 
 class Usage:
@@ -31,9 +31,10 @@ class Usage:
 
     def __init__(self, types: Mapping[str, ResourceType]) -> None:
         self._referring = {
-            path: [spec for spec in fields_of(kind.Model).values() if spec.refers] for path, kind in types.items()
+            path: {name: spec.refers for name, spec in fields_of(kind.Model).items() if spec.refers}
+            for path, kind in types.items()
         }
-        self.referred = {spec.refers for specs in self._referring.values() for spec in specs}
+        self.referred = {path for referring in self._referring.values() for path in referring.values()}
         self._holders: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id, where it is not the owner's
         self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
         self._claimed: set[str] = set()
@@ -54,14 +55,12 @@ class Usage:
 
     def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
         """Notes what a live unit targets or reports, so that it is not deleted under it."""
-        for spec in self._referring[kind.path]:
-            assert spec.refers is not None
-            target, reported = seen.attrs.get(spec.name), seen.facts.get("reported")
-            staying = self._staying[spec.refers]
-            if isinstance(target, str) and target not in staying:
-                self._users[spec.refers][target].append(_User(user, seen.id, "targets", spec.name))
-            if isinstance(reported, str) and reported not in staying:
-                self._users[spec.refers][reported].append(_User(user, seen.id, "reports", spec.name))
+        if not self._referring[kind.path]:
+            return
+        for use in kind.uses(seen):
+            path = self._referring[kind.path][use.field]
+            if use.id not in self._staying[path]:
+                self._users[path][use.id].append(_User(user, seen.id, use))
 
     def not_replaced(self, change: Change) -> Change:
         """A unit that is let go of here and named elsewhere in the files has moved; nothing is replaced."""
@@ -108,7 +107,7 @@ class Usage:
         Args:
             asked: whether the API was asked, so that users which no file names are known.
         """
-        blind = {spec.refers for unread in plan.unread for spec in self._referring.get(unread.type_path, ())}
+        blind = {path for unread in plan.unread for path in self._referring.get(unread.type_path, {}).values()}
         moving = {(change.id, part.path[0]) for change in plan.changes for part in change.fields}
         wanted: dict[str, list[str]] = defaultdict(list)
         for change in plan.changes:
@@ -129,9 +128,9 @@ class Usage:
     ) -> Change:
         id = change.id or ""
         left = sorted(
-            f"{user.label} ({user.how} it)"
+            f"{user.label} ({user.use.how} it)"
             for user in self._users[change.address.type_path].get(id, [])
-            if user.how == "reports" or (user.id, user.field) not in moving
+            if user.use.now or (user.id, user.use.field) not in moving
         )
         left = left or wanted.get(id, [])
         if not left:

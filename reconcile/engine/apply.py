@@ -19,14 +19,15 @@ from reconcile.core.address import Address
 from reconcile.core.events import ApplyStarted, ChangeDone, ChangeStarted
 from reconcile.core.plan import Action, Change, FieldChange, Plan
 from reconcile.core.ports import Env, Secrets
-from reconcile.core.resource import Observed, ResourceType
+from reconcile.core.resource import Entry, Observed
+from reconcile.core.resource_type import ResourceType
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.journal import Journal
 from reconcile.engine.moves import record_moves
 from reconcile.engine.operation import Operation, verb_of
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
-from reconcile.errors import AccessDenied, Locked, NotSent, ReconcileError
+from reconcile.errors import AccessDenied, Locked, NotSent, Position, ReconcileError
 
 SILENT = 3  # changes in a row that could not be sent at all
 
@@ -42,12 +43,24 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one change."""
+    """What became of one change; `entry` is what the state says of it now, where it was done and stays."""
 
     change: Change
     outcome: Outcome
     detail: str | None = None
     error: ReconcileError | None = None
+    entry: Entry | None = None
+
+    @property
+    def where(self) -> Position | None:
+        """The place in the files that is to blame when it was not done: of the attribute that the API names, if any."""
+        said = self.detail or ""
+        best, where = 1, self.change.where
+        for part in self.change.fields:
+            depth = next((at for at in range(len(part.path), 1, -1) if ".".join(part.path[:at]) in said), 0)
+            if depth > best and part.where is not None:
+                best, where = depth, part.where
+        return where
 
 
 @dataclass(slots=True)
@@ -197,10 +210,12 @@ class Apply:
 
     def _stopped(self, change: Change, stopped: Stopped) -> None:
         # Each of these was tried for half a minute already; whoever is next would only wait as long.
-        self.silent = self.silent + 1 if isinstance(stopped.error, NotSent) else 0
+        # A unit with an endpoint of its own says nothing about the others.
+        alone = self.types[change.address.type_path].listed == "unit"
+        self.silent = 0 if not isinstance(stopped.error, NotSent) else self.silent if alone else self.silent + 1
         if self.silent >= SILENT:
             self.stop = self.stop or Stop.SILENT
-        if stopped.denied:
+        if stopped.denied and not alone:
             self.stop, self.refusal = self.stop or Stop.DENIED, stopped.error
         if isinstance(stopped.error, Locked) or stopped.broken:
             self.stop = self.stop or Stop.BROKEN
@@ -257,5 +272,7 @@ class Apply:
         seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0
         if detail == Stop.DENIED:
             error = self.refusal
-        self.results[change.address] = Result(change, outcome, detail, error)
-        self.env.emit(ChangeDone(change.address, verb_of(change), outcome, seconds, detail))
+        entry = operation.entry() if operation is not None and outcome is Outcome.DONE and change.after else None
+        result = self.results[change.address] = Result(change, outcome, detail, error, entry)
+        where = None if outcome is Outcome.DONE else result.where
+        self.env.emit(ChangeDone(change.address, verb_of(change), outcome, seconds, detail, where))

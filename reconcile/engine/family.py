@@ -7,19 +7,19 @@ files or the state know of there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Sighting
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
-from reconcile.core.resource import Desired, Entry, Observed, ResourceType
-from reconcile.core.schema import Mark, fields_of
-from reconcile.core.values import Ref, SecretRef
+from reconcile.core.resource import Desired, Entry, Observed
+from reconcile.core.resource_type import ResourceType
+from reconcile.core.sighting import Sighting
 from reconcile.engine.pool import each
+from reconcile.engine.recover import told
 from reconcile.engine.unanswered import UNANSWERED
 from reconcile.errors import AccessDenied
 
@@ -86,8 +86,8 @@ class Families:
         if family.unread:
             return  # named as not read, and left alone: it must not start an app with settings that nobody knows
         prior = family.prior
-        if prior is not None and want.address in observer.uncertain:
-            prior = _assume_triggered(prior, self.kind, observer.uncertain[want.address])
+        if want.address in observer.uncertain:
+            prior = told(want.address, self.kind, prior, family.seen, observer.uncertain[want.address], family.now)
         sighting = Sighting(
             want,
             family.seen,
@@ -99,6 +99,7 @@ class Families:
             await observer.matches(self.kind, want, family.prior),
             want.address in self.planner.options.rewrite,
             want.address in observer.uncertain,
+            self.planner.options.retry_failed,
         )
         self.planner.see(self.kind, sighting, family.handle)
         for part in observer.parts(self.kind):
@@ -170,7 +171,7 @@ class Families:
         family, part = piece
         if not self.planner.options.refresh:
             members = {
-                entry.address.key: recorded(entry, self.planner)
+                entry.address.key: recorded(part, entry, self.planner)
                 for entry in family.known
                 if entry.address.type_path == part.path
             }
@@ -194,25 +195,6 @@ def _of(entry: Entry | None, seen: Observed) -> bool:
     return entry is not None and entry.id == seen.id
 
 
-def recorded(entry: Entry, planner: Planner) -> Observed:
+def recorded(kind: ResourceType, entry: Entry, planner: Planner) -> Observed:
     """The state's word for it, where `--no-refresh` does not ask the API."""
-    attrs = {
-        name: (planner.id_of(value.path, value.name) or value.name) if isinstance(value, Ref) else value
-        for name, value in entry.attrs.items()
-        if not isinstance(value, SecretRef)
-    }
-    name = attrs.get("unique_name", entry.address.key)
-    facts = {**entry.facts, "reported": attrs.get("app")}
-    return Observed(entry.id, attrs, name, entry.parent, entry.facts.get("date_rotated"), facts)
-
-
-def _assume_triggered(prior: Entry, kind: ResourceType, change: Mapping[str, Any]) -> Entry:
-    """A trigger of unknown outcome counts as done (design §6): its token is taken for recorded."""
-    after = change.get("after", {})
-    sent = set(change.get("fields", ()))
-    tokens = {
-        name: after[name]
-        for name, spec in fields_of(kind.Model).items()
-        if Mark.TRIGGER in spec.marks and name in after and name in sent
-    }
-    return replace(prior, attrs={**prior.attrs, **tokens}) if tokens else prior
+    return kind.recalled(entry, lambda ref: planner.id_of(ref.path, ref.name))

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconcile.core.plan import Action
-from reconcile.core.resource import Entry, Observed, ResourceType, Target
+from reconcile.core.resource import Entry, Observed
+from reconcile.core.resource_type import ResourceType
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
 from reconcile.errors import AccessDenied, NotFound
@@ -61,7 +62,8 @@ class Leaving:
         seen = self.loose[entry.id][0] if entry.id in self.loose else None
         if deletes and seen is None and self.observer.planner.options.refresh:
             try:
-                seen = (await kind.read(self.observer.api, Target(entry.address, entry.id, entry.address.key))).seen
+                at = kind.target(entry.address, entry.attrs, entry.id, entry.address.key)
+                seen = (await kind.read(self.observer.api, at)).seen
             except UNANSWERED as error:
                 self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
                 return

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Match, Sighting
 from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
-from reconcile.core.resource import Desired, Entry, Observed, Page, ResourceType, Target
+from reconcile.core.resource import Desired, Entry, Observed, Page
+from reconcile.core.resource_type import ResourceType
+from reconcile.core.schema import Mark, fields_of
+from reconcile.core.sighting import Match, Sighting
 from reconcile.core.values import SecretRef
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
@@ -69,15 +72,14 @@ class Observer:
 
     def needs_of(self, kind: ResourceType) -> set[str]:
         """Types that must have been read before references of `kind` can be resolved."""
-        from reconcile.core.schema import fields_of
-
         return {spec.refers for spec in fields_of(kind.Model).values() if spec.refers}
 
     async def matches(self, kind: ResourceType, want: Desired, prior: Entry | None) -> dict[str, Match]:
         """By secret field, how the value behind its reference compares with what was recorded."""
         found: dict[str, Match] = {}
+        shape = fields_of(kind.Model)
         for name, value in want.attrs.items():
-            if not isinstance(value, SecretRef):
+            if not isinstance(value, SecretRef) or Mark.CREDENTIAL in shape[name].marks:
                 continue
             try:
                 secret = await self.secrets.open(value)
@@ -123,8 +125,7 @@ class _Roots:
         try:
             async for page in self._listing():
                 await self._page(page)
-                self.read += len(page.members)
-                emit(ReadingAdvanced(kind.path, self.read))
+                self._advanced(len(page.members))
         except UNANSWERED as error:
             self.complete = False
             self.observer._broken.add(kind.path)
@@ -136,6 +137,10 @@ class _Roots:
             if self.unmanaged and self.planner.options.refresh:
                 self.planner.plan.unmanaged[kind.path] = self.unmanaged
         emit(ReadingDone(kind.path, self.read, self.complete))
+
+    def _advanced(self, count: int) -> None:
+        self.read += count
+        self.observer.env.emit(ReadingAdvanced(self.kind.path, self.read))
 
     def _users_wanted(self) -> bool:
         return any(
@@ -152,12 +157,13 @@ class _Roots:
 
     async def _listing(self) -> AsyncIterator[Page]:
         if self.planner.options.refresh:
-            async for page in self.kind.listing(self.observer.api, None):
-                yield page
+            if self.kind.listed != "unit":
+                async for page in self.kind.listing(self.observer.api, None):
+                    yield page
             return
         batch: list[Observed] = []
         for entry in self.store.entries(self.kind.path):
-            batch.append(recorded(entry, self.planner))
+            batch.append(recorded(self.kind, entry, self.planner))
             if len(batch) == _BATCH:
                 yield Page(batch, self.observer.env.now())
                 batch = []
@@ -213,6 +219,8 @@ class _Roots:
             ) -> None:
                 handle, want = piece
                 entry = entries.get(want.address)
+                if kind.listed == "unit" and not self.planner.options.touches(want.address, want.block):
+                    return
                 id, name = kind.unit(want.attrs, want.address.key)
                 if entry is not None and id is None and entry.id in self.loose:
                     seen, now = self.loose.pop(entry.id)
@@ -221,14 +229,21 @@ class _Roots:
                 if entry is None and kind.creatable:
                     lost.append((handle, want, None))
                     return
-                at = Target(want.address, id or (entry.id if entry and not kind.creatable else None), name)
+                known = entry.id if entry and not kind.creatable else None
                 try:
-                    reading = await kind.read(self.observer.api, at)
+                    reading = await kind.read(
+                        self.observer.api, kind.target(want.address, want.attrs, id or known, name)
+                    )
+                except InvalidInput as wrong:  # where its own endpoint or credentials are written
+                    for problem in wrong.problems:
+                        self.planner.problem(replace(problem, where=want.where, address=want.address))
+                    return
                 except UNANSWERED as error:
-                    self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied))
+                    self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied), want.block)
                     if entry is not None:
                         self.claimed.setdefault(entry.id, handle)  # the files name it; that it is silent is no reason
                     return
+                self._advanced(kind.listed == "unit")
                 if reading.seen is None:
                     lost.append((handle, want, entry))
                 elif reading.seen.id in self.claimed:

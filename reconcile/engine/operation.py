@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.decide import preconditions
 from reconcile.core.diff import same
 from reconcile.core.events import Noted
 from reconcile.core.plan import Action, Cause, Change, FieldChange
 from reconcile.core.ports import Begun, Ended, Env, Secrets
-from reconcile.core.resource import Entry, Observed, ResourceType, Target
+from reconcile.core.resource import Entry, Observed, Target
+from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
 from reconcile.engine.journal import Journal
+from reconcile.engine.precondition import conflict, unforeseen
 from reconcile.engine.send import Outcome, Stopped, send
 from reconcile.errors import ReconcileError
 
@@ -134,12 +135,15 @@ class Operation:
 
     async def rename(self, id: str, name: str) -> None:
         """Gives a unit a name that frees the one another unit needs."""
-        naming = _naming(self.kind)
+        naming = self.kind.naming
+        assert naming is not None  # only a type that has names frees one
         operation = self._next()
         await self._begin(operation, {"rename": {"id": id, "name": name}})
         at = Target(self.change.address, id, None, self.change.parent)
         patch = {naming: name}
-        await self._send(operation, lambda: self.kind.update(self.api, at, patch), lambda: self._landed(at, patch))
+        await self._send(
+            operation, lambda: self.kind.update(self.api, at, patch), lambda: self._landed(at, patch, operation)
+        )
         await self._record(Ended(operation))
 
     # -- precondition -----------------------------------------------------------------------------------------------
@@ -152,20 +156,8 @@ class Operation:
                 self.again = (await self.kind.read(self.api, self._target())).seen
             except ReconcileError as error:
                 raise Stopped(Outcome.FAILED, f"could not be read before the write: {error}", error) from None
-        seen, expected = self.again, change.seen
-        if change.action is Action.DELETE:
-            version = expected.get("version")
-            if seen is not None and version is not None and seen.version != version:
-                raise Stopped(Outcome.CONFLICT, "somebody changed it after the plan was made")
-            return
-        if seen is None:
-            raise Stopped(Outcome.CONFLICT, "it is gone since the plan was made")
-        before = expected.get("attrs", {})
-        now = preconditions(fields_of(self.kind.Model), seen, before)
-        changed = [name for name in before if not same(before[name], now[name])]
-        if changed or (expected.get("version") is not None and expected["version"] != seen.version):
-            what = ", ".join(changed) or "it"
-            raise Stopped(Outcome.CONFLICT, f"somebody changed {what} after the plan was made; plan again")
+        if (why := conflict(self.kind, change, self.again)) is not None:
+            raise Stopped(Outcome.CONFLICT, why)
 
     # -- the three writes -------------------------------------------------------------------------------------------
 
@@ -190,12 +182,17 @@ class Operation:
 
     async def _update(self, fields: Sequence[FieldChange]) -> None:
         operation, at = self._next(), self._target()
-        patch = self._resolved({part.path[0]: self.change.after[part.path[0]] for part in fields})
-        await self._begin(operation, {"fields": sorted(patch)})
-        triggers = any(Mark.TRIGGER in fields_of(self.kind.Model)[name].marks for name in patch)
+        patch = self.change.patch or self._resolved({part.path[0]: self.change.after[part.path[0]] for part in fields})
+        if self.change.patch:
+            more = {"patch": patch, "stamp": self.change.stamp, "facts": self.facts}
+            await self._begin(operation, {"fields": sorted({part.path[0] for part in fields}), **more})
+        else:
+            await self._begin(operation, {"fields": sorted(patch)})
+        shape = fields_of(self.kind.Model)
+        triggers = any(Mark.TRIGGER in shape[part.path[0]].marks for part in fields)
 
         async def again() -> Observed | None:
-            return None if triggers else await self._landed(at, patch)
+            return None if triggers else await self._landed(at, patch, operation)
 
         try:
             seen = await self._send(operation, lambda: self.kind.update(self.api, at, patch), again, once=triggers)
@@ -205,7 +202,8 @@ class Operation:
                 await self._record(Ended(operation, (self.entry(),)))
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
-        await self._taken(operation, patch, seen)
+        if not self.change.patch:
+            await self._taken(operation, patch, seen)
         self._landed_fields(fields, seen)
         await self._record(Ended(operation, (self.entry(),)))
 
@@ -224,12 +222,17 @@ class Operation:
         await self._send(operation, delete, again)
         await self._record(Ended(operation, drop=(change.address,)))
 
-    async def _landed(self, at: Target, patch: Mapping[str, Any]) -> Observed | None:
+    async def _landed(self, at: Target, patch: Mapping[str, Any], operation: str) -> Observed | None:
         """The unit, if it is as the patch wants it; a secret never tells, so its write is repeated instead."""
         seen = (await self.kind.read(self.api, at)).seen
         if seen is None or any(isinstance(value, Secret) for value in patch.values()):
             return None
-        return seen if all(same(seen.attrs.get(name), value) for name, value in patch.items()) else None
+        if self.kind.landed(patch, seen):
+            return seen
+        if (why := unforeseen(self.kind, self.change, seen)) is not None:  # it must not be sent again
+            await self._record(Ended(operation))
+            raise Stopped(Outcome.CONFLICT, why)
+        return None
 
     async def _taken(self, operation: str, sent: Mapping[str, Any], seen: Observed) -> None:
         """Raises Stopped when the API's own answer to a write has another value than the one that was sent."""
@@ -288,7 +291,8 @@ class Operation:
         return self.change.parent or (self.made.get(parent) if parent is not None else None)
 
     def _target(self) -> Target:
-        return Target(self.change.address, self.id, self.change.name, self._parent())
+        change = self.change
+        return self.kind.target(change.address, change.after, self.id, change.name, self._parent())
 
     def _landed_fields(self, fields: Sequence[FieldChange], seen: Observed | None) -> None:
         change = self.change
@@ -307,7 +311,7 @@ class Operation:
                     self.prints[name] = dict(found)
         if seen is not None:
             self.id = seen.id
-            self.facts = {**self.facts, **self.kind.facts(seen)}
+            self.facts = {**self.facts, **self.kind.accepted(self.change.stamp, seen)}
             if note := seen.facts.get("note"):
                 self.env.emit(Noted(f"{change.address}: {note}"))
 
@@ -366,11 +370,6 @@ class Operation:
             await self.journal.write(ended)
         except ReconcileError as error:
             raise Stopped(Outcome.UNKNOWN, f"its outcome could not be recorded: {error}", error) from None
-
-
-def _naming(kind: ResourceType) -> str:
-    """The field that is the unit's name at the API."""
-    return next(name for name, spec in fields_of(kind.Model).items() if Mark.NAME in spec.marks)
 
 
 def _fresh(at: float | None) -> bool:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.plan import Action
 from reconcile.core.ports import Ended, Env, Intent, Store
-from reconcile.core.resource import Entry, ResourceType, Target
+from reconcile.core.resource import Entry, Observed
+from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Kind, Mark, fields_of
 from reconcile.core.values import from_json
 from reconcile.engine.journal import Journal
+from reconcile.engine.unanswered import UNANSWERED
 
 
 async def recover(
@@ -27,16 +30,24 @@ async def recover(
     Closes every unfinished intent, and returns a sentence for each.
 
     Raises:
-        ReconcileError: something cannot be read back; the rest stays open and nothing else may be done.
+        ReconcileError: something cannot be read back; the rest stays open and nothing else may be done. A unit with
+            an endpoint of its own that does not answer holds up nothing but itself: its intent stays open.
     """
     said = []
     for intent in await store.unfinished():
         kind = types.get(intent.address.type_path)
         if kind is None:
             continue  # of a provider that the document does not use now; it stays open
-        ended, words = await _resolve(intent, kind, apis[intent.address.provider], store, env)
+        lost = f"{intent.address}: the answer to an earlier {intent.change['action']} was lost"
+        try:
+            ended, words = await _resolve(intent, kind, apis[intent.address.provider], store, env)
+        except UNANSWERED as error:
+            if kind.listed != "unit":
+                raise
+            said.append(f"{lost}, and it cannot be read back now: {error}")
+            continue
         await journal.write(ended)
-        said.append(f"{intent.address}: the answer to an earlier {intent.change['action']} was lost; {words}")
+        said.append(f"{lost}; {words}")
     return said
 
 
@@ -44,33 +55,45 @@ async def _resolve(intent: Intent, kind: ResourceType, api: Any, store: Store, e
     change, address, operation = intent.change, intent.address, intent.operation
     if "rename" in change:
         return Ended(operation), "the name it has now is read with the plan"
-    at = Target(address, change["id"], change["name"], change["parent"])
-    seen = (await kind.read(api, at)).seen
+    at = kind.target(address, from_json(change["after"]), change["id"], change["name"], change["parent"])
+    reading = await kind.read(api, at)
+    seen = reading.seen
     if change["action"] == Action.CREATE:
         if seen is None:
             return Ended(operation), "it was not made"
-        entry = Entry(
-            address,
-            seen.id,
-            from_json(change["after"]),
-            change["parent"],
-            {},
-            kind.facts(seen),
-            tuple(Address(need) for need in change["needs"]),
-            change["protect"],
-            change["on_removal"],
-            change["labels"],
-            env.now().isoformat(timespec="seconds"),
-        )
-        return Ended(operation, (entry,)), "it was made"
+        return Ended(operation, (_entry_of(address, kind, change, seen, {}, env.now()),)), "it was made"
     if change["action"] == Action.DELETE:
         if seen is None:
             return Ended(operation, drop=(address,)), "it was deleted"
         return Ended(operation), "it was not deleted"
     known = (await store.get([address])).get(address)
-    if known is None or seen is None:
-        return Ended(operation), "what is live now is read with the plan"
-    after, sent = from_json(change["after"]), set(change["fields"])
+    entry = told(address, kind, known, seen, change, env.now()) if seen is not None else None
+    return Ended(operation, (entry,) if entry is not None else ()), "what is live now is read with the plan"
+
+
+def told(
+    address: Address,
+    kind: ResourceType,
+    known: Entry | None,
+    seen: Observed,
+    change: Mapping[str, Any],
+    now: datetime,
+) -> Entry | None:
+    """
+    What the state can say of a unit, given a write of unknown outcome (`change` of its intent) and a reading.
+
+    Args:
+        known: what it says without that write.
+    """
+    stamp = change.get("stamp", {})
+    if stamp and kind.landed(change["patch"], seen):
+        if known is None or known.id != seen.id:
+            return _entry_of(address, kind, change, seen, stamp, now)
+        facts = {**known.facts, **kind.accepted(stamp, seen)}
+        return replace(known, attrs=from_json(change["after"]), facts=facts)
+    if known is None:
+        return None
+    after, sent = from_json(change["after"]), set(change.get("fields", ()))
     prints, attrs, facts = dict(known.prints), dict(known.attrs), dict(known.facts)
     for name, spec in fields_of(kind.Model).items():
         if name not in sent:
@@ -80,6 +103,28 @@ async def _resolve(intent: Intent, kind: ResourceType, api: Any, store: Store, e
         elif spec.kind is Kind.SECRET:
             # Its date moves in whole seconds (contract), so that an equal one does not say that nothing was written.
             prints.pop(name, None)
-            facts = dict(kind.facts(seen))
-    entry = replace(known, attrs=attrs, prints=prints, facts=facts)
-    return Ended(operation, (entry,)), "what is live now is read with the plan"
+            facts = dict(kind.facts(seen, known))
+    return replace(known, attrs=attrs, prints=prints, facts=facts)
+
+
+def _entry_of(
+    address: Address,
+    kind: ResourceType,
+    change: Mapping[str, Any],
+    seen: Observed,
+    stamp: Mapping[str, Any],
+    now: datetime,
+) -> Entry:
+    return Entry(
+        address,
+        seen.id,
+        from_json(change["after"]),
+        change["parent"],
+        {},
+        {**change.get("facts", {}), **kind.accepted(stamp, seen)},
+        tuple(Address(need) for need in change["needs"]),
+        change["protect"],
+        change["on_removal"],
+        change["labels"],
+        now.isoformat(timespec="seconds"),
+    )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
 from reconcile.core.plan import Action, Change, Unsettled
 from reconcile.core.ports import Env
-from reconcile.core.resource import ResourceType, Status, Target
+from reconcile.core.resource import Entry, Status, Target
+from reconcile.core.resource_type import ResourceType
+from reconcile.core.unsettled import unsettled
 from reconcile.engine.apply import Result
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome
@@ -23,13 +26,21 @@ from reconcile.errors import AccessDenied, ReconcileError
 FIRST_S, MOST_S = 0.5, 15.0  # between two rounds of readings: longer each time, chosen by feel
 
 
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """One unit that is waited for: where it is read, and what the state says of it."""
+
+    at: Target
+    entry: Entry | None
+
+
 class Settle:
     """
-    The wait for what an apply wrote with success.
+    The wait for what an apply wrote with success, and for what was pending before it.
 
     Attributes:
         open: what has not settled yet; whoever ends the wait (a timeout, a signal) finds here what it was for.
-        failed: what failed on its unit.
+        failed: what failed on its unit. `settled`: how many did what was wanted.
     """
 
     def __init__(
@@ -37,17 +48,26 @@ class Settle:
         types: Mapping[str, ResourceType],
         apis: Mapping[str, Any],
         results: Sequence[Result],
+        pending: Sequence[Entry],
         env: Env,
         workers: int = 16,
     ) -> None:
+        """`pending`: the entries of what was accepted earlier and is not done yet."""
         self.types, self.apis, self.env, self.workers = types, apis, env, workers
-        self._changes = {
-            result.change.address: result.change
-            for result in results
-            if result.outcome is Outcome.DONE and _can_wait(result.change)
-        }
-        self.open = {address: Unsettled(address, Status.PENDING, "not read yet") for address in self._changes}
+        self._waited: dict[Address, Waited] = {}
+        for entry in pending:
+            kind = types[entry.address.type_path]
+            at = kind.target(entry.address, entry.attrs, entry.id, None, entry.parent)
+            self._waited[entry.address] = Waited(at, entry)
+        for result in results:
+            change = result.change
+            if result.outcome is Outcome.DONE and _can_wait(change):
+                kind = types[change.address.type_path]
+                at = kind.target(change.address, change.after, change.id, change.name, change.parent)
+                self._waited[change.address] = Waited(at, result.entry)
+        self.open = {address: Unsettled(address, Status.PENDING, "not read yet") for address in self._waited}
         self.failed: dict[Address, Unsettled] = {}
+        self.settled = 0
 
     @property
     def unsettled(self) -> list[Unsettled]:
@@ -69,34 +89,36 @@ class Settle:
                 while self.open:
                     await each(list(self.open), self._look, self.workers)
                     if self.open:
-                        done = total - len(self.open)
-                        self.env.emit(Noted(f"Waiting for devices: {done} of {total} have settled"))
+                        failed = f", {len(self.failed)} failed" if self.failed else ""
+                        said = f"Waiting for devices: {self.settled} of {total} have settled{failed}"
+                        self.env.emit(Noted(said))
                         await asyncio.sleep(min(pause, max(0.0, end - loop.time())))
                         pause = min(pause * 2, MOST_S)
         except TimeoutError:
             return
 
     async def _look(self, address: Address) -> None:
-        change, kind = self._changes[address], self.types[address.type_path]
+        waited, kind = self._waited[address], self.types[address.type_path]
         try:
-            reading = await kind.read(
-                self.apis[address.provider], Target(address, change.id, change.name, change.parent)
-            )
-        except AccessDenied:
-            raise
-        except ReconcileError:
+            reading = await kind.read(self.apis[address.provider], waited.at)
+        except ReconcileError as error:
+            if isinstance(error, AccessDenied) and kind.listed != "unit":
+                raise
             return
         if reading.seen is None:
             return
-        view = kind.view(reading.seen, None, reading.now or self.env.now())
-        since = view.since.isoformat() if view.since else None
-        if view.status is Status.SETTLED:
+        now = reading.now or self.env.now()
+        view = kind.view(reading.seen, waited.entry, now)
+        found = unsettled(address, view, now)
+        if view.status is Status.FAILED or view.returned or view.lost:
+            words = view.lost or view.detail or "somebody else changed it since"
+            self.failed[address] = replace(found or self.open[address], kind=Status.FAILED, detail=words)
             del self.open[address]
-        elif view.status is Status.FAILED:
+        elif found is None or view.foreign:
             del self.open[address]
-            self.failed[address] = Unsettled(address, Status.FAILED, view.detail or "", since)
+            self.settled += 1
         else:
-            self.open[address] = Unsettled(address, Status.PENDING, view.detail or "", since)
+            self.open[address] = found
 
 
 def _can_wait(change: Change) -> bool:

@@ -206,8 +206,8 @@ _TOTALS_SHAPE: dict[str, Holds] = {
 }
 _CHANGE_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("action", "reason", "id", "name", "parent", "former", "former_name", "temporary"), _text),
-    **dict.fromkeys(("block", "on_removal", "blocked"), _text),
-    **dict.fromkeys(("after", "before", "seen", "facts", "prints"), _object),
+    **dict.fromkeys(("block", "on_removal", "blocked", "overwrites"), _text),
+    **dict.fromkeys(("after", "before", "seen", "facts", "prints", "patch", "stamp"), _object),
     **dict.fromkeys(("address", "moved_from"), _address),
     "needs": _addresses,
     **dict.fromkeys(("labels", "refers"), _text_map),
@@ -232,7 +232,13 @@ _SHAPES: dict[type, dict[str, Holds]] = {
         "accounts": _pair_map,
         "options": _object,
     },
-    Unsettled: {"address": _address, **dict.fromkeys(("kind", "detail"), _text), "since": _maybe_text},
+    Unsettled: {
+        "address": _address,
+        **dict.fromkeys(("kind", "detail"), _text),
+        "since": _maybe_text,
+        "age_s": _maybe_count,
+        "holds": _object,
+    },
     Unread: {"type_path": _text, "address": _maybe_address, "error": _text, "denied": _flag},
     Blocked: {"what": _text, "way_out": _maybe_text, "kind": _maybe_text, "count": _count},
 }

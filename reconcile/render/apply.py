@@ -12,7 +12,7 @@ from reconcile.render.groups import FROM
 from reconcile.render.paint import GREEN, RED, Paint
 from reconcile.render.text import WIDTH, unread_lines, unsettled_lines
 from reconcile.render.values import outside
-from reconcile.render.words import Types, many
+from reconcile.render.words import Types, many, place, plural
 
 OUTCOMES = ("failed", "unknown", "conflict", "skipped")  # as they are listed; the rest is done
 
@@ -27,6 +27,7 @@ class Applied:
 
     Attributes:
         not_read: resources that the plan could not read, so that nothing was tried.
+        staged: of those that changed, how many the unit itself has yet to fetch.
     """
 
     added: int = 0
@@ -36,6 +37,7 @@ class Applied:
     forgotten: int = 0
     renewed: int = 0
     not_read: int = 0
+    staged: int = 0
 
 
 def outcomes(results: Sequence[ChangeDone]) -> dict[str, int]:
@@ -94,6 +96,9 @@ def apply_text(
     ]
     if also:
         yield f"Also: {', '.join(also)}."
+    if counts.staged:
+        they = "fetches it when it connects" if counts.staged == 1 else "fetch theirs when they connect"
+        yield f"Staged: {many(counts.staged, 'update')}; the {plural('unit', counts.staged)} {they}; --wait settled waits for that."
     yield from unsettled_lines(list(unsettled), known, paint)
 
 
@@ -117,4 +122,5 @@ def _not_done(outcome: str, results: Sequence[ChangeDone], paint: Paint) -> Iter
 
 
 def _line(result: ChangeDone) -> str:
-    return f"{outside(result.address)}: " + outside(result.detail or f"{result.verb} did not end")
+    asked = f" ({place(result.where)})" if result.where is not None else ""
+    return f"{outside(result.address)}: " + outside(result.detail or f"{result.verb} did not end") + asked

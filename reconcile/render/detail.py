@@ -72,6 +72,8 @@ def change_lines(
         yield _comment(f"the old unit {outside(change.former)} is forgotten{kept}", paint)
     elif change.former_name is not None:
         yield _comment(f"the unit that holds the name is renamed {outside(change.former_name)} first", paint)
+    if change.overwrites is not None:
+        yield _comment(f"the update {outside(change.overwrites)}, which somebody else staged, is lost", paint)
     if change.temporary is not None:
         yield _comment(f"takes the name {outside(change.temporary)} first", paint)
     for note in change.notes:

@@ -31,6 +31,7 @@ class Section(Enum):
     YOU = "Changed by you"
     SOMEBODY = "Changed by somebody else since the last apply, and put back"
     BOTH = "Changed by you and by somebody else"
+    LOST = "Accepted before and never done, sent again"
     VALUE_UNKNOWN = "Written because the value is unknown"
     MOVED = "Moved"
     RECORDED = "Recorded only, nothing is sent"
@@ -72,7 +73,9 @@ def _of_update(reason: Reason, causes: set[Cause]) -> Section:
         return Section.BOTH
     if Cause.SOMEBODY in causes:
         return Section.SOMEBODY
-    if Cause.YOU in causes or not causes:
+    if causes == {Cause.LOST}:
+        return Section.LOST
+    if Cause.YOU in causes or Cause.LOST in causes or not causes:
         return Section.MOVED if reason is Reason.MOVED else Section.YOU
     return Section.OVERWRITTEN if Cause.ADOPTION in causes else Section.VALUE_UNKNOWN
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
-from reconcile.render.detail import one
+from reconcile.render.detail import attribute, one
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import FROM, Group, Section, groups
 from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
-from reconcile.render.values import outside
+from reconcile.render.values import outside, show
 from reconcile.render.words import NO_CHANGES, Types, many, scope, singular_of, some, took
 
 WIDTH = 100
@@ -134,19 +134,39 @@ def unsettled_lines(unsettled: list[Unsettled], types: Types, paint: Paint) -> I
         if not rows:
             continue
         yield paint(f"{title}: {many(len(rows), 'resource')} ({means})", code)
-        same: dict[tuple[str, str], list[Unsettled]] = {}
+        same: dict[tuple[str, str, tuple[str, ...]], list[Unsettled]] = {}
         for row in rows:
-            same.setdefault((row.address.type_path, row.detail), []).append(row)
-        for (type_path, detail), members in same.items():
+            names = tuple(name for name, _ in _held(row.holds))
+            same.setdefault((row.address.type_path, row.detail, names), []).append(row)
+        for (type_path, detail, names), members in same.items():
             if len(members) < FROM:
                 for row in members:
-                    since = f", since {outside(row.since)}" if row.since else ""
-                    yield f"  {outside(row.address)}: {outside(detail)}{since}"
+                    yield f"  {outside(row.address)}: {outside(detail)}{_since(row)}"
+                    if row.holds:
+                        said = (f"{name} = {show(value)}" for name, value in _held(row.holds))
+                        yield f"      # {some(said, len(names), 4)}"
                 continue
-            oldest = min((row.since for row in members if row.since), default=None)
-            tail = f", oldest since {outside(oldest)}" if oldest else ""
+            oldest = min((row for row in members if row.since), key=lambda row: row.since or "", default=None)
+            tail = _since(oldest).replace(", ", ", oldest ", 1) if oldest else ""
             yield f"  {many(len(members), singular_of(types, type_path))}: {outside(detail)}{tail}"
             yield f"      # {some((row.address for row in members), len(members))}"
+            if names:
+                yield f"      # {some(names, len(names), 4)}"
+
+
+def _since(row: Unsettled) -> str:
+    if not row.since:
+        return ""
+    return f", since {outside(row.since)}" + (f" ({took(row.age_s)})" if row.age_s is not None else "")
+
+
+def _held(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """What waits, by the last two parts of its path: `geofence.radius`."""
+    for key, member in value.items():
+        if isinstance(member, Mapping) and member:
+            yield from _held(member, (*path, key))
+        else:
+            yield attribute((*path, key)[-2:]), member
 
 
 def _renewals(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:

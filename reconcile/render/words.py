@@ -61,7 +61,7 @@ def many(count: int, noun: str) -> str:
 
 
 def took(seconds: float) -> str:
-    """A duration as people write it: `0.4s`, `41s`, `2m06s`, `1h02m`."""
+    """A duration as people write it: `0.4s`, `41s`, `2m06s`, `1h02m`, `3d07h`."""
     if seconds < 0.95:
         return f"{max(seconds, 0):.1f}s" if seconds > 0 else "0s"
     whole = round(seconds)
@@ -69,7 +69,9 @@ def took(seconds: float) -> str:
         return f"{whole}s"
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
 def place(where: Position | None) -> str:
@@ -134,6 +136,8 @@ def secret_reason(change: FieldChange, created: bool = False) -> str:
             return "another unit: written again"
         case Cause.LEASE:
             return "renewed"
+        case Cause.LOST:
+            return "written again"
     raise AssertionError(change.cause)
 
 
@@ -154,7 +158,7 @@ def whose(change: FieldChange, created: bool = False) -> str:
             return f"both changed it: {last}somebody else made it {_or_nothing(change.before)}"
         case Cause.LEASE:
             return "renewed"
-        case Cause.UNIT | Cause.YOU | Cause.ADOPTION | Cause.VALUE_UNKNOWN:
+        case Cause.UNIT | Cause.YOU | Cause.ADOPTION | Cause.VALUE_UNKNOWN | Cause.LOST:
             return ""
     raise AssertionError(change.cause)
 

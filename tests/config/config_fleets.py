@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.config import load
 from reconcile.core.ports import Document
-from reconcile.core.resource import Desired, Provider, ResourceType
+from reconcile.core.resource import Desired
+from reconcile.core.resource_type import Provider, ResourceType
 from reconcile.core.schema import Mark, Refers
 from reconcile.core.values import FileRef, SecretRef
 from reconcile.errors import InvalidInput, Problem
@@ -64,7 +65,8 @@ class DeviceType(ResourceType):
     path, singular, noun, Model = "microvisor.devices", "device", "device", Device
 
     def unit(self, attrs: Mapping[str, Any], key: str) -> tuple[str | None, str]:
-        return attrs.get("sid"), str(attrs.get("unique_name") or key)
+        sid = attrs.get("sid")
+        return (sid[:2].upper() + sid[2:].lower()) if sid else None, str(attrs.get("unique_name") or key)
 
     def check(self, attrs: Mapping[str, Any], key: str) -> list[tuple[tuple[str, ...], str, str | None]]:
         return [((), "the name looks like a SID", "Give it another name")] if key.startswith("UV000") else []

@@ -168,10 +168,11 @@ def test_app_tracker_and_membership(example: Document) -> None:
     assert member is not None and member.attrs == {}
 
 
-def test_units_are_found_by_id_in_any_case_and_by_name_without_one(tmp_path: Path) -> None:
+def test_units_are_found_by_the_id_as_the_api_spells_it_and_by_name_without_one(tmp_path: Path) -> None:
     document = fleet(tmp_path, "microvisor:\n  devices:\n    a: {sid: UV0000000000000000000000000000000A}\n    b: {}\n")
     a, b = document.roots("microvisor.devices")
-    assert document.find("microvisor.devices", "uv0000000000000000000000000000000a", None) == a
+    assert document.find("microvisor.devices", "UV0000000000000000000000000000000a", None) == a
+    assert document.find("microvisor.devices", "UV0000000000000000000000000000000A", None) is None
     assert document.find("microvisor.devices", None, "b") == b
     assert document.find("microvisor.devices", "UV1", "b") == b
     assert document.find("microvisor.devices", None, "a") is None

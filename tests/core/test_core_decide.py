@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from reconcile.core.address import Address
-from reconcile.core.decide import Decision, Match, Resolved, Sighting, decide
+from reconcile.core.decide import decide
 from reconcile.core.plan import Action, Cause, Reason
 from reconcile.core.resource import Desired, Entry, Observed
+from reconcile.core.sighting import Decision, Match, Resolved, Sighting
 from reconcile.core.values import Ref, SecretRef
 from reconcile.providers.microvisor.configs import DeviceConfigType
 from reconcile.providers.microvisor.devices import DeviceType

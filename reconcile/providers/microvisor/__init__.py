@@ -5,10 +5,10 @@ Contract: the vendor's documentation of 2024 and its last OpenAPI document (`tes
 Order of the types: what is referred to comes before what refers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from reconcile.provider import Attrs, Binding, Provider, SecretRef
+from reconcile.provider import Attrs, Binding, Desired, Provider, SecretRef
 from reconcile.providers.microvisor.apps import AppType
 from reconcile.providers.microvisor.configs import ConfigType, DeviceConfigType
 from reconcile.providers.microvisor.connection import Settings, connect
@@ -36,3 +36,14 @@ class Microvisor(Provider):
             "api_key_sid": None,
             "api_key_secret": None,
         }
+
+    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+        units: dict[str, Any] = {"devices": []}
+        for want in wanted(DeviceType.path):
+            sid = want.attrs.get("sid")
+            name = None if sid else str(want.attrs.get("unique_name") or want.address.key)
+            units["devices"].append({"sid": sid, "unique_name": name})
+        account = settings.get("account_sid")
+        if isinstance(account, str) and account.startswith("AC"):
+            units["account_sid"] = account
+        return units

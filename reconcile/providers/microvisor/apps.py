@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconcile.provider import (
     Attrs,
     BadAnswer,
+    Entry,
     FileRef,
     InvalidInput,
     Mark,
+    Mistake,
     NotFound,
     Observed,
     Page,
@@ -53,15 +55,22 @@ class AppType(ResourceType):
     singular = "app"
     noun = "app"
     Model = App
+    advice = "An app is its bytes: upload other bytes under a new name"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return None, str(attrs.get("unique_name") or key)
 
-    def check(self, attrs: Attrs, key: str) -> list[tuple[tuple[str, ...], str, str | None]]:
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
         return name_problems(attrs, key)
 
-    def facts(self, seen: Observed) -> Mapping[str, Any]:
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"hash": seen.facts.get("hash")}
+
+    def remade(self, seen: Observed, prior: Entry) -> str | None:
+        before, now = prior.facts.get("hash"), seen.facts.get("hash")
+        if not before or not now or before == now:
+            return None
+        return f"{seen.id} with hash {now} is live, what was uploaded was {prior.id} with hash {before}"
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, "Apps", key="apps", read=lambda member, _: _observed(member)):

@@ -8,7 +8,8 @@ The API's overview page shows an older shape (`logging_enabled`, `app_update`, `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -19,18 +20,21 @@ from reconcile.provider import (
     BadAnswer,
     Entry,
     Mark,
+    Mistake,
     NotFound,
     Observed,
     Page,
     Reading,
+    Ref,
     Refers,
     ResourceType,
     Status,
     Target,
+    Use,
     View,
 )
 from reconcile.providers.microvisor.connection import Api, body, moment, pages, server_time
-from reconcile.providers.microvisor.names import Mistake, name_problems
+from reconcile.providers.microvisor.names import name_problems
 
 RENEW_BEFORE = timedelta(hours=6)  # contract: `logging_renew_before_s`
 
@@ -99,13 +103,23 @@ class DeviceType(ResourceType):
             return View(attrs, renew=renew)
         if status == "error":
             code = facts.get("update_error_code")
-            return View(attrs, Status.FAILED, f"could not install {target}: error {code}", since, renew)
+            return View(attrs, Status.FAILED, f"could not install {target}: error {code}", since, renew=renew)
         if reported != target or status in ("pending", "scheduled"):
-            return View(attrs, Status.PENDING, f"{target} is not installed yet", since, renew)
+            return View(attrs, Status.PENDING, f"{target} is not installed yet", since, renew=renew)
         return View(attrs, renew=renew)
 
-    def facts(self, seen: Observed) -> Mapping[str, Any]:
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"logging_ends": seen.facts.get("logging_ends")} if seen.attrs.get("logging") else {}
+
+    def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
+        known = super().recalled(entry, id_of)
+        return replace(known, facts={**known.facts, "reported": known.attrs.get("app")})
+
+    def uses(self, seen: Observed) -> Iterable[Use]:
+        yield from super().uses(seen)
+        reported = seen.facts.get("reported")
+        if isinstance(reported, str):
+            yield Use("app", reported, "reports", now=True)
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, "Devices", key="devices", read=lambda member, _: read_device(member)):

@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
-from reconcile.provider import Attrs, BadAnswer, NotFound, Observed, Page, Reading, ResourceType, Secret, Target
+from reconcile.provider import (
+    Attrs,
+    BadAnswer,
+    Mistake,
+    NotFound,
+    Observed,
+    Page,
+    Reading,
+    ResourceType,
+    Secret,
+    Target,
+)
 from reconcile.providers.microvisor.connection import Api, body, pages, server_time
-from reconcile.providers.microvisor.names import Mistake, key_problems
+from reconcile.providers.microvisor.names import key_problems
 
 
 class KeyedType(ResourceType):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reconcile.provider import Attrs, flaw_in_name
+from reconcile.provider import Attrs, Mistake, flaw_in_name
 
 SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 KEY_LENGTH, VALUE_LENGTH = 100, 4096  # characters; contract "Config and Device Config"
-
-Mistake = tuple[tuple[str, ...], str, str | None]
 
 
 def name_problems(attrs: Attrs, key: str) -> list[Mistake]:

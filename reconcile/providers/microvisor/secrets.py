@@ -8,13 +8,13 @@ it is deleted and made again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconcile.provider import ApiError, Attrs, Mark, Observed, SecretRef, Target
+from reconcile.provider import ApiError, Attrs, Entry, Mark, Observed, Ref, SecretRef, Target
 from reconcile.providers.microvisor.connection import Api
 from reconcile.providers.microvisor.keyed import KeyedType, member_key
 
@@ -40,8 +40,16 @@ class SecretType(KeyedType):
         key, rotated = member_key(member), member.get("date_rotated")
         return Observed(key, {}, name=key, parent=parent, version=rotated, facts={"date_rotated": rotated})
 
-    def facts(self, seen: Observed) -> Mapping[str, Any]:
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"date_rotated": seen.facts.get("date_rotated")}
+
+    def rewritten(self, seen: Observed, prior: Entry) -> str | None:
+        recorded = prior.facts.get("date_rotated")
+        moved = seen.version is not None and recorded is not None and seen.version != recorded
+        return seen.version if moved else None
+
+    def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
+        return replace(super().recalled(entry, id_of), version=entry.facts.get("date_rotated"))
 
     async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
         try:

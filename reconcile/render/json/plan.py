@@ -131,7 +131,13 @@ def _renews(change: Change) -> bool:
 
 def _unsettled(plan: Plan, kind: str) -> list[dict[str, Any]]:
     return [
-        {"address": str(row.address), "detail": row.detail, "since": row.since}
+        {
+            "address": str(row.address),
+            "detail": row.detail,
+            "since": row.since,
+            "age_s": row.age_s,
+            "holds": dict(row.holds),
+        }
         for row in plan.unsettled
         if row.kind == kind
     ]

@@ -89,6 +89,7 @@ def apply_json(results: Sequence[ChangeDone], counts: Applied) -> dict[str, Any]
             "imported": counts.imported,
             "forgotten": counts.forgotten,
             "renewed": counts.renewed,
+            "staged": counts.staged,
         },
         "outcomes": {**ends, "not_read": counts.not_read},
         "results": [
@@ -98,6 +99,7 @@ def apply_json(results: Sequence[ChangeDone], counts: Applied) -> dict[str, Any]
                 "verb": result.verb,
                 "seconds": round(result.seconds, 3),
                 "detail": result.detail,
+                "where": str(result.where) if result.where is not None else None,
             }
             for result in results
         ],

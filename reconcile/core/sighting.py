@@ -1,0 +1,91 @@
+"""
+What is known of one resource at one moment, and what follows from it: the input and the output of `decide`.
+
+Secrets arrive as the answer to "is it the value that was written", references as what they resolve to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconcile.core.address import Address
+from reconcile.core.plan import Change, Unsettled
+from reconcile.core.resource import Desired, Entry, Observed
+from reconcile.core.values import Ref, SecretRef
+
+
+class Match(StrEnum):
+    """Whether the value behind a secret reference is the one that was written."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    NO_RECORD = "no record"
+    OTHER_KEY = "other key"  # recorded with another fingerprint key, or there is none here: cannot tell
+    UNRESOLVED = "unresolved"  # the reference has no value here
+    NEEDED = "needed"  # nor has it one for what is about to be made
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference stands for: its name as plans show it, its live id (None until it is made), who makes it."""
+
+    name: str
+    id: str | None
+    address: Address | None
+
+
+Resolve = Callable[[Ref], Resolved]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """
+    Everything that is known of one resource at one moment.
+
+    Attributes:
+        seen: what is live, or None; `now` is the server's clock at that reading.
+        prior: what was last applied to this unit; `moved_from` its address then, if that was another.
+        former: what was last applied to another unit under this address.
+        parent: the live id of the parent unit, or None.
+        matches: by secret field, how its value compares with the record.
+        rewrite: whether the user asked to write its secrets again.
+        uncertain: whether an earlier write to it has an unknown outcome.
+        retry: whether the user asked to send again what failed on the unit.
+    """
+
+    want: Desired
+    seen: Observed | None
+    now: datetime
+    prior: Entry | None = None
+    former: Entry | None = None
+    moved_from: Address | None = None
+    parent: str | None = None
+    matches: Mapping[str, Match] = field(default_factory=dict)
+    rewrite: bool = False
+    uncertain: bool = False
+    retry: bool = False
+
+
+@dataclass(slots=True)
+class Decision:
+    """
+    What follows for one resource.
+
+    Attributes:
+        change: None when it is in sync.
+        blocked: why the whole plan is refused, with both sides named; `advice`: the way out.
+        untold: secrets of which nobody can tell here whether they changed.
+    """
+
+    change: Change | None = None
+    unsettled: Unsettled | None = None
+    untold: list[tuple[Match, SecretRef]] = field(default_factory=list)
+    blocked: str | None = None
+    advice: str | None = None
+
+    def block(self, why: str, advice: str | None) -> None:
+        """Refuses the whole plan."""
+        self.blocked, self.advice = why, advice
