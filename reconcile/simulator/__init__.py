@@ -79,8 +79,9 @@ def world_for(units: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         units: `{"microvisor": {"devices": [{"sid": "UV…" or None, "unique_name": None or "name"}], "account_sid":
-            "AC…" or None}}`. A device given by SID has that SID and no name yet; one known by its name alone has
-            that name and a SID made from it.
+            "AC…" or None}, "asset_tracker": {"trackers": [{"agent": "…"}]}, "device_management": {"devices": [{"id":
+            "…" or None, "endpoint_name": "…" or None, "name": None or "name"}]}}`. A device given by its id has that
+            id and no name yet; one known by its name alone has that name and an id made from it.
 
     Raises:
         ValueError: units of another shape.

@@ -48,7 +48,7 @@ def _get_state(simulation: "Simulation", query: dict[str, str], body: bytes) -> 
         return json_answer(200, simulation.world.dump())
     # `?only=auth_token,api_key`: top-level keys, without building a world of 100,000 devices for them.
     world = simulation.world
-    short = {"account_sid": world.account_sid, "auth_token": world.auth_token, "api_key": world.api_key}
+    short = world.credentials()
     keys = only.split(",")
     dumped = short if all(key in short for key in keys) else world.dump()
     return json_answer(200, {key: dumped[key] for key in keys if key in dumped})

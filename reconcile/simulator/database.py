@@ -10,7 +10,9 @@ import json
 import sqlite3
 from typing import Any
 
-from reconcile.simulator.clock import Clock
+from reconcile.simulator.asset_tracker.trackers import dump_tracker
+from reconcile.simulator.clock import Clock, date
+from reconcile.simulator.device_management import section as device_management
 from reconcile.simulator.microvisor import account
 from reconcile.simulator.microvisor.account import Account
 from reconcile.simulator.microvisor.hardware import Entry
@@ -71,6 +73,8 @@ class Database:
         keys += [("configs", key) for key in held.configs.by_key]
         keys += [("secrets", key) for key in held.secrets.by_key]
         keys += [("device", sid) for sid in held.devices.by_key]
+        keys += [("tracker", agent) for agent in world.trackers.by_agent]
+        keys += device_management.rows(world.device_management)
         with self._transaction():
             self._connection.execute("DELETE FROM world")
             self._write([(kind, id_, _row(world, kind, id_)) for kind, id_ in keys])
@@ -116,21 +120,22 @@ def _row(world: World, kind: str, id_: str) -> str | None:
                 "device": account.dump_device(device),
                 "dates": account.dump_dates(device.configs, device.secrets),
             }
+        case "tracker" if id_ in world.trackers.by_agent:
+            value = dump_tracker(world.trackers.by_agent[id_])
+        case _ if kind.startswith(device_management.PREFIX):
+            value = device_management.row(world.device_management, kind, id_)
     return None if value is None else json.dumps(value)
 
 
 def _rest(world: World) -> dict[str, Any]:
-    """What is neither an app, a config, a secret nor a device."""
+    """What is neither an app, a config, a secret, a device, a tracker nor of Device Management."""
     microvisor = account.dump(_without_units(world.microvisor))
     return {
         "offset_s": world.clock.offset_s,
         "since": world.since,
-        "account_sid": world.account_sid,
-        "auth_token": world.auth_token,
-        "api_key": world.api_key,
+        **world.credentials(),
         "microvisor": microvisor,
-        "trackers": world.trackers,
-        "device_management": world.device_management,
+        "device_management": device_management.settings(world.device_management),
     }
 
 
@@ -150,11 +155,19 @@ def _assemble(rows: dict[str, dict[str, Any]], credentials: Credentials) -> Worl
     document["microvisor"]["apps"] = rows.get("app", {})
     document["microvisor"]["devices"] = {sid: row["device"] for sid, row in devices.items()}
     document["microvisor"]["dates"] = {"devices": {sid: row["dates"] for sid, row in devices.items()}}
+    # They stood in the world's row before they had rows of their own.
+    moved = document.get("trackers", {})
+    document["trackers"] = moved | rows.get("tracker", {})
+    document["device_management"] = device_management.assembled(document.get("device_management", {}), rows)
     clock = Clock(offset_s)
+    # What is due is due by this clock, not by that on the wall.
+    document["now"] = date(int(clock.now()))
     world = parse(document, credentials, clock)
     world.clock = clock
     world.since = since
+    world.device_management.rollout.schedule(since)
     for kind, entries in (("configs", world.microvisor.configs), ("secrets", world.microvisor.secrets)):
         loaded: dict[str, Entry] = {k: (str(value), int(at)) for k, (value, at) in rows.get(kind, {}).items()}
         entries.extend(loaded.items())
+    world.changed.update(("tracker", agent) for agent in moved)
     return world

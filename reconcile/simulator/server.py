@@ -14,8 +14,10 @@ from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from reconcile.simulator import control, faults
+from reconcile.simulator.asset_tracker.api import AssetTrackerApi
 from reconcile.simulator.bodies import BodyError
 from reconcile.simulator.clock import http_date
+from reconcile.simulator.device_management.api import DeviceManagementApi
 from reconcile.simulator.exchange import Answer, Api, Request, json_answer
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.microvisor.api import MicrovisorApi
@@ -23,8 +25,8 @@ from reconcile.simulator.microvisor.refusal import error
 from reconcile.simulator.simulation import Simulation
 from reconcile.simulator.world import World
 
-# A vendor's API is one entry here.
-APIS: tuple[Api, ...] = (MicrovisorApi(),)
+# A vendor's API is one entry here. Trackers are last: any first segment that no other API has is an agent.
+APIS: tuple[Api, ...] = (MicrovisorApi(), DeviceManagementApi(), AssetTrackerApi())
 
 _LOG = logging.getLogger("reconcile.simulator")
 # What aiohttp says about requests that are not HTTP at all is of no use to whoever runs a simulator.

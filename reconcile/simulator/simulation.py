@@ -10,7 +10,7 @@ from reconcile.simulator.clock import Clock
 from reconcile.simulator.database import Database
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.log import RequestLog
-from reconcile.simulator.world import Credentials, World, parse
+from reconcile.simulator.world import CREDENTIALS, Credentials, World, parse
 
 
 class Simulation:
@@ -38,11 +38,10 @@ class Simulation:
             self.database.replace(self.world)
         # Credentials that this caller did not choose, so that they have to be told.
         chosen = {} if document is None or self.resumed else document
-        self.untold = [key for key in ("account_sid", "auth_token", "api_key") if key not in chosen]
+        self.untold = [key for key in CREDENTIALS if key not in chosen]
         # A world that is put later without credentials keeps those that the simulator was started with.
-        self.credentials.account_sid = self.world.account_sid
-        self.credentials.auth_token = self.world.auth_token
-        self.credentials.api_key = self.world.api_key
+        for key, value in self.world.credentials().items():
+            setattr(self.credentials, key, value)
 
     def put(self, document: Any) -> None:
         """

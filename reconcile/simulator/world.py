@@ -2,8 +2,8 @@
 The whole world of a simulator: one account's credentials, its clock, and a section per API.
 
 `parse` takes the JSON of `PUT /_sim/state`, `World.dump` answers that of `GET`: complete, in the order of
-keys, and such that putting it back changes nothing. Sections of APIs that are not simulated yet are kept as
-they came.
+keys, and such that putting it back changes nothing. `tracker_username` and `tracker_password` are
+those of trackers that name none.
 """
 
 import base64
@@ -12,7 +12,11 @@ import re
 from typing import Any
 
 from reconcile.simulator import shape
+from reconcile.simulator.asset_tracker import trackers
+from reconcile.simulator.asset_tracker.trackers import Trackers, agent_id
 from reconcile.simulator.clock import LATEST, Clock, date
+from reconcile.simulator.device_management import section as device_management
+from reconcile.simulator.device_management.directory import Directory
 from reconcile.simulator.microvisor import account
 from reconcile.simulator.microvisor.account import Account
 from reconcile.simulator.microvisor.hardware import Device
@@ -21,11 +25,12 @@ from reconcile.simulator.shape import ShapeError
 ACCOUNT_SID = re.compile("AC[0-9a-fA-F]{32}")
 MAX_FLEET = 1_000_000
 
+# What clients need to know; the names are attributes of worlds and of `Credentials` as well.
+CREDENTIALS = ("account_sid", "auth_token", "api_key", "tracker_username", "tracker_password")
+
 _KEYS = (
     "now",
-    "account_sid",
-    "auth_token",
-    "api_key",
+    *CREDENTIALS,
     "microvisor",
     "trackers",
     "device_management",
@@ -39,6 +44,8 @@ class Credentials:
         self.account_sid = "AC" + digest(seed, "account")[:32]
         self.auth_token = digest(seed, "token")[:32]
         self.api_key = "ak_" + digest(seed, "key")
+        self.tracker_username = "fleet"
+        self.tracker_password = digest(seed, "trackers")[:16]
 
 
 def digest(seed: int, what: str) -> str:
@@ -62,10 +69,12 @@ class World:
         self.account_sid = credentials.account_sid
         self.auth_token = credentials.auth_token
         self.api_key = credentials.api_key
+        self.tracker_username = credentials.tracker_username
+        self.tracker_password = credentials.tracker_password
         self.microvisor = Account()
-        self.trackers: dict[str, Any] = {}
-        self.device_management: dict[str, Any] = {}
+        self.trackers = Trackers()
         self.changed: set[tuple[str, str]] = set()
+        self.device_management = Directory()
         self.basic: frozenset[str] = frozenset()
 
     def accept_credentials(self) -> None:
@@ -79,19 +88,23 @@ class World:
         """Everything due happens; answers the time at which that is true."""
         now = self.clock.now()
         self.microvisor.settle(now, self.since)
+        self.trackers.settle(now)
+        self.device_management.settle(now)
         return int(now)
+
+    def credentials(self) -> dict[str, str]:
+        """What clients need to know."""
+        return {key: getattr(self, key) for key in CREDENTIALS}
 
     def dump(self) -> dict[str, Any]:
         """The world as JSON, secret values included."""
         now = self.settle()
         return {
             "now": date(now),
-            "account_sid": self.account_sid,
-            "auth_token": self.auth_token,
-            "api_key": self.api_key,
+            **self.credentials(),
             "microvisor": account.dump(self.microvisor),
-            "trackers": self.trackers,
-            "device_management": self.device_management,
+            "trackers": trackers.dump(self.trackers),
+            "device_management": device_management.dump(self.device_management),
         }
 
     def advance(self, seconds: float) -> str:
@@ -112,22 +125,14 @@ class World:
         Adds units as from the factory. Ids depend on the seed; those that exist are passed over, so that a
         second call with the same seed adds the next ones.
         """
-        now = int(self.clock.now())
+        exact = self.clock.now()
+        now = int(exact)
         sids = _free(devices, self.microvisor.devices.by_key, lambda n: "UV" + digest(seed, f"device:{n}")[:32])
         self.microvisor.add_devices(Device(sid, now, now) for sid in sids)
-        agents = _free(trackers, self.trackers, lambda n: digest(seed, f"tracker:{n}")[:12])
-        password = digest(seed, "trackers")[:16]
-        for agent in agents:
-            self.trackers[agent] = {
-                "username": "fleet",
-                "password": password,
-                "pending": None,
-                "online": True,
-                "scheme": "1.1",
-            }
+        agents = _free(trackers, self.trackers.by_agent, lambda n: agent_id(digest(seed, f"tracker:{n}")))
+        self.trackers.add_fleet(agents, self.tracker_username, self.tracker_password, exact)
         self.changed.update(("device", sid) for sid in sids)
-        if agents:
-            self.changed.add(("world", ""))
+        self.changed.update(("tracker", agent) for agent in agents)
         return {"devices": sids, "trackers": agents}
 
 
@@ -165,16 +170,24 @@ def parse(value: Any, credentials: Credentials, clock: Clock) -> World:
     world = World(moved, credentials)
     if "account_sid" in document:
         world.account_sid = shape.matching(document["account_sid"], ("account_sid",), ACCOUNT_SID)
-    for key in ("auth_token", "api_key"):
+    for key in CREDENTIALS[1:]:
         if key in document:
             secret = shape.text(document[key], (key,))
             if not secret:
                 raise ShapeError((key,), "must not be empty")
             setattr(world, key, secret)
     world.microvisor = account.parse(document.get("microvisor", {}), ("microvisor",), int(world.clock.now()))
-    for agent, tracker in shape.mapping(document.get("trackers", {}), ("trackers",)).items():
-        world.trackers[shape.text(agent, ("trackers", agent))] = shape.mapping(tracker, ("trackers", agent))
-    world.device_management = shape.mapping(document.get("device_management", {}), ("device_management",))
+    world.trackers = trackers.parse(
+        document.get("trackers", {}),
+        ("trackers",),
+        world.tracker_username,
+        world.tracker_password,
+        world.clock.now(),
+    )
+    world.device_management = device_management.parse(
+        document.get("device_management", {}), ("device_management",), world.clock.now(), world.account_sid
+    )
+    world.device_management.changed = world.changed
     world.accept_credentials()
     world.settle()
     return world
@@ -185,8 +198,9 @@ def world_for(units: dict[str, Any]) -> dict[str, Any]:
     An otherwise empty world with exactly these units, as from the factory: no name, no app, no settings.
 
     Args:
-        units: `{"microvisor": {"devices": [{"sid", "unique_name"}], "account_sid"}}`. A device given by SID has
-            that SID and no name yet; one known by its name alone has that name and a SID made from it.
+        units: `{"microvisor": {"devices": [{"sid", "unique_name"}], "account_sid"}, "asset_tracker": {"trackers":
+            [{"agent"}]}, "device_management": {"devices": [{"id", "endpoint_name", "name"}]}}`. A device given by
+            its id has that id and no name yet; one known by its name alone has that name and an id made from it.
 
     Raises:
         ShapeError: units of another shape.
@@ -203,7 +217,17 @@ def world_for(units: dict[str, Any]) -> dict[str, Any]:
             devices["UV" + digest(0, f"named:{name}")[:32]] = {"unique_name": name}
         else:
             raise ShapeError(at, "needs a sid or a unique_name")
+    agents: dict[str, dict[str, Any]] = {}
+    tracked = shape.mapping(units.get("asset_tracker", {}), ("asset_tracker",))
+    for n, unit in enumerate(shape.array(tracked.get("trackers", []), ("asset_tracker", "trackers"))):
+        at = ("asset_tracker", "trackers", n)
+        agents[shape.text(shape.mapping(unit, at).get("agent"), (*at, "agent"))] = {}
     world: dict[str, Any] = {"microvisor": {"devices": devices}}
+    if agents:
+        world["trackers"] = agents
+    managed = shape.mapping(units.get("device_management", {}), ("device_management",)).get("devices", [])
+    if managed:
+        world["device_management"] = {"devices": device_management.units(managed, ("device_management", "devices"))}
     if section.get("account_sid") is not None:
         world["account_sid"] = shape.matching(section["account_sid"], ("microvisor", "account_sid"), ACCOUNT_SID)
     return world

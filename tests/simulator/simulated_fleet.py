@@ -20,6 +20,7 @@ def small_world() -> dict[str, Any]:
         "account_sid": ACCOUNT,
         "auth_token": TOKEN,
         "api_key": "ak_tests",
+        "tracker_password": "password-of-the-trackers",
         "microvisor": {
             "apps": {APPS[0]: {"unique_name": "sensor-1"}, APPS[1]: {"unique_name": "sensor-2"}},
             "configs": {"mqtt_host": "mqtt.example.com"},

@@ -24,6 +24,8 @@ def test_an_empty_world_has_everything_but_units(client: httpx.Client, sim: Runn
         "account_sid": ACCOUNT,
         "auth_token": TOKEN,
         "api_key": "ak_tests",
+        "tracker_username": "fleet",
+        "tracker_password": "password-of-the-trackers",
         "microvisor": {
             "api_keys": {},
             "secrets_update": True,
@@ -36,7 +38,15 @@ def test_an_empty_world_has_everything_but_units(client: httpx.Client, sim: Runn
             "dates": {"configs": {}, "secrets": {}, "devices": {}},
         },
         "trackers": {},
-        "device_management": {},
+        "device_management": {
+            "approval_s": 60,
+            "devices": {},
+            "groups": {},
+            "firmware_images": {},
+            "firmware_manifests": {},
+            "campaigns": {},
+            "shared_keys": {},
+        },
     }
 
 
@@ -50,12 +60,6 @@ def test_credentials_can_be_replaced(client: httpx.Client, sim: Running) -> None
     sim.put({**small_world(), "auth_token": "another"})
     assert client.get("/v1/Devices").status_code == 401
     assert client.get("/v1/Devices", auth=(ACCOUNT, "another")).status_code == 200
-
-
-def test_sections_of_other_apis_are_kept_as_they_came(sim: Running) -> None:
-    sections = {"trackers": {"agent": {"reported": None, "x": [1.5]}}, "device_management": {"groups": {}}}
-    sim.put(sections)
-    assert {key: sim.world[key] for key in sections} == sections
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -86,6 +90,38 @@ _devices = st.fixed_dictionaries(
         "date_created": _dates,
     },
 )
+_settings = st.fixed_dictionaries(
+    {"updateId": _texts},
+    optional={
+        "connectingPeriod": st.integers(-1, 10_000) | st.floats(-1e38, 1e38),
+        "locationTracking": st.fixed_dictionaries(
+            {"alwaysOn": st.booleans()},
+            optional={
+                "bleDevices": st.fixed_dictionaries(
+                    {"generic": st.dictionaries(_names, st.just({"lat": 1.5, "lng": 2}), max_size=2)}
+                )
+            },
+        ),
+        "simUpdate": st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "duration": st.integers(0, 99)}),
+    },
+)
+_trackers = st.fixed_dictionaries(
+    {},
+    optional={
+        "username": _names,
+        "password": _names,
+        "reported": st.none() | _settings,
+        "pending": st.none() | _settings,
+        "online": st.booleans(),
+        "scheme": st.sampled_from(["1.0", "1.1"]),
+        "tracker_id": _texts,
+        "cfg_timestamp": st.none() | st.integers(0, 4_000_000_000),
+        "agent_log_level": st.sampled_from(["ERROR", "INFO", "DEBUG"]),
+        "fail_apply": st.booleans() | st.integers(0, 3),
+        "fallback": st.booleans(),
+        "next_connection": st.none() | st.floats(0, 4_000_000_000),
+    },
+)
 _worlds = st.fixed_dictionaries(
     {},
     optional={
@@ -104,7 +140,7 @@ _worlds = st.fixed_dictionaries(
                 "secrets_update": st.booleans(),
             },
         ),
-        "trackers": st.dictionaries(_names, st.dictionaries(_names, _texts), max_size=2),
+        "trackers": st.dictionaries(_names, _trackers, max_size=2),
     },
 )
 

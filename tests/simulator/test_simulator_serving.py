@@ -53,17 +53,23 @@ def test_serve_announces_one_line_and_ends_at_a_signal_while_requests_wait(numbe
     out, err = process.communicate(timeout=2)
     assert process.returncode == 0
     assert out == ""
-    assert [line.split(" = ")[0] for line in err.splitlines()] == ["account_sid", "auth_token", "api_key"]
+    assert [line.split(" = ")[0] for line in err.splitlines()] == [
+        "account_sid",
+        "auth_token",
+        "api_key",
+        "tracker_username",
+        "tracker_password",
+    ]
 
 
 def test_serve_tells_only_the_credentials_that_the_world_does_not_name() -> None:
-    process = _serving(world={"account_sid": ACCOUNT, "api_key": "ak_x"})
+    process = _serving(world={"account_sid": ACCOUNT, "api_key": "ak_x", "tracker_username": "u"})
     assert process.stdout is not None
     url = process.stdout.readline().removeprefix("listening on ").strip()
     process.terminate()
     _, err = process.communicate(timeout=2)
     assert url.startswith("http://127.0.0.1:")
-    assert err.startswith("auth_token = ") and err.count("\n") == 1
+    assert [line.split(" = ")[0] for line in err.splitlines()] == ["auth_token", "tracker_password"]
 
 
 def test_generated_credentials_depend_on_the_seed_alone() -> None:

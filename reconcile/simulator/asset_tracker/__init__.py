@@ -1,0 +1,1 @@
+"""The simulated Asset Tracker API; `api` answers, `trackers` holds."""

@@ -1,0 +1,133 @@
+"""
+The Asset Tracker API: `GET` and `PATCH /<agent id>/cfg`, an agent per tracker (contract: asset_tracker.md; seed
+003). Requests in, answers of the reference agent out.
+
+Where the contract is silent: another method is a 405, an agent that does not exist a 404, both in plain text; a
+PATCH that is not `application/json` is a 400; one with the current `updateId` is ignored whole, its
+`agentConfiguration` included.
+"""
+
+import base64
+import json
+from typing import Any
+
+from reconcile.simulator import shape
+from reconcile.simulator.asset_tracker.settings import SCHEMES
+from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker
+from reconcile.simulator.asset_tracker.trackers import OTHER_PATHS
+from reconcile.simulator.asset_tracker.validation import Invalid, check
+from reconcile.simulator.bodies import media_type
+from reconcile.simulator.exchange import JSON, Answer, Request, json_answer
+from reconcile.simulator.world import World
+
+_MAX_UPDATE = 1 << 20
+
+
+class AssetTrackerApi:
+    """Answers for `exchange.Api`."""
+
+    def claims(self, segments: list[str]) -> bool:
+        return len(segments) == 2 and segments[1] == "cfg" and segments[0] not in ("", *OTHER_PATHS)
+
+    def refuse(self, request: Request, world: World) -> Answer | None:
+        tracker = world.trackers.by_agent.get(request.segments[0])
+        # Without an agent there is nobody who could ask for credentials.
+        if tracker is None or request.authorization == _authorization(tracker):
+            return None
+        return self.error(401, "Unauthorized")
+
+    def max_body(self, request: Request) -> int:
+        return _MAX_UPDATE
+
+    def error(self, status: int, message: str) -> Answer:
+        return json_answer(status, {"message": "Unauthorized"}) if status == 401 else _text(status, message)
+
+    def answer(self, request: Request, world: World) -> Answer:
+        tracker = world.trackers.find(request.segments[0], request.now)
+        if tracker is None:
+            return _text(404, "Agent not found")
+        match request.method:
+            case "GET":
+                return json_answer(200, view(tracker))
+            case "PATCH":
+                return _patch(tracker, request, world)
+        refused = _text(405, f"{request.method} is not allowed here")
+        refused.headers["Allow"] = "GET, PATCH"
+        return refused
+
+
+def _authorization(tracker: Tracker) -> str:
+    """The header that is accepted; the reference agent compares it to the letter."""
+    return "Basic " + base64.b64encode(f"{tracker.username}:{tracker.password}".encode()).decode()
+
+
+def _text(status: int, message: str) -> Answer:
+    return Answer(status, message.encode(), "text/plain; charset=utf-8")
+
+
+def view(tracker: Tracker) -> dict[str, Any]:
+    """
+    What GET answers.
+
+    Before the tracker has reported, there is no `configuration`, and no `simUpdate` either. What is not known is
+    null in scheme 1.0 (seed: description), and absent in 1.1.
+    """
+    scheme = SCHEMES[tracker.scheme]
+    description: dict[str, Any] = {
+        "trackerId": tracker.tracker_id,
+        "cfgTimestamp": tracker.cfg_timestamp,
+        "cfgSchemeVersion": scheme.version,
+        "pendingUpdateId": None if tracker.pending is None else tracker.pending["updateId"],
+    }
+    if scheme.sim_update_inside:
+        description = {key: value for key, value in description.items() if value is not None}
+    answer: dict[str, Any] = {"description": description}
+    if tracker.reported is not None:
+        answer["configuration"] = tracker.reported
+        if not scheme.sim_update_inside:
+            answer["configuration"] = {k: v for k, v in tracker.reported.items() if k != "simUpdate"}
+            answer["simUpdate"] = tracker.reported["simUpdate"]
+    return {**answer, "agentConfiguration": {"debug": {"logLevel": tracker.agent_log_level}}}
+
+
+def _patch(tracker: Tracker, request: Request, world: World) -> Answer:
+    """Checks all of an update before any of it is done; the agent's own settings hold at once, the rest is staged."""
+    if media_type(request.content_type) != JSON:
+        return _text(400, f"The content type must be {JSON}")
+    scheme = SCHEMES[tracker.scheme]
+    try:
+        document = _loads(request.body)
+        if _is_current(document, tracker):
+            return Answer(200)
+        check(document, scheme)
+    except Invalid as e:
+        return _text(400, str(e))
+    level = document.get("agentConfiguration", {}).get("debug", {}).get("logLevel")
+    if level is not None:
+        tracker.agent_log_level = level
+    if "configuration" in document:
+        update: Configuration = document["configuration"]
+        if "simUpdate" in document and not scheme.sim_update_inside:
+            update = {**update, "simUpdate": document["simUpdate"]}
+        world.trackers.stage(tracker, update, request.now)
+    world.changed.add(("tracker", tracker.agent))
+    return Answer(200)
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        document = shape.loads(body)
+        if b"\\u" in body:
+            json.dumps(document, ensure_ascii=False).encode()
+    except shape.ShapeError as e:
+        raise Invalid(f"The update {e.message}") from None
+    except UnicodeEncodeError:
+        raise Invalid("The update holds half of a surrogate pair") from None
+    return document
+
+
+def _is_current(document: Any, tracker: Tracker) -> bool:
+    """Whether an update has the id of the one that is applied already: asked before it is validated (seed)."""
+    configuration = document.get("configuration") if isinstance(document, dict) else None
+    update_id = configuration.get("updateId") if isinstance(configuration, dict) else None
+    return isinstance(update_id, str) and update_id == tracker.update_id

@@ -1,0 +1,1 @@
+"""The simulated Device Management API; `api` answers, `directory` holds, `rollout` moves campaigns."""

@@ -1,0 +1,88 @@
+"""
+The Device Management API: `/v3/…`, and pre-shared keys under `/v2/…` (contract: device_management.md; seed 004).
+Requests in, answers in the vendor's shapes out.
+"""
+
+import hmac
+
+from reconcile.simulator.device_management.campaigns import answer_campaigns
+from reconcile.simulator.device_management.devices import answer_devices
+from reconcile.simulator.device_management.directory import Directory
+from reconcile.simulator.device_management.filters import FilterError
+from reconcile.simulator.device_management.firmware import MAX_DATAFILE, answer_firmware
+from reconcile.simulator.device_management.groups import answer_groups
+from reconcile.simulator.device_management.keys import answer_keys
+from reconcile.simulator.device_management.refusal import (
+    REQUEST_ID,
+    Invalid,
+    Refused,
+    error,
+    request_id,
+    unrecognized,
+)
+from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
+from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.world import World
+
+_MAX_BODY = 1 << 20
+_UPLOADS = (["v3", "firmware-images"], ["v3", "firmware-manifests"])
+_SCHEME = "bearer"
+
+
+class DeviceManagementApi:
+    """Answers for `exchange.Api`."""
+
+    def claims(self, segments: list[str]) -> bool:
+        return segments[0] in ("v2", "v3")
+
+    def refuse(self, request: Request, world: World) -> Answer | None:
+        scheme, _, key = request.authorization.partition(" ")
+        key = key.strip()
+        if scheme.lower() != _SCHEME or not key:
+            # Another scheme is a header that is valid, but not here.
+            mismatch = bool(key) and scheme.lower() != _SCHEME
+            refused = error(401, "The Authorization header is not one of this API", "auth_mismatch" if mismatch else "")
+        elif hmac.compare_digest(key.encode("utf-8", "replace"), world.api_key.encode()):
+            return None
+        elif key.startswith("ak_"):
+            refused = error(401, "The API key is invalid", "invalid_apikey")
+        else:
+            refused = error(401, "The token is invalid", "invalid_token")
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        return refused
+
+    def max_body(self, request: Request) -> int:
+        """The datafile of an upload is measured on its own; its form needs a little more."""
+        return MAX_DATAFILE + _MAX_BODY if request.segments[:2] in _UPLOADS else _MAX_BODY
+
+    def error(self, status: int, message: str) -> Answer:
+        return error(status, message)
+
+    def answer(self, request: Request, world: World) -> Answer:
+        directory = world.device_management
+        directory.settle(request.now)
+        try:
+            answer = _route(request, directory)
+        except Refused as refused:
+            return refused.answer
+        except FilterError as e:
+            return Invalid(e.problems).answer
+        answer.headers[REQUEST_ID] = request_id()
+        return answer
+
+
+def _route(request: Request, directory: Directory) -> Answer:
+    match request.segments:
+        case ["v3", "devices", *rest]:
+            return answer_devices(request, directory, rest)
+        case ["v3", "device-groups", *rest]:
+            return answer_groups(request, directory, rest)
+        case ["v3", "firmware-images", *rest]:
+            return answer_firmware(request, directory, IMAGES, rest)
+        case ["v3", "firmware-manifests", *rest]:
+            return answer_firmware(request, directory, MANIFESTS, rest)
+        case ["v3", "update-campaigns", *rest]:
+            return answer_campaigns(request, directory, rest)
+        case ["v2", "device-shared-keys", *rest]:
+            return answer_keys(request, directory, rest)
+    raise unrecognized(request)

@@ -1,0 +1,76 @@
+"""
+Lists by page (seed 004, "Pagination"): `limit`, `after`, `order` and `include=total_count`.
+
+Entities stand in the order of their ids, which those that the service makes begin with their time of creation.
+A page starts after an id that need not be there any more: whatever is added or removed between two requests,
+what stays is listed once, and only in another place if it is another page's.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from reconcile.simulator.device_management.refusal import Invalid
+from reconcile.simulator.device_management.resources import ID
+from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.ordered import after, before
+
+DEFAULT_LIMIT = 50
+LEAST = 2
+MOST = 1000
+
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+def limit(request: Request) -> int:
+    """Contract: out of range is clamped."""
+    text = request.query.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not _WHOLE.fullmatch(text):
+        raise Invalid([("limit", "must be a whole number")])
+    return min(max(int(text), LEAST), MOST)
+
+
+def listing(
+    request: Request,
+    keys: list[str],
+    matches: Callable[[str], bool] | None,
+    view: Callable[[str], dict[str, Any]],
+) -> Answer:
+    """
+    The page that the request asks for.
+
+    Args:
+        keys: the ids of all entities, in order.
+        matches: what the filters let through; None is everything.
+    """
+    size = limit(request)
+    order = request.query.get("order", "ASC")
+    if order not in ("ASC", "DESC"):
+        raise Invalid([("order", "must be ASC or DESC")])
+    cursor = request.query.get("after") or None
+    if cursor is not None and not ID.fullmatch(cursor):
+        raise Invalid([("after", "must be the id of an entity")])
+    rest = range(len(keys))
+    if order == "DESC":
+        rest = range((len(keys) if cursor is None else before(keys, cursor)) - 1, -1, -1)
+    elif cursor is not None:
+        rest = range(after(keys, cursor), len(keys))
+    found: list[str] = []
+    for place in rest:
+        if matches is None or matches(keys[place]):
+            found.append(keys[place])
+            if len(found) > size:
+                break
+    answer = {
+        "object": "list",
+        "limit": size,
+        "after": cursor,
+        "order": order,
+        "has_more": len(found) > size,
+        "data": [view(key) for key in found[:size]],
+    }
+    if "total_count" in request.query.get("include", "").split(","):
+        answer["total_count"] = len(keys) if matches is None else sum(map(matches, keys))
+    return json_answer(200, answer)
