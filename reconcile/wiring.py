@@ -23,7 +23,7 @@ from reconcile.config import load
 from reconcile.core.events import Noted, Sink, silent
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document, Env
-from reconcile.core.resource import Binding, Provider, ResourceType
+from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.values import Attrs, Secret, SecretRef
 from reconcile.errors import InvalidInput, Position, Problem, ReconcileError
@@ -34,6 +34,8 @@ from reconcile.workflow import World
 
 SIMULATOR = "RECONCILE_SIMULATOR"
 ALLOWED_HOSTS = "RECONCILE_ALLOWED_HOSTS"
+CREDENTIALS = ("account_sid", "auth_token", "api_key", "tracker_username", "tracker_password")
+"""What the simulator's world says of the credentials that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ class Wired:
         client = self.net.client(base_url=url, default_host="127.0.0.1", auth=None, name="simulator")
         try:
             await _is_there(url)
-            answer = await client.get("_sim", "state", params={"only": "account_sid,auth_token,api_key"})
+            answer = await client.get("_sim", "state", params={"only": ",".join(CREDENTIALS)})
         except ReconcileError as error:
             raise ReconcileError(
                 Problem(
@@ -229,7 +231,7 @@ class Wired:
                 )
             ) from None
         self.net.requests = 0
-        self._taken = {name: str(answer.body[name]) for name in ("account_sid", "auth_token", "api_key")}
+        self._taken = {name: str(answer.body[name]) for name in CREDENTIALS}
         return self._taken
 
     async def make_key(self) -> None:
@@ -276,6 +278,11 @@ def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:
 def defaults(provider: Provider) -> Attrs:
     """The settings of a provider that the files do not mention."""
     return dict(provider.Settings())
+
+
+def registry() -> Mapping[str, Provider]:
+    """Every provider by name, ours and other people's."""
+    return Providers()
 
 
 async def _is_there(url: str) -> None:

@@ -28,7 +28,15 @@ from reconcile.config.slots import Slot
 from reconcile.config.templates import Template, is_template
 from reconcile.config.world import World
 from reconcile.config.yaml import Map, Node, Scalar, Seq
-from reconcile.config.yielded import SPECIAL, WANTED, from_data, stands_for_scalar, unknown_key, way_out_of
+from reconcile.config.yielded import (
+    SPECIAL,
+    WANTED,
+    from_data,
+    not_to_be_set,
+    stands_for_scalar,
+    unknown_key,
+    way_out_of,
+)
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import FileRef
@@ -119,7 +127,7 @@ class Shape:
         if not written:
             return None
         if slot.computed:
-            self._wrong(Flaw(f"{slot.name} is made by the API", way_out="Leave it out"), written[-1].node.at, path)
+            self._wrong(not_to_be_set(slot), written[-1].node.at, path)
             return None
         if slot.kind is Kind.OBJECT or slot.kind is Kind.MAP:
             return self._map(slot, written, path)

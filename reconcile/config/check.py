@@ -34,7 +34,7 @@ class Known:
 
     Attributes:
         first, last: its handles, `first <= handle < last`.
-        keys: handles by key. `ids`: by the unit's id, in lower case. `names`: by name, of those without an id.
+        keys: handles by key. `ids`: by the unit's id, as the API spells it. `names`: by name, of those without an id.
     """
 
     family: Family
@@ -83,7 +83,7 @@ class Checker:
         """Warns of a name that is nearly that of a resource of the document."""
         for (path, name), (address, where) in self._named.items():
             known = kinds.get(path)
-            if known is None or known.keys.find(name) or known.ids.find(name.casefold()) or known.names.find(name):
+            if known is None or known.keys.find(name) or known.ids.find(name) or known.names.find(name):
                 continue
             if known.last - known.first <= _FEW and (near := did_you_mean(name, roots(path), cutoff=0.85)):
                 self.world.report.warn(f"{address} names {shown(name)}, which is not in the files. {near}", where)
@@ -127,15 +127,27 @@ class Checker:
                 full = (*member.path, *path)
                 self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
             return
-        for path, what, way_out in kind.check(with_refs(member.slot, attrs), member.keys[-1]):
+        said = with_refs(member.slot, attrs)
+        for path, what, way_out in kind.check(said, member.keys[-1]):
             full = (*member.path, *path)
             flaw = Flaw(what, way_out=way_out, kind=("check", path, way_out))
             self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
+        for path, what, way_out in kind.cautions(said, member.keys[-1]):
+            self._warn(source, row, built, (*member.path, *path), what, way_out)
+
+    def _warn(self, source: Source, row: int, built: Built, path: Path_, what: str, way_out: str | None) -> None:
+        at = _nearest(built.shape.places, path)
+        where = self.world.position(at) if at else source.where(row)
+        said = source.say(row)
+        sentence = f"{built.shape.named(path)}: {what}" + (f". {way_out}" if way_out else "")
+        group = ("caution", path, way_out, where) if said is not None else None
+        alike = (source.family.type.path, path[-1:], way_out) if said is None else None
+        self.world.report.warn(sentence, where, row=said, group=group, alike=alike)
 
     def _unit(self, known: Known, member: Member, handle: int, all_names: HashIndex) -> None:
         id_, name = member.type.unit(with_refs(member.slot, member.attrs), member.keys[-1])
         if id_ is not None:
-            known.ids.add(id_.casefold(), handle)
+            known.ids.add(id_, handle)
         else:
             known.names.add(name, handle)
         if member.type.keeps_name_unique:
@@ -199,7 +211,7 @@ class Checker:
             unit = root.type.unit(with_refs(root.slot, root.attrs), built.key)
             found.append((source, row, address_of(root), unit[0] if what == "id" else unit[1], source.where(row)))
         (_, _, one, unit_one, at_one), (source, row, two, unit_two, at_two) = found
-        if (unit_one or "").casefold() != (unit_two or "").casefold():
+        if unit_one != unit_two:
             return
         self.world.report.add(
             f"two {noun}s are one unit: {one} ({at_one}) and {two} ({at_two}), {what} {shown(unit_two)}",

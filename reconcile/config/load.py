@@ -20,7 +20,7 @@ from reconcile.config.templates import Templates
 from reconcile.config.world import World
 from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
-from reconcile.core.resource import Provider
+from reconcile.core.resource_type import Provider
 from reconcile.errors import InvalidInput, Problem
 
 

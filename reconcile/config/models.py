@@ -39,12 +39,16 @@ def model_flaws(
             continue
         given = _at(value, path)
         words = _WORDS.get(kind)
-        context = mistake.get("ctx", {})
+        context = {name: _whole(value) for name, value in mistake.get("ctx", {}).items()}
         said = words.format(**context) if words else _lower(mistake["msg"].removeprefix("Value error, "))
         about = "" if _secret(fields_of(model), path) or isinstance(given, (SecretRef, FileRef)) else f" {shown(given)}"
         if given is value:
             about = ""
         yield path, Flaw(f"{name}{about} {said}" if words else f"{name}{about}: {said}".strip(": "), kind=(kind, path))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _lower(text: str) -> str:

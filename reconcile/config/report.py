@@ -21,6 +21,7 @@ EXAMPLES = 3  # rows named beside the first
 # Lines that may hold a secret's literal before the schema could tell: they are never shown.
 _SECRETIVE = re.compile(r"(?i)secr|passw|token|psk|key|credential|auth|providers|env:|file:")
 
+_USERINFO = re.compile(r"://[^/\s]*@")  # the credentials of a URL that somebody pasted
 
 SILENT = "silent"
 """The kind of a flaw that only follows from another one, which is reported: it is not said."""
@@ -89,6 +90,19 @@ class _Group:
     also: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Warning:
+    text: str
+    row: str | None
+    count: int = 1
+
+    def __str__(self) -> str:
+        more = self.count - 1
+        if self.row is None:
+            return self.text + (f" (and {more:,} more like it)" if more else "")
+        return f"{self.text} (from {self.row}" + (f", and {more:,} more rows)" if more else ")")
+
+
 class Report:
     """
     The problems and warnings of one load.
@@ -103,7 +117,8 @@ class Report:
         self._alike: dict[Hashable, int] = {}
         self._last_alike: dict[Hashable, _Group] = {}
         self._hidden: set[tuple[str, int]] = set()
-        self._warnings: dict[str, None] = {}
+        self._warnings: dict[Hashable, _Warning] = {}
+        self._last_warning: dict[Hashable, _Warning] = {}
         self._more_warnings = 0
         self._over = 0
 
@@ -116,21 +131,40 @@ class Report:
     def warnings(self) -> tuple[str, ...]:
         """The sentences of `warn`, each once."""
         more = (f"and {self._more_warnings:,} more warnings",) if self._more_warnings else ()
-        return (*self._warnings, *more)
+        return (*map(str, self._warnings.values()), *more)
 
     def hide(self, where: Position) -> None:
         """No problem shows this line: a secret's field stands on it."""
         self._hidden.add((where.file, where.line))
 
-    def warn(self, sentence: str, where: Position | None = None) -> None:
-        """Something to look at that stops nothing."""
-        text = f"{where}: {sentence}" if where else sentence
-        if text in self._warnings:
+    def warn(
+        self,
+        sentence: str,
+        where: Position | None = None,
+        *,
+        row: str | None = None,
+        group: Hashable = None,
+        alike: Hashable = None,
+    ) -> None:
+        """Something to look at that stops nothing. `row`, `group` and `alike` are those of `add`."""
+        text = _without_userinfo(f"{where}: {sentence}" if where else sentence)
+        key = text if group is None else group
+        if found := self._warnings.get(key):
+            if row is not None:
+                found.count += 1
             return
+        if alike is not None:
+            self._alike["warning", alike] = self._alike.get(("warning", alike), 0) + 1
+            last = self._last_warning.get(alike)
+            if last is not None and self._alike["warning", alike] > ALIKE:
+                last.count += 1
+                return
         if len(self._warnings) >= MOST:
             self._more_warnings += 1
-        else:
-            self._warnings[text] = None
+            return
+        self._warnings[key] = made = _Warning(text, row)
+        if alike is not None:
+            self._last_warning[alike] = made
 
     def add(
         self,
@@ -154,6 +188,7 @@ class Report:
             group: what makes two mistakes one; the sentence at its place unless it is given.
             alike: mistakes of one kind in different entries; the first ten are shown, the rest is counted.
         """
+        what = _without_userinfo(what)
         key = (what, where, address) if group is None else group
         if found := self._groups.get(key):
             if row is not None:
@@ -163,8 +198,8 @@ class Report:
             return
         if alike is not None:
             self._alike[alike] = self._alike.get(alike, 0) + 1
-            if self._alike[alike] > ALIKE:
-                last = self._last_alike[alike]
+            last = self._last_alike.get(alike)
+            if last is not None and self._alike[alike] > ALIKE:
                 last.count += 1
                 return
         if len(self._groups) >= MOST:
@@ -255,7 +290,13 @@ def _may_hold_secret(line_of: Callable[[str, int], str | None], file: str, numbe
     return False
 
 
+def _without_userinfo(text: str) -> str:
+    return _USERINFO.sub("://…@", text) if "://" in text else text
+
+
 def _literal_beside_secretive(text: str) -> bool:
+    if _USERINFO.search(text):
+        return True
     found = re.search(r"(?i)(secr|passw|token|psk|api_?key|credential|auth)\w*[\"']?\s*:\s*(\S.*)?", text)
     if not found:
         return False

@@ -12,7 +12,8 @@ from reconcile.config.layers import Path_
 from reconcile.config.slots import Parts, Slot
 from reconcile.config.world import World
 from reconcile.core.address import Address
-from reconcile.core.resource import Desired, ResourceType
+from reconcile.core.resource import Desired
+from reconcile.core.resource_type import ResourceType
 from reconcile.core.values import FileRef, Ref
 from reconcile.errors import Position
 

@@ -21,7 +21,7 @@ from reconcile.config.tables import Spec, Table, read
 from reconcile.config.world import World
 from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.ports import Limit
-from reconcile.core.resource import Provider
+from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Kind
 from reconcile.errors import Position
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from reconcile.core.resource import Provider, ResourceType
+from reconcile.core.resource_type import Provider, ResourceType
 from reconcile.core.schema import Field, Kind, Mark, fields_of
 
 
@@ -28,6 +28,7 @@ class Slot:
         scalar: of a resource: the field that a bare scalar stands for.
         type: of a child section (a MAP): the type of its members.
         names: whether a list of texts stands for a map of empty resources.
+        about: what it is, in the words of the model.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Slot:
     scalar: str | None = None
     type: ResourceType | None = None
     names: bool = False
+    about: str | None = None
 
     @cached_property
     def has_refers(self) -> bool:
@@ -101,6 +103,7 @@ def _slot(of: Field) -> Slot:
         tuple(of.choices),
         of.refers,
         Mark.COMPUTED in of.marks,
+        about=of.description,
     )
 
 

@@ -71,6 +71,8 @@ def _from_map(slot: Slot, value: Mapping[str, Any], special: Callable[[Slot, str
         inner = slot.fields.get(name) if slot.kind is Kind.OBJECT else slot.member
         if inner is None:
             raise unknown_key(slot, name)
+        if inner.computed and member is not None:
+            raise not_to_be_set(inner)
         if slot.kind is Kind.MAP and slot.type is not None and (wrong := flaw_in_name(name)):
             raise Flaw(f"the key {shown(name)} {wrong}", kind="key")
         kept = from_data(inner, member, special)
@@ -96,6 +98,13 @@ def stands_for_scalar(node: Node, slot: Slot) -> bool:
     if type(node) is Map:
         return set(node.members) == {"file"} and "file" not in slot.fields
     return True
+
+
+def not_to_be_set(slot: Slot) -> Flaw:
+    """What is said of a field that no document sets."""
+    notes = [f"{slot.name}: {slot.about}"] if slot.about else []
+    what = f"{slot.name} cannot be set in a document"
+    return Flaw(what, notes=notes, way_out="Leave it out", kind=("computed", slot.name))
 
 
 def unknown_key(slot: Slot, name: str) -> Flaw:

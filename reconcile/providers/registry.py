@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from reconcile.core.resource import Provider
+from reconcile.core.resource_type import Provider
 from reconcile.errors import InvalidInput, Problem
 
 GROUP = "reconcile.providers"
-_OURS = {"microvisor": ("reconcile.providers.microvisor", "Microvisor")}
+_OURS = {
+    "microvisor": ("reconcile.providers.microvisor", "Microvisor"),
+    "asset_tracker": ("reconcile.providers.asset_tracker", "AssetTracker"),
+}
 
 
 class Providers(Mapping[str, Provider]):

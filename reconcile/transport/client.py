@@ -50,9 +50,10 @@ class Client:
         policy: retry.Policy,
         timeout_s: float,
         name: str,
+        any_type: bool = False,
     ) -> None:
         self.base_url, self.host = base.url, base.host
-        self.name, self.timeout_s = name, timeout_s
+        self.name, self.timeout_s, self._any_type = name, timeout_s, any_type
         self._net, self._wire, self._base = net, wire, base
         self._auth, self._limit, self._policy = auth, limit, policy
         self._budget = retry.Budget(policy)
@@ -245,7 +246,7 @@ class Client:
             plain = decode.inflate(content, headers.get("content-encoding", "").strip().lower())
             if not plain and method == "GET" and status != 204:
                 raise Malformed("empty")
-            return decode.read_json(plain, headers.get("content-type", ""))
+            return decode.read_json(plain, "" if self._any_type else headers.get("content-type", ""))
         except Malformed as fault:
             self._bad(method, path, f"({status}) is not one of this API: {fault}")
 

@@ -75,6 +75,7 @@ class Net:
         max_concurrency: int = 16,
         requests_per_s: float | None = None,
         name: str,
+        any_type: bool = False,
     ) -> Client:
         """
         A client for one API.
@@ -85,6 +86,7 @@ class Net:
             timeout_s: for connecting, and again for a whole answer, of one attempt.
             max_concurrency: requests under way at once, at most; fewer when the API says "too much".
             name: in events.
+            any_type: whether JSON is taken whatever the answer's content type says.
 
         Raises:
             InvalidInput: the base URL cannot be used, or its host was not allowed; credentials that no header can
@@ -100,6 +102,7 @@ class Net:
             policy=self._policy,
             timeout_s=timeout_s,
             name=name,
+            any_type=any_type,
         )
 
     async def aclose(self) -> None:

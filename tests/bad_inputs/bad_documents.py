@@ -1,7 +1,7 @@
 """
-Bad documents: 1–59 of notes/reliability-and-security.md §4, as far as a Microvisor fleet can hold them.
+Bad documents: 1–59 of notes/reliability-and-security.md §4.
 
-Positions are those of the text as it stands here; `fleet()` puts its body on line 3.
+Positions are those of the text as it stands here; `fleet()` puts its body on line 3, `trackers()` on line 4.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from bad_input_cases import Accepted, Refused, fleet, sid
+from bad_input_cases import Accepted, Refused, fleet, sid, trackers
 from bad_input_harness import SECRET
 
 MIB = 1 << 20
@@ -200,6 +200,69 @@ providers:
             ("fleet.yaml line 5", "max_concurrency"),
             ("fleet.yaml line 6", "requests_per_s"),
         ),
+    ),
+    Refused(
+        (32,),
+        "coordinates that are not numbers",
+        trackers("""\
+    a: {agent: A, configuration: {locationTracking: {geofence: {lat: .nan, lng: 1}}}}
+    b: {agent: B, configuration: {locationTracking: {geofence: {lat: .inf, lng: 1}}}}
+    c: {agent: C, configuration: {locationTracking: {geofence: {lat: "51", lng: 1}}}}
+    d: {agent: D, configuration: {locationTracking: {geofence: {lat: true, lng: 1}}}}
+"""),
+        (
+            ("fleet.yaml line 4", "geofence.lat", '".nan" is not a number'),
+            ("fleet.yaml line 5", "geofence.lat", '".inf" is not a number'),
+            ("fleet.yaml line 6", "geofence.lat", "Write it without quotes: 51"),
+            ("fleet.yaml line 7", "geofence.lat", '"true" is not a number'),
+        ),
+    ),
+    Refused(
+        (33,),
+        "places that are none",
+        trackers("""\
+    a: {agent: A, configuration: {locationTracking: {geofence: {lat: 51.5}}}}
+    b: {agent: B, configuration: {locationTracking: {geofence: {lat: 90.0001, lng: 0}}}}
+    c: {agent: C, configuration: {locationTracking: {geofence: {lat: 0, lng: -180.5}}}}
+    d: {agent: D, configuration: {locationTracking: {geofence: {lat: 0, lng: 0, radius: -1}}}}
+    e: {agent: E, configuration: {locationTracking: {bleDevices: {generic: {0c2a69046a49: {lat: 51.5}}}}}}
+"""),
+        (
+            ("fleet.yaml line 4", "lat without lng"),
+            ("fleet.yaml line 5", "geofence.lat 90.0001 has to be at most 90"),
+            ("fleet.yaml line 6", "geofence.lng -180.5 has to be at least -180"),
+            ("fleet.yaml line 7", "geofence.radius -1 has to be at least 0"),
+            ("fleet.yaml line 8", "0c2a69046a49.lng is missing"),
+        ),
+    ),
+    Refused(
+        (34,),
+        "periods beyond their range",
+        trackers("""\
+    a: {agent: A, configuration: {connectingPeriod: 9}}
+    b: {agent: B, configuration: {readingPeriod: 360000.5}}
+    c: {agent: C, configuration: {locationTracking: {locReadingPeriod: 0}}}
+    d: {agent: D, configuration: {alerts: {tamperingDetected: {pollingPeriod: 86401}}}}
+"""),
+        (
+            ("fleet.yaml line 4", "connectingPeriod 9 has to be at least 10"),
+            ("fleet.yaml line 5", "readingPeriod 360000.5 has to be at most 360000"),
+            ("fleet.yaml line 6", "locReadingPeriod 0 has to be at least 10"),
+            ("fleet.yaml line 7", "pollingPeriod 86401 has to be at most 86400"),
+        ),
+    ),
+    Refused(
+        (35,),
+        "a low temperature that is not below the high one",
+        trackers("""\
+    a:
+      agent: A
+      configuration:
+        alerts:
+          temperatureLow: {threshold: 26}
+          temperatureHigh: {threshold: 25}
+"""),
+        (("fleet.yaml line 8", "temperatureLow.threshold 26 is not below temperatureHigh.threshold 25"),),
     ),
     Refused(
         (36, 38),

@@ -23,6 +23,11 @@ def fleet(body: str, name: str = "f") -> dict[str, str | bytes]:
     return {"fleet.yaml": f"fleet: {name}\nmicrovisor:\n{body}"}
 
 
+def trackers(body: str) -> dict[str, str | bytes]:
+    """A fleet of asset trackers: `fleet:` is line 1, the section lines 2 and 3, `body` begins on line 4."""
+    return {"fleet.yaml": f"fleet: f\nasset_tracker:\n  trackers:\n{body}"}
+
+
 @dataclass(frozen=True)
 class Refused:
     """

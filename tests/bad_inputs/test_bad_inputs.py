@@ -116,18 +116,10 @@ def names_of(module: ModuleType) -> Iterator[str]:
             yield from (case for case in value if isinstance(case, str))
 
 
-LEFT_TO_LATER_ISSUES = {
-    33: "a geofence is of asset trackers",
-    34: "a period of connecting is of asset trackers",
-    35: "temperature alerts are of asset trackers",
-}
-
-
-def test_every_number_of_the_list_is_run_or_left_to_a_later_issue_with_a_reason() -> None:
+def test_every_number_of_the_list_is_run() -> None:
     run_here = {number for case in (*REFUSED, *ACCEPTED) for number in case.numbers}
     run_here |= numbers_in(names_of(sys.modules[__name__]))
     for module in (test_bad_networks, test_bad_outputs, test_bad_states):
         run_here |= numbers_in(names_of(module))
 
-    assert run_here | set(LEFT_TO_LATER_ISSUES) == set(range(1, 93))
-    assert not run_here & set(LEFT_TO_LATER_ISSUES)
+    assert run_here == set(range(1, 93))

@@ -126,7 +126,7 @@ def test_a_whole_number_field(tmp_path: Path) -> None:
 
 def test_what_the_api_makes_cannot_be_written(tmp_path: Path) -> None:
     body = "asset_tracker: {trackers: {t: {configuration: {updateId: x}}}}\n"
-    assert "made by the API" in said(problems(tmp_path, body))
+    assert "updateId cannot be set in a document" in said(problems(tmp_path, body))
 
 
 def test_a_text_may_be_the_text_of_a_file(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_two_resources_of_one_unit_are_an_error_naming_both(tmp_path: Path) -> N
         f"microvisor:\n  devices:\n    a: {{sid: {SID}a}}\n    b: {{sid: {SID}A}}\n    c: {{unique_name: d}}\n    d: {{}}\n",
     )
     assert [one.what for one in found] == [
-        f'two devices are one unit: microvisor.devices.a (fleet.yaml:4:5) and microvisor.devices.b (fleet.yaml:5:5), id "{SID}A"',
+        f'two devices are one unit: microvisor.devices.a (fleet.yaml:4:5) and microvisor.devices.b (fleet.yaml:5:5), id "{SID}a"',
         'two devices are one unit: microvisor.devices.c (fleet.yaml:6:5) and microvisor.devices.d (fleet.yaml:7:5), name "d"',
     ]
 

@@ -1,0 +1,60 @@
+"""
+How beacons are spelled (contract "Shape"): people paste MACs and UUIDs with colons, dashes, dots and capitals, the
+tracker writes lower-case hex digits. Both sides are compared in that one form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# One separator throughout: 0c2a69046a49, 0C:2A:69:04:6A:49, 0c-2a-69-04-6a-49, 0c2a.6904.6a49.
+_MAC = re.compile(
+    r"[0-9a-f]{12}|[0-9a-f]{2}([:.-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}([:.-])[0-9a-f]{4}\2[0-9a-f]{4}"
+)
+_UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_FORMS = {"mac": _MAC, "uuid": _UUID}
+_SEPARATORS = str.maketrans("", "", ":.-")
+
+
+def normal(form: str, key: str) -> str:
+    """
+    A beacon's key in the one spelling in which both sides are compared.
+
+    Args:
+        form: `mac` (12 lower-case hex digits) or `uuid` (32), as in `Same(form)`.
+        key: as it is written or reported.
+
+    Raises:
+        ValueError: it is no spelling of one.
+    """
+    lower = key.lower()
+    if not key.isascii() or not _FORMS[form].fullmatch(lower):
+        raise ValueError(f"{key!r} is not a {form}")
+    return lower.translate(_SEPARATORS)
+
+
+def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any], scheme: str) -> dict[str, Any]:
+    """
+    A set of beacons in the spelling that the agent uses.
+
+    Args:
+        live: the set as it is reported: a beacon that is there keeps its spelling, a new one takes that of the others.
+        scheme: of the agent; where nothing is reported, 1.0 has MACs with colons, 1.1 without (contract "Shape").
+    """
+    there = {_loose(key): key for key in live}
+    colons = any(":" in key for key in live) if live else scheme == "1.0"
+    capitals = any(key != key.lower() for key in live)
+    found = {}
+    for key, value in wanted.items():
+        digits = _loose(key)
+        own = digits
+        if form == "mac" and colons:
+            own = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+        found[there.get(digits, own.upper() if capitals and form == "mac" else own)] = value
+    return found
+
+
+def _loose(key: str) -> str:
+    return key.lower().translate(_SEPARATORS)

@@ -1,0 +1,153 @@
+"""
+How agents are reached: settings, credentials, and the one endpoint of each tracker.
+
+Contract "Transport": `https://agent.electricimp.com/<agent id>/cfg` or a URL of its own, `GET` and `PATCH`, JSON both
+ways, HTTP Basic; fleets usually share one pair of credentials, a tracker may have its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Answer,
+    Attrs,
+    BasicAuth,
+    Binding,
+    Client,
+    InvalidInput,
+    Net,
+    Secret,
+    SecretRef,
+    Target,
+)
+
+HOST = "agent.electricimp.com"
+ENDPOINT = "cfg"
+_OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class Settings(BaseModel):
+    """`providers.asset_tracker`: where agents are, and the credentials that trackers share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    base_url: str = f"https://{HOST}"
+    username: SecretRef = SecretRef("env", "CFG_REST_API_USERNAME")
+    password: SecretRef = SecretRef("env", "CFG_REST_API_PASSWORD")
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 64
+    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(slots=True)
+class Agents:
+    """
+    What the wire half of trackers gets: a client for each host, and credentials that are opened when they are needed.
+
+    A tracker is one endpoint that takes one request at a time; the engine never has two under way for one resource.
+    """
+
+    settings: Attrs
+    net: Net
+    open_secret: Callable[[SecretRef], Awaitable[Secret]]
+    main: Client
+    others: dict[str, Client] = field(default_factory=dict)
+    shared: BasicAuth | None = None
+
+    async def get(self, at: Target) -> Answer:
+        """The tracker's whole configuration. Raises as `Client.get`; InvalidInput for its URL or its credentials."""
+        client, path = self._endpoint(at)
+        return await client.using(await self._auth(at)).get(*path)
+
+    async def patch(self, at: Target, body: Attrs, idempotent: bool) -> Answer:
+        """Sends an update. Raises as `Client.send`; InvalidInput for its URL or its credentials."""
+        client, path = self._endpoint(at)
+        return await client.using(await self._auth(at)).send("PATCH", *path, json=body, idempotent=idempotent)
+
+    def _endpoint(self, at: Target) -> tuple[Client, tuple[str, ...]]:
+        unit = unit_of(at.attrs) or at.id or ""
+        if self.settings.get("simulated"):
+            return self.main, (simulated_agent(unit), ENDPOINT)
+        if "://" not in unit:
+            return self.main, (unit, ENDPOINT)
+        parts = urlsplit(unit)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self.others:
+            self.others[origin] = _client(self.net, self.settings, origin)
+        return self.others[origin], tuple(unquote(part) for part in parts.path.split("/")[1:])
+
+    async def _auth(self, at: Target) -> BasicAuth:
+        username, password = at.attrs.get("username"), at.attrs.get("password")
+        if isinstance(username, SecretRef) and isinstance(password, SecretRef) and not self.settings.get("simulated"):
+            try:
+                return await self._opened(username, password)
+            except InvalidInput as missing:  # of this tracker, not of the section
+                raise InvalidInput(
+                    *(
+                        replace(problem, address=None, way_out="It is a credential of this tracker: set it")
+                        for problem in missing.problems
+                    )
+                ) from None
+        if self.shared is None:
+            self.shared = await self._opened(self.settings["username"], self.settings["password"])
+        return self.shared
+
+    async def _opened(self, username: SecretRef, password: SecretRef) -> BasicAuth:
+        return BasicAuth((await self.open_secret(username)).reveal(), await self.open_secret(password))
+
+
+def connect(settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]) -> tuple[Agents, Binding]:
+    """
+    The agents, and the host that most of them are at. Sends nothing, and opens no credential before it is needed.
+
+    Raises:
+        InvalidInput: the base URL cannot be used.
+    """
+    try:
+        main = _client(net, settings, settings["base_url"])
+    except InvalidInput as error:
+        about = "providers.asset_tracker.base_url"
+        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
+    return Agents(settings, net, open_secret, main), Binding("agents", main.host)
+
+
+def _client(net: Net, settings: Attrs, base_url: str) -> Client:
+    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
+    # The published agent sends JSON as a plain text (its source calls `send` with a string and sets no type).
+    return net.client(base_url=base_url, default_host=HOST, auth=None, name="asset tracker", any_type=True, **limits)
+
+
+def unit_of(attrs: Attrs) -> str | None:
+    """
+    What identifies a tracker: the id of its agent, or its URL where that is not the usual one of an agent.
+
+    Host names are spelled in lower case; the path as it is written.
+    """
+    if agent := attrs.get("agent"):
+        return str(agent)
+    if not (url := attrs.get("url")):
+        return None
+    try:
+        parts = urlsplit(str(url))
+    except ValueError:
+        return str(url)
+    usual = parts.netloc.lower() == HOST and re.fullmatch(rf"/([A-Za-z0-9_-]+)/{ENDPOINT}", parts.path)
+    return usual[1] if usual else f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+
+
+def simulated_agent(unit: str) -> str:
+    """The agent that stands for a unit in the simulator, where every agent has an id and no URL."""
+    return unit if "://" not in unit else _OTHERS.sub("_", unit.partition("://")[2].removesuffix(f"/{ENDPOINT}"))
+
+
+def server_time(answer: Answer) -> datetime:
+    """The agent's clock; this machine's where an answer carries none, since the age of an update depends on it."""
+    return answer.now or datetime.now(UTC)

@@ -1,0 +1,153 @@
+"""
+Tracker: its settings, which are staged at its agent, fetched when it next connects, and rounded to 32-bit floats.
+
+Contract "Shape" and "What makes this hard". A tracker is hardware: adopted and forgotten, never made or deleted.
+`configuration` and `simUpdate` are staged; `agentConfiguration` is applied at once. What waits, what was lost and what
+failed is told in `updates`, what is sent in `patches`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from reconcile.provider import (
+    Attrs,
+    BadAnswer,
+    Entry,
+    Mistake,
+    NotFound,
+    Observed,
+    Patch,
+    Reading,
+    Ref,
+    ResourceType,
+    Target,
+    View,
+)
+from reconcile.providers.asset_tracker import checks, patches, updates
+from reconcile.providers.asset_tracker.configuration import Tracker
+from reconcile.providers.asset_tracker.connection import Agents, server_time, unit_of
+
+
+class TrackerType(ResourceType):
+    """Trackers, each behind its agent."""
+
+    path = "asset_tracker.trackers"
+    singular = "tracker"
+    noun = "tracker"
+    Model = Tracker
+    listed = "unit"
+    creatable = False
+    deletable = False
+    removal = "forget"
+    keeps_name_unique = False
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return unit_of(attrs), key
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        return checks.mistakes(attrs, key)
+
+    def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
+        return checks.cautions(attrs, key)
+
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        return updates.read(seen, prior, now)
+
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
+        found: dict[str, Any] = {name: prior.facts[name] for name in ("update",) if prior and name in prior.facts}
+        if "scheme" in seen.facts:
+            found["scheme"] = seen.facts["scheme"]
+        if kept := updates.kept(seen, prior):
+            found["kept"] = kept
+        return found
+
+    def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
+        """As if the last update was applied: nobody asks what became of it; a write is checked before it is sent."""
+        update = updates.update_of(entry.facts)
+        configuration = {**entry.attrs.get("configuration", {})}
+        if "simUpdate" in entry.attrs:
+            configuration["simUpdate"] = entry.attrs["simUpdate"]
+        attrs = {**entry.attrs, "configuration": configuration}
+        facts = {"scheme": entry.facts.get("scheme"), "current": update.id if update else None}
+        return Observed(entry.id, updates.both_places(attrs), facts=facts)
+
+    def compose(
+        self,
+        paths: Sequence[tuple[str, ...]],
+        also: Sequence[tuple[str, ...]],
+        wanted: Attrs,
+        seen: Observed,
+        prior: Entry | None,
+    ) -> Patch | None:
+        return patches.compose(paths, also, wanted, seen, prior)
+
+    def foreign(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:
+        pending = seen.facts.get("pending")
+        ours = {update.id for facts in known if (update := updates.update_of(facts)) is not None}
+        return pending if pending and pending not in ours else None
+
+    def landed(self, patch: Attrs, seen: Observed) -> bool:
+        """A PATCH is taken or refused whole, so that the id tells; one for the agent alone is read back by value."""
+        if "configuration" in patch:
+            return patch["configuration"]["updateId"] in (seen.facts.get("pending"), seen.facts.get("current"))
+        level = updates.at(seen.attrs, ("agentConfiguration", "debug", "logLevel"))
+        return bool(updates.at(patch, ("agentConfiguration", "debug", "logLevel")) == level)
+
+    def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+        if not stamp:
+            return {}
+        return {"update": {**stamp["update"], "sent": seen.facts["date"]}}
+
+    async def read(self, api: Agents, at: Target) -> Reading:
+        try:
+            answer = await api.get(at)
+        except NotFound:
+            return Reading(None)
+        now = server_time(answer)
+        return Reading(observed(unit_of(at.attrs) or at.id or "", answer.body, now), now)
+
+    async def update(self, api: Agents, at: Target, patch: Attrs) -> Observed:
+        # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.
+        answer = await api.patch(at, patch, idempotent="configuration" not in patch)
+        return Observed(at.id or "", {}, facts={"date": server_time(answer).isoformat()})
+
+
+def observed(unit: str, body: Any, now: datetime) -> Observed:
+    """
+    A tracker as its agent answers it, in the words of the model.
+
+    Raises:
+        BadAnswer: it is no configuration, or of a scheme that is not known.
+    """
+    if not isinstance(body, dict):
+        raise BadAnswer("the agent answered without an object")
+    description = _object(body.get("description"))
+    scheme = description.get("cfgSchemeVersion", "1.1")
+    major, _, minor = str(scheme).partition(".")
+    if major != "1" or not minor.isdecimal():
+        raise BadAnswer(f"the agent speaks configuration scheme {scheme}; 1.0 and 1.1 are known")
+    configuration = dict(_object(body.get("configuration")))
+    current = configuration.pop("updateId", None)
+    if isinstance(body.get("simUpdate"), dict):
+        configuration["simUpdate"] = body["simUpdate"]
+    attrs = {"configuration": configuration, "agentConfiguration": _object(body.get("agentConfiguration"))}
+    pending, restarted = description.get("pendingUpdateId"), description.get("cfgTimestamp")
+    return Observed(
+        unit,
+        updates.both_places(attrs),
+        version=str(current) if current is not None else "",
+        facts={
+            "scheme": "1.0" if minor == "0" else "1.1",
+            "current": str(current) if current is not None else None,
+            "pending": str(pending) if pending not in (None, "") else None,
+            "restarted": restarted if isinstance(restarted, int) else None,
+            "date": now.isoformat(),
+        },
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
