@@ -65,12 +65,12 @@ class LoadedDocument:
         """What hangs on it, in the order of the types and then of the files."""
         return self._family(handle)[1:]
 
-    def find(self, path: str, id: str | None, name: str | None) -> int | None:
-        """The handle of the root that names this unit by its id, else by its name (when it names no id)."""
+    def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
+        """The handle of the root that names this unit by its id or an alias, else by its name (when it has none)."""
         known = self.known.get(path)
         if known is None:
             return None
-        found = known.ids.find(id) if id is not None else []
+        found = next((hit for text in (id, *aliases) if text is not None and (hit := known.ids.find(text))), [])
         if not found and name is not None:
             found = known.names.find(name)
         return found[0] if found else None

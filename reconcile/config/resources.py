@@ -133,6 +133,7 @@ def desired(world: World, source: Source, row: int, built: Built, member: Member
         value.get("labels", _NOTHING),
         value.get("protect"),
         value.get("on_removal"),
+        frozenset(name for name, _ in member.slot.parts.sections if name in value),
     )
 
 

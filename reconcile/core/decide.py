@@ -22,7 +22,7 @@ from reconcile.core.values import Attrs, FileRef, Ref, SecretRef
 from reconcile.errors import InvalidInput, Problem
 
 PROTECTED = "it is protected: set `protect: false` and apply that first"
-_UNCOMPARED = frozenset((Mark.LOCATOR, Mark.CREDENTIAL, Mark.TRIGGER))
+_UNCOMPARED = frozenset((Mark.LOCATOR, Mark.CREDENTIAL, Mark.TRIGGER, Mark.RECORDED))
 
 
 def decide(
@@ -56,12 +56,19 @@ def decide(
         for name, value in accepted.items()
     }
     fields = changed_fields(kind, shape, sighting, wanted, accepted, view, decision)
+    if fields and (why := kind.anew([part.path for part in fields], seen)) is not None:
+        made = _creation(kind, shape, replace(sighting, seen=None, prior=None), wanted)
+        assert made.change is not None
+        protect = protected(want, sighting.prior)
+        decision.change = replace(made.change, reason=Reason.ANEW, notes=(why,), protect=protect)
+        return decision
     patch = _composed(kind, shape, sighting, wanted, fields, view)
     facts = dict(kind.facts(seen, sighting.prior))
     if patch is not None and not patch.body:  # it waits there already: only the state does not know it
         fields, facts = [], {**facts, **kind.accepted(patch.stamp, seen)}
     renewals = [change for change in fields if change.cause is Cause.LEASE]
     notes = released(shape, sighting.prior, wanted) + recordings(shape, sighting.prior, wanted, want)
+    gap = [kind.gap] if kind.gap is not None and any(part.sensitive for part in fields) else []
     prior = sighting.prior
     record = prior is None or sighting.moved_from is not None or bool(notes) or prior.id != seen.id
     record = record or (prior is not None and differs_in_record(wanted, want, prior))
@@ -107,7 +114,7 @@ def decide(
         blocked=PROTECTED if action is Action.REPLACE and former is not None and former.protect else None,
         on_removal=want.on_removal,
         where=want.where,
-        notes=(*(patch.notes if patch is not None and fields else ()), *notes),
+        notes=(*(patch.notes if patch is not None and fields else ()), *gap, *notes),
     )
     return decision
 
@@ -124,13 +131,19 @@ def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resol
             compared[field_name] = after[field_name] = name
         elif value is None or Mark.ASIDE in spec.marks:
             continue
-        elif isinstance(value, Ref):
-            found = resolve(value)
-            compared[field_name], after[field_name] = found.name, Ref(value.path, found.name)
-            if found.id is not None:
-                refers[field_name] = found.id
-            if found.address is not None:
-                needs.append(found.address)
+        elif isinstance(value, Ref) or (spec.names and isinstance(value, list)):
+            listed = value if isinstance(value, list) else [value]
+            named = {ref: resolve(ref) for ref in listed if isinstance(ref, Ref)}
+            for ref, found in named.items():
+                if found.id is not None:
+                    refers[field_name if value is ref else f"{field_name}.{found.name}"] = found.id
+                if found.address is not None:
+                    needs.append(found.address)
+            if isinstance(value, Ref):
+                compared[field_name], after[field_name] = named[value].name, Ref(value.path, named[value].name)
+            else:  # in which order they are written does not matter
+                after[field_name] = [Ref(ref.path, found.name) for ref, found in named.items()]
+                compared[field_name] = sorted({found.name for found in named.values()})
         elif isinstance(value, FileRef | SecretRef) or not spec.marks.isdisjoint(_UNCOMPARED):
             after[field_name] = value
         else:
@@ -190,8 +203,11 @@ def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, M
     """What the API has accepted, with referred-to ids by their names where they have one."""
     accepted = dict(view.attrs)
     for name, spec in shape.items():
-        if spec.refers and isinstance(accepted.get(name), str):
-            accepted[name] = names.get(spec.refers, {}).get(accepted[name], accepted[name])
+        value, known = accepted.get(name), names.get(spec.names or "", {})
+        if spec.names and isinstance(value, str):
+            accepted[name] = known.get(value, value)
+        elif spec.names and isinstance(value, list):
+            accepted[name] = sorted({known.get(member, member) for member in value})
     return accepted
 
 

@@ -58,6 +58,8 @@ def changed_fields(
                 add((name, *path), _plain(before), _plain(after), cause, prior=_plain(recorded), naming=naming)
         elif name in view.renew and value:
             add((name,), accepted.get(name), value, Cause.LEASE)
+    if prior is not None:
+        _taken_out(shape, prior, wanted, accepted, add)
     for name, value in wanted.after.items():
         spec = shape[name]
         if Mark.TRIGGER in spec.marks:
@@ -71,6 +73,19 @@ def changed_fields(
         elif isinstance(value, FileRef):
             _file(kind, name, value, sighting, decision)
     return found
+
+
+def _taken_out(
+    shape: Mapping[str, Field], prior: Entry, wanted: Wanted, accepted: Attrs, add: Callable[..., None]
+) -> None:
+    """Members of a map that the state knows, the files do not write any more, and that are live."""
+    for name, spec in shape.items():
+        if Mark.MEMBERS not in spec.marks:
+            continue
+        recorded, live, now = prior.attrs.get(name) or {}, accepted.get(name) or {}, wanted.compared.get(name) or {}
+        for key, value in recorded.items():
+            if key in live and key not in now:
+                add((name, key), live[key], None, Cause.YOU, prior=value)
 
 
 def spelled(spec: Field, live: Any, value: Any) -> Any:

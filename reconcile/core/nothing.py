@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconcile.core.address import Address
@@ -25,7 +25,7 @@ class Nothing:
     def count(self, path: str) -> int:
         return 0
 
-    def find(self, path: str, id: str | None, name: str | None) -> int | None:
+    def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
         return None
 
     def get(self, address: Address) -> Desired | None:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # the same unit under another key
     RECORD = "record"  # only what the state remembers of it changes
     LEASE_ENDS = "lease_ends"
+    ANEW = "anew"  # what is live cannot be changed any more: another one is made
 
 
 class Cause(StrEnum):

@@ -77,6 +77,10 @@ class Planner:
         """The id of a live resource that others refer to, by its name; None when none has it."""
         return self._ids[path].get(name)
 
+    def name_of(self, path: str, id: str) -> str | None:
+        """The name of a live resource that others refer to."""
+        return self._names[path].get(id)
+
     # -- one resource -----------------------------------------------------------------------------------------------
 
     def see(self, kind: ResourceType, sighting: Sighting, order: int) -> Change | None:
@@ -91,7 +95,7 @@ class Planner:
         if not selected and kind.path not in self.referred:
             return None
         try:
-            decision = decide(kind, sighting, lambda ref: self._resolve(ref, sighting), self._names)
+            decision = decide(kind, sighting, lambda ref: self._resolve(ref, want), self._names)
         except InvalidInput as unresolved:
             self._problems.extend(unresolved.problems)
             return None
@@ -198,12 +202,20 @@ class Planner:
 
     # -- references -------------------------------------------------------------------------------------------------
 
-    def _resolve(self, ref: Ref, sighting: Sighting) -> Resolved:
+    def resolved(self, ref: Ref, want: Desired) -> Resolved | None:
+        """What a reference of `want` stands for; None when it stands for nothing, which is collected for `finish`."""
+        try:
+            return self._resolve(ref, want)
+        except InvalidInput as unresolved:
+            self._problems.extend(unresolved.problems)
+            return None
+
+    def _resolve(self, ref: Ref, want: Desired) -> Resolved:
         if ref not in self._resolved:
-            self._resolved[ref] = self._resolve_once(ref, sighting)
+            self._resolved[ref] = self._resolve_once(ref, want)
         return self._resolved[ref]
 
-    def _resolve_once(self, ref: Ref, sighting: Sighting) -> Resolved:
+    def _resolve_once(self, ref: Ref, want: Desired) -> Resolved:
         address = Address.of(ref.path, (ref.name,))
         desired = self.document.get(address)
         ids, names = self._ids[ref.path], self._names[ref.path]
@@ -223,8 +235,8 @@ class Planner:
         raise InvalidInput(
             Problem(
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
-                _place_of(ref, sighting.want),
-                sighting.want.address,
+                _place_of(ref, want),
+                want.address,
                 way_out=self._near[ref],
             )
         )

@@ -80,10 +80,10 @@ class Document(Protocol):
     def children(self, handle: int) -> Sequence[Desired]:
         """What hangs on it, in the order of the types and then of the files."""
 
-    def find(self, path: str, id: str | None, name: str | None) -> int | None:
+    def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
         """
-        The handle of the root whose unit this is: the one that names `id`, else the one that names no id and has
-        `name` at the API.
+        The handle of the root whose unit this is: the one that names `id` or an alias of it, else the one that names
+        none and has `name` at the API.
         """
 
     def get(self, address: Address) -> Desired | None:

@@ -46,7 +46,7 @@ def _unmentioned(spec: Field, recorded: Any, now: Any, path: tuple[str, ...]) ->
             if inner is not None:
                 below = now.get(name) if isinstance(now, Mapping) else None
                 yield from _unmentioned(inner, value, below, (*path, name))
-    elif now is None and not (Mark.WHOLE in spec.marks and spec.kind is Kind.MAP):
+    elif now is None and not (spec.kind is Kind.MAP and spec.marks & {Mark.WHOLE, Mark.MEMBERS}):
         yield path
 
 

@@ -31,6 +31,7 @@ class Desired:
         where: the place of its entry (of a row of a block, the row in the table's file).
         fields, origins: by attribute, the place and the profile or variable that says it.
         labels, protect, on_removal: as written; None = not written.
+        sections: the kinds of children that are written, be it without a member.
     """
 
     address: Address
@@ -42,6 +43,7 @@ class Desired:
     labels: Mapping[str, str] = field(default_factory=dict)
     protect: bool | None = None
     on_removal: OnRemoval | None = None
+    sections: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Observed:
         parent: the id of the unit that it hangs on, or None.
         version: changes whenever somebody writes it, or None where the API has no such thing.
         facts: what a `view` needs besides, plain JSON.
+        aliases: other texts by which `ResourceType.unit` may name it, where a document need not know the id.
+        parts: by type path, what hangs on it, where its own answer tells; then nobody asks for that again.
     """
 
     id: str
@@ -64,6 +68,8 @@ class Observed:
     parent: str | None = None
     version: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    parts: Mapping[str, Sequence[Observed]] = field(default_factory=dict)
 
 
 class Status(StrEnum):

@@ -41,6 +41,14 @@ class Use:
     now: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The units of a type that the files or the state name: how many, and each with its id (or alias) and its name."""
+
+    count: int
+    units: Callable[[], Iterable[tuple[str | None, str]]]
+
+
 class ResourceType:
     """
     One kind of resource. A provider subclasses it: one small file a type.
@@ -56,7 +64,11 @@ class ResourceType:
         creatable, deletable: whether the API can.
         removal: what happens when it is no longer in the files and nothing says otherwise.
         stages: the order of a unit's own fields and its children in an apply; lower first; `children_stage` is theirs.
-        keeps_name_unique: whether the API itself refuses a second one under a name (409).
+        keeps_name_unique: whether the API itself refuses a second one under a name (409). Where it does not, and
+            `newest` says so, the one that the state knows is meant, else the one that is listed first.
+        refers_by_key: of a membership: the field that stands for its key, which names another resource.
+        exclusive: of a membership: whether those in resources of the files that are not written are taken out.
+        gap: what a write of its secret costs for a moment, where the API cannot just replace it.
         advice: the way out where a live one of this name has other bytes (`Mark.FILE`).
 
     Wire half: async methods over `api`, what the provider's `connect` returned.
@@ -74,6 +86,10 @@ class ResourceType:
     stages: ClassVar[Mapping[str, int]] = {}
     children_stage: ClassVar[int] = 1
     keeps_name_unique: ClassVar[bool] = True
+    newest: ClassVar[bool] = False
+    refers_by_key: ClassVar[str | None] = None
+    exclusive: ClassVar[bool] = False
+    gap: ClassVar[str | None] = None
     advice: ClassVar[str | None] = None
 
     # -- the document -----------------------------------------------------------------------------------------------
@@ -87,6 +103,18 @@ class ResourceType:
             key: the last key of the address, which is the name unless the document says otherwise.
         """
         return None, key
+
+    def creates(self, attrs: Attrs) -> bool:
+        """Whether one that is not there is made; `attrs` are the document's."""
+        return self.creatable
+
+    def deletes(self, entry: Entry) -> bool:
+        """Whether one that leaves the files can be deleted."""
+        return self.deletable
+
+    def leaves(self, entry: Entry) -> OnRemoval:
+        """What happens to one that leaves the files and whose `on_removal` nobody wrote."""
+        return self.removal
 
     def check(self, attrs: Attrs, key: str) -> list[Mistake]:
         """What the model cannot say: every mistake; empty when all is well."""
@@ -141,9 +169,7 @@ class ResourceType:
             id_of: the live id that a recorded reference stood for, if it is known.
         """
         attrs = {
-            name: (id_of(value) or value.name) if isinstance(value, Ref) else value
-            for name, value in entry.attrs.items()
-            if not isinstance(value, SecretRef)
+            name: _recalled(value, id_of) for name, value in entry.attrs.items() if not isinstance(value, SecretRef)
         }
         name = attrs.get(self.naming, entry.address.key) if self.naming else entry.address.key
         return Observed(entry.id, attrs, name, entry.parent, None, entry.facts)
@@ -152,8 +178,9 @@ class ResourceType:
         """What it needs of other resources now, so that none of that is deleted under it."""
         for name, spec in fields_of(self.Model).items():
             value = seen.attrs.get(name)
-            if spec.refers and isinstance(value, str):
-                yield Use(name, value)
+            for id in value if isinstance(value, list) else [value]:
+                if spec.names and isinstance(id, str):
+                    yield Use(name, id)
 
     def rewritten(self, seen: Observed, prior: Entry) -> str | None:
         """When somebody else wrote its secret after we did, as the API says it; None when nobody did."""
@@ -186,6 +213,10 @@ class ResourceType:
         """
         return None
 
+    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
+        """Why another one is made, in words, where what differs (`paths`) cannot be changed any more; else None."""
+        return None
+
     def foreign(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:
         """
         What somebody else left waiting at the API, which a composed write would replace: its name, or None.
@@ -208,6 +239,15 @@ class ResourceType:
     def listing(self, api: Any, parent: str | None) -> AsyncIterator[Page]:
         """Every one on the account (or under `parent`), page by page. A partial listing raises, never ends early."""
         raise NotImplementedError
+
+    async def selection(self, api: Any, named: Named) -> AsyncIterator[Page] | None:
+        """
+        Those that the files and the state name, where asking for them is cheaper than listing the whole account.
+
+        Returns:
+            None when it is not: then `listing` is read. What a selection lacks is read one by one, as with a listing.
+        """
+        return None
 
     async def read(self, api: Any, at: Target) -> Reading:
         """One, by id, else by name; `Reading.seen` is None when the API says that there is none."""
@@ -279,3 +319,9 @@ class Provider:
             What the simulator's `world_for` takes under the provider's name; {} when nothing is needed.
         """
         return {}
+
+
+def _recalled(value: Any, id_of: Callable[[Ref], str | None]) -> Any:
+    if isinstance(value, list):
+        return [_recalled(member, id_of) for member in value]
+    return (id_of(value) or value.name) if isinstance(value, Ref) else value

@@ -32,6 +32,8 @@ class Mark(StrEnum):
     LEASE = "lease"  # true runs out by itself and is renewed
     ASIDE = "aside"  # says something about another field of the document; neither compared nor sent
     CREDENTIAL = "credential"  # a reference to what opens the unit itself; neither compared nor sent to it
+    RECORDED = "recorded"  # kept in the state, where it decides what happens later; neither compared nor sent
+    MEMBERS = "members"  # a map whose members are ours one by one: those that are not written any more are taken out
     WHOLE = "whole"  # a map or list that is compared and sent as one
 
 
@@ -107,6 +109,11 @@ class Field:
         below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
         formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
         object.__setattr__(self, "formed", formed)
+
+    @property
+    def names(self) -> str | None:
+        """The path of the type that it refers to, be it as a list of names."""
+        return self.refers or (self.member.refers if self.member is not None else None)
 
     def at(self, path: tuple[str, ...]) -> Field | None:
         """The field or member at a path below this one; itself for none."""

@@ -31,7 +31,7 @@ class Usage:
 
     def __init__(self, types: Mapping[str, ResourceType]) -> None:
         self._referring = {
-            path: {name: spec.refers for name, spec in fields_of(kind.Model).items() if spec.refers}
+            path: {name: spec.names for name, spec in fields_of(kind.Model).items() if spec.names}
             for path, kind in types.items()
         }
         self.referred = {path for referring in self._referring.values() for path in referring.values()}

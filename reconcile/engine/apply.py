@@ -90,6 +90,7 @@ class Apply:
     results: dict[Address, Result] = field(default_factory=dict)
     opened: dict[SecretRef, Secret] = field(default_factory=dict)
     made: dict[Address, str] = field(default_factory=dict)
+    named: dict[tuple[str, str], str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
     silent: int = 0
     refusal: ReconcileError | None = None
@@ -238,6 +239,7 @@ class Apply:
             lineage=self.lineage,
             directory=self.directory,
             made=self.made,
+            named=self.named,
             read_at=self.read_at,
         )
 

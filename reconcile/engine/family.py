@@ -18,6 +18,7 @@ from reconcile.core.planner import Planner
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.sighting import Sighting
+from reconcile.engine import memberships
 from reconcile.engine.pool import each
 from reconcile.engine.recover import told
 from reconcile.engine.unanswered import UNANSWERED
@@ -65,7 +66,7 @@ class Families:
             here, elsewhere = entries.get(want.address), by_unit.get(seen.id)
             prior = former = moved_from = None
             # What can be made again under its key is the same resource made anew; another device is another unit.
-            if here is not None and (here.id == seen.id or kind.creatable):
+            if here is not None and (here.id == seen.id or kind.creates(want.attrs)):
                 prior = here
             else:
                 if elsewhere is not None:
@@ -111,11 +112,20 @@ class Families:
         # Where the unit moved to the key of another one, both have left entries: its own count.
         entries = sorted(family.known, key=lambda entry: entry.parent == family.seen.id)
         known = {entry.address.key: entry for entry in entries if entry.address.type_path == part.path}
-        if part.path in family.unread or part.path not in family.live:
+        if part.path in family.unread or part.path not in family.live or observer.needs_of(part) & observer.broken:
             return
         live, now = family.live[part.path]
+        taken: set[str] = set()
         for want in wants:
             name = part.unit(want.attrs, want.address.key)[1]
+            if part.refers_by_key is not None:
+                want = memberships.named(part, want)
+                found = self.planner.resolved(want.attrs[part.refers_by_key], want)
+                if found is None:
+                    known.pop(want.address.key, None)
+                    continue
+                name = found.id or ""
+                taken.add(name)
             entry = known.pop(want.address.key, None)
             mine = entry is not None and entry.parent == family.seen.id
             moved = entry.address if entry is not None and entry.address != want.address else None
@@ -132,10 +142,14 @@ class Families:
                 want.address in observer.uncertain,
             )
             self.planner.see(part, sighting, family.handle)
+        if part.exclusive and section in family.want.sections:
+            held = taken | {entry.id for entry in known.values()}
+            others = memberships.others(part, family.seen.id, family.want, live, held, self.document, self.planner)
+            known.update((entry.address.key, entry) for entry in others)
         for key, entry in known.items():
             gone = entry.parent != family.seen.id
-            action = Action.FORGET if entry.on_removal == "forget" else Action.DELETE
-            seen = None if gone else live.get(key)
+            action = Action.FORGET if entry.on_removal == "forget" or entry.id in taken else Action.DELETE
+            seen = None if gone else live.get(entry.id if part.refers_by_key else key)
             address = family.want.address.child(section, key)
             notes = ("it stays on the unit that is let go of",) if gone else None
             self.planner.leave(entry, seen, action, family.handle, address, notes)
@@ -163,12 +177,16 @@ class Families:
             if not self.planner.options.touches(family.want.address, family.want.block):
                 continue
             used = {child.address.type_path for child in family.children}
+            used |= {f"{self.kind.path}.{section}" for section in family.want.sections}
             used |= {entry.address.type_path for entry in family.known}
             work += [(family, part) for part in parts if part.path in used]
         await each(work, self._list_part, self.observer.workers)
 
     async def _list_part(self, piece: tuple[Family, ResourceType]) -> None:
         family, part = piece
+        if (known := family.seen.parts.get(part.path)) is not None:
+            family.live[part.path] = {seen.name or seen.id: seen for seen in known}, family.now
+            return
         if not self.planner.options.refresh:
             members = {
                 entry.address.key: recorded(part, entry, self.planner)

@@ -57,8 +57,8 @@ class Leaving:
 
     async def _leave(self, entry: Entry) -> None:
         kind, destroy = self.kind, self.observer.planner.options.destroy
-        removal = entry.on_removal or kind.removal
-        deletes = kind.deletable and (removal == "delete" or (destroy and removal != "forget"))
+        removal = entry.on_removal or kind.leaves(entry)
+        deletes = kind.deletes(entry) and (removal == "delete" or (destroy and removal != "forget"))
         seen = self.loose[entry.id][0] if entry.id in self.loose else None
         if deletes and seen is None and self.observer.planner.options.refresh:
             try:

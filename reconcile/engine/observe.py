@@ -8,7 +8,7 @@ read by id before it is called gone (design §5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,12 +19,13 @@ from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
 from reconcile.core.resource import Desired, Entry, Observed, Page
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import Named, ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Match, Sighting
 from reconcile.core.values import SecretRef
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
+from reconcile.engine.memberships import named
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
 from reconcile.errors import AccessDenied, BadAnswer, InvalidInput, Problem
@@ -58,7 +59,7 @@ class Observer:
         self.api, self.types, self.document, self.store = api, types, document, store
         self.secrets, self.planner, self.env, self.workers = secrets, planner, env, workers
         self.uncertain = uncertain or {}
-        self._broken: set[str] = set()  # types whose listing did not end
+        self.broken: set[str] = set()  # types whose listing did not end
 
     async def run(self) -> None:
         """Reads everything. What does not answer is noted in the plan; nothing of that kind is raised."""
@@ -72,7 +73,7 @@ class Observer:
 
     def needs_of(self, kind: ResourceType) -> set[str]:
         """Types that must have been read before references of `kind` can be resolved."""
-        return {spec.refers for spec in fields_of(kind.Model).values() if spec.refers}
+        return {spec.names for spec in fields_of(kind.Model).values() if spec.names}
 
     async def matches(self, kind: ResourceType, want: Desired, prior: Entry | None) -> dict[str, Match]:
         """By secret field, how the value behind its reference compares with what was recorded."""
@@ -108,15 +109,18 @@ class _Roots:
         self.matched: set[int] = set()
         self.read = 0
         self.unmanaged = 0
+        self.selected = False  # only what is named was read
+        self.spare: dict[int, tuple[Observed, datetime]] = {}  # of this name too, where the state knows another one
+        self.wanted = self.held = 0
         self.complete = True
 
     async def run(self) -> None:
         kind, document = self.kind, self.document
-        wanted = document.count(kind.path)
-        held = await self.store.count(kind.path)
+        wanted = self.wanted = document.count(kind.path)
+        held = self.held = await self.store.count(kind.path)
         if not wanted and not held and not self._users_wanted() and not self._used_leaves():
             return
-        if broken := self.observer.needs_of(kind) & self.observer._broken:
+        if broken := self.observer.needs_of(kind) & self.observer.broken:
             cause = BadAnswer(f"not read, because {', '.join(sorted(broken))} did not answer")
             self.planner.unread(kind.path, None, cause, False)
             return
@@ -128,13 +132,13 @@ class _Roots:
                 self._advanced(len(page.members))
         except UNANSWERED as error:
             self.complete = False
-            self.observer._broken.add(kind.path)
+            self.observer.broken.add(kind.path)
             self.planner.unread(kind.path, None, error, isinstance(error, AccessDenied))
         if self.complete:
             await self._absent()
             self.planner.usage.claims(self.claimed)
             await Leaving(self.observer, kind, self.claimed, self.loose).run()
-            if self.unmanaged and self.planner.options.refresh:
+            if self.unmanaged and self.planner.options.refresh and not self.selected:
                 self.planner.plan.unmanaged[kind.path] = self.unmanaged
         emit(ReadingDone(kind.path, self.read, self.complete))
 
@@ -157,9 +161,12 @@ class _Roots:
 
     async def _listing(self) -> AsyncIterator[Page]:
         if self.planner.options.refresh:
-            if self.kind.listed != "unit":
-                async for page in self.kind.listing(self.observer.api, None):
-                    yield page
+            if self.kind.listed == "unit":
+                return
+            chosen = await self.kind.selection(self.observer.api, Named(self.wanted + self.held, self._named))
+            self.selected = chosen is not None
+            async for page in chosen or self.kind.listing(self.observer.api, None):
+                yield page
             return
         batch: list[Observed] = []
         for entry in self.store.entries(self.kind.path):
@@ -168,6 +175,14 @@ class _Roots:
                 yield Page(batch, self.observer.env.now())
                 batch = []
         yield Page(batch, self.observer.env.now())
+
+    def _named(self) -> Iterator[tuple[str | None, str]]:
+        """Every unit that the files or the state name: its id (or alias) and its name."""
+        for handle in self.document.roots(self.kind.path):
+            want = self.document.at(handle)
+            yield self.kind.unit(want.attrs, want.address.key)
+        for address, id in self.store.units(self.kind.path):
+            yield id, address.key
 
     # -- what the files name ----------------------------------------------------------------------------------------
 
@@ -179,7 +194,9 @@ class _Roots:
                 continue  # pages shift while they are read: the same unit twice
             if path in self.planner.referred:
                 self.planner.live(kind, seen)
-            handle = self.document.find(path, seen.id, seen.name)
+            handle = self.document.find(path, seen.id, seen.name, seen.aliases)
+            if handle is not None and not kind.keeps_name_unique and not await self._meant(handle, seen, page.now):
+                handle = None
             if handle is not None and handle in self.matched:
                 handle = None
             if handle is not None:
@@ -198,6 +215,19 @@ class _Roots:
         pairs = [(handle, seen, page.now) for handle, seen in fresh if handle is not None]
         await self.families.join(pairs)
         await asyncio.sleep(0)
+
+    async def _meant(self, handle: int, seen: Observed, now: datetime) -> bool:
+        """Whether a live one is what the files mean, where several may have one name: the state's, else the first."""
+        want = self.document.at(handle)
+        if self.kind.unit(want.attrs, want.address.key)[0] in (seen.id, *seen.aliases):
+            return True
+        entry = (await self.store.get([want.address])).get(want.address)
+        if entry is not None and entry.id != seen.id:
+            self.spare.setdefault(handle, (seen, now))
+            return False
+        if handle in self.matched and entry is None and not self.kind.newest:
+            self._twice(want, seen)
+        return handle not in self.matched
 
     # -- what the listing lacks -------------------------------------------------------------------------------------
 
@@ -226,10 +256,10 @@ class _Roots:
                     seen, now = self.loose.pop(entry.id)
                     found.append((handle, seen, now))
                     return
-                if entry is None and kind.creatable:
+                if entry is None and kind.creates(want.attrs):
                     lost.append((handle, want, None))
                     return
-                known = entry.id if entry and not kind.creatable else None
+                known = entry.id if entry and (kind.newest or not kind.creates(want.attrs)) else None
                 try:
                     reading = await kind.read(
                         self.observer.api, kind.target(want.address, want.attrs, id or known, name)
@@ -244,7 +274,9 @@ class _Roots:
                         self.claimed.setdefault(entry.id, handle)  # the files name it; that it is silent is no reason
                     return
                 self._advanced(kind.listed == "unit")
-                if reading.seen is None:
+                if reading.seen is None and handle in self.spare:
+                    found.append((handle, *self.spare[handle]))
+                elif reading.seen is None:
                     lost.append((handle, want, entry))
                 elif reading.seen.id in self.claimed:
                     self._twice(want, reading.seen)
@@ -265,7 +297,18 @@ class _Roots:
                 await self._not_live(handle, want, entry)
 
     def _twice(self, want: Desired, seen: Observed) -> None:
-        other = self.document.at(self.claimed[seen.id])
+        handle = self.claimed.get(seen.id)
+        if handle is None:  # two that are live have the one name that the files say
+            self.planner.problem(
+                Problem(
+                    f"two live {self.kind.noun}s are named {seen.name!r}, one of them {seen.id}",
+                    want.where,
+                    want.address,
+                    way_out="Say which one is meant by its id",
+                )
+            )
+            return
+        other = self.document.at(handle)
         self.planner.problem(
             Problem(
                 f"two {self.kind.noun}s are one unit: {other.address} ({other.where}) is {seen.id}, which is named"
@@ -278,9 +321,14 @@ class _Roots:
 
     async def _not_live(self, handle: int, want: Desired, entry: Entry | None) -> None:
         kind = self.kind
-        if not kind.creatable:
+        if not kind.creates(want.attrs):
             id, name = kind.unit(want.attrs, want.address.key)
             self.planner.missing(kind, want.address, id or repr(name), want.where, want.block)
             return
-        matches = await self.observer.matches(kind, want, None)
-        self.planner.see(kind, Sighting(want, None, self.observer.env.now(), entry, matches=matches), handle)
+        matches, now = await self.observer.matches(kind, want, None), self.observer.env.now()
+        self.planner.see(kind, Sighting(want, None, now, entry, matches=matches), handle)
+        for child in self.document.children(handle):  # what hangs on it is made with it
+            part = self.observer.types[child.address.type_path]
+            child = named(part, child)
+            matches = await self.observer.matches(part, child, None)
+            self.planner.see(part, Sighting(child, None, now, matches=matches), handle)

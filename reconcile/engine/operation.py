@@ -51,7 +51,7 @@ class Operation:
     The requests of one change, in the order in which they are asked for.
 
     Attributes:
-        made: ids of what this run created, by address; shared by all operations.
+        made: ids of what this run created, by address; shared by all operations. `named`: by type and name.
         read_at: the loop's time at which this process read it for the plan; None for a saved plan.
         again, again_at: what a second reading found, and when, once there was one.
     """
@@ -66,6 +66,7 @@ class Operation:
     lineage: str
     directory: Path
     made: dict[Address, str]
+    named: dict[tuple[str, str], str]
     read_at: float | None = None
     again: Observed | None = None
     again_at: float | None = None
@@ -178,6 +179,8 @@ class Operation:
         await self._taken(operation, attrs, seen)
         self._landed_fields(change.fields, seen)
         self.made[change.address] = seen.id
+        if change.name is not None:
+            self.named[self.kind.path, change.name] = seen.id
         await self._record(Ended(operation, (self.entry(),)))
 
     async def _update(self, fields: Sequence[FieldChange]) -> None:
@@ -269,6 +272,8 @@ class Operation:
                 resolved[name] = self.opened[value]
             elif isinstance(value, Ref):
                 resolved[name] = self._id_of(name, value)
+            elif isinstance(value, list) and any(isinstance(member, Ref) for member in value):
+                resolved[name] = [self._id_of(f"{name}.{ref.name}", ref) for ref in value]
             elif isinstance(value, FileRef):
                 resolved[name] = replace(value, path=str(self.directory / value.path))
             else:
@@ -279,9 +284,8 @@ class Operation:
         change = self.change
         if (known := change.refers.get(name)) is not None:
             return known
-        for need in change.needs:
-            if need.type_path == ref.path and need in self.made:
-                return self.made[need]
+        if (made := self.named.get((ref.path, ref.name))) is not None:
+            return made
         if any(need.type_path == ref.path for need in change.needs):
             raise Stopped(Outcome.SKIPPED, f"{ref.name} was not made")
         return ref.name  # planned without asking the API, which takes a name as well and knows whether there is one
