@@ -21,8 +21,8 @@ from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
 from reconcile.core.plan import Bindings, Plan
 from reconcile.core.planner import Planner
-from reconcile.core.ports import Document, Env, Head, Limit, Secrets, Store
-from reconcile.core.resource import Status
+from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
+from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
@@ -52,6 +52,7 @@ __all__ = [
     "lock",
     "plan",
     "refuse",
+    "remember",
     "unread_allowed",
     "verb_of",
     "waiting",
@@ -97,11 +98,13 @@ class Planned:
         read_at: the loop's time at which its reading began: what is younger than 30 s is not read again. None when
             the API was not asked.
         per_s: how many writes a second to expect, judged by how long the readings took.
+        learned: entries that say now what only this reading could tell; `remember` records them.
     """
 
     plan: Plan
     read_at: float | None
     per_s: float | None = None
+    learned: Sequence[Entry] = ()
 
 
 async def connect(world: World) -> None:
@@ -184,7 +187,13 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     seconds = world.http_s() - spent
     worth_saying = seconds > 0 and made.expected_requests >= 100
     per_s = min(world.workers * made.requests / seconds, CEILING_PER_S) if worth_saying else None
-    return Planned(made, read_at if options.refresh else None, per_s)
+    return Planned(made, read_at if options.refresh else None, per_s, planner.learned)
+
+
+async def remember(planned: Planned, journal: Journal) -> None:
+    """Records what a reading told of units, under the lease and before anything is sent; no run, so no new serial."""
+    if planned.learned:
+        await journal.write(Ended("learned", tuple(planned.learned)))
 
 
 def _bindings(world: World, options: Options, head: Head | None, expires: timedelta | None) -> Bindings:

@@ -27,7 +27,13 @@ def apply_options(command: Any) -> Any:
     """Of `apply` and `destroy` alone."""
     for option in (
         click.option("--auto-approve", is_flag=True, help="Do not ask."),
-        click.option("--lock-timeout", default=0.0, metavar="S", help="Wait so many seconds for another run."),
+        click.option(
+            "--lock-timeout",
+            type=click.FloatRange(min=0),
+            default=0.0,
+            metavar="S",
+            help="Wait so many seconds for another run.",
+        ),
         click.option(
             "--wait",
             type=click.Choice(["none", "accepted", "settled"]),
@@ -35,7 +41,9 @@ def apply_options(command: Any) -> Any:
             show_default=True,
             help="Until when: the API took it, or the device did it.",
         ),
-        click.option("--timeout", default=600.0, metavar="S", help="How long --wait settled waits."),
+        click.option(
+            "--timeout", type=click.FloatRange(min=0), default=600.0, metavar="S", help="How long --wait settled waits."
+        ),
         click.option(
             "--overwrite-pending", is_flag=True, help="Replace what somebody else staged and no unit has fetched yet."
         ),
@@ -96,6 +104,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
             # Another run's changes would make this plan stale: so the lease comes first, once there is a state.
             async with workflow.held(world, wait_s) as journal:
                 planned = await plan_and_ask()
+                await workflow.remember(planned, journal)
                 results = await _carry_out(session, planned.plan, journal, planned.read_at)
         else:
             planned = await plan_and_ask()
@@ -143,6 +152,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
             if not sealed:
                 # Nobody vouches for the file here: so what would be planned now is compared with it, and applied.
                 again = await workflow.plan(world, Options.from_json(made.bindings.options))
+                await workflow.remember(again, journal)
                 await session.planned(again.plan)
                 same = fingerprint_of(again.plan) == fingerprint_of(made)
                 made, read_at = again.plan, again.read_at

@@ -55,15 +55,10 @@ def plan(**given: Any) -> int:
             )
         show_plan(made, session.world.types, given["format_"], planned.per_s)
         if given["out"] and given["format_"] == "text":
-            say(
-                [
-                    "",
-                    f"Saved the plan to: {given['out']}",
-                    "",
-                    "To perform exactly these actions, run the following command to apply:",
-                    f"    reconcile apply {given['out']}",
-                ]
-            )
+            say(["", f"Saved the plan to: {given['out']}"])
+            if not made.refused:
+                intro = "To perform exactly these actions, run the following command to apply:"
+                say(["", intro, f"    reconcile apply {given['out']}"])
         return 2 if given["detailed_exitcode"] and made.changed else 0
 
     return run_session(given, story)

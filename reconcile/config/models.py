@@ -26,6 +26,9 @@ _WORDS = {
 }
 
 
+_BOUNDS = frozenset(("greater_than", "greater_than_equal", "less_than", "less_than_equal"))
+
+
 def model_flaws(
     error: ValidationError, value: Mapping[str, Any], model: type[BaseModel]
 ) -> Iterator[tuple[tuple[str, ...], Flaw]]:
@@ -44,7 +47,14 @@ def model_flaws(
         about = "" if _secret(fields_of(model), path) or isinstance(given, (SecretRef, FileRef)) else f" {shown(given)}"
         if given is value:
             about = ""
-        yield path, Flaw(f"{name}{about} {said}" if words else f"{name}{about}: {said}".strip(": "), kind=(kind, path))
+        meant = _description(fields_of(model), path) if kind in _BOUNDS else None
+        what = f"{name}{about} {said}" if words else f"{name}{about}: {said}".strip(": ")
+        yield path, Flaw(what, notes=[meant] if meant else (), kind=(kind, path))
+
+
+def _description(fields: Mapping[str, Field], path: tuple[str, ...]) -> str | None:
+    found = fields[path[0]].at(path[1:]) if path and path[0] in fields else None
+    return found.description if found is not None else None
 
 
 def _whole(value: Any) -> Any:

@@ -116,10 +116,21 @@ def unknown_key(slot: Slot, name: str) -> Flaw:
         }
         what, way = words.get(name, (f"{name} cannot stand here", "It belongs to a resource's entry"))
         return Flaw(what, way_out=way, kind=("entry key", name))
-    known = list(slot.fields)
+    known = [field for field, inner in slot.fields.items() if not inner.computed]
     return Flaw(
         f"{shown(name)} is not a key here",
         notes=[f"There is: {listed(known, 20)}"],
-        way_out=lambda: did_you_mean(name, known),
+        way_out=lambda: _deeper(slot, name) or did_you_mean(name, known),
         kind=("unknown key", name),
     )
+
+
+def _deeper(slot: Slot, name: str, path: tuple[str, ...] = ()) -> str | None:
+    """Where a key belongs that stands too far outside."""
+    for field, inner in slot.fields.items():
+        if inner.type is None and name in inner.fields:
+            return f"It belongs in {'.'.join((*path, field))}"
+    for field, inner in slot.fields.items():
+        if inner.type is None and (found := _deeper(inner, name, (*path, field))) is not None:
+            return found
+    return None

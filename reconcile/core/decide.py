@@ -13,7 +13,7 @@ from reconcile.core.diff import differences, mentioned
 from reconcile.core.fields import changed_fields, nearest, spelled
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason, Unsettled
 from reconcile.core.record import Wanted, differs_in_record, protected, recordings, released, taken_out
-from reconcile.core.resource import Desired, Observed, Patch, Status, View
+from reconcile.core.resource import Desired, Entry, Observed, Patch, Status, View
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolve, Sighting
@@ -47,10 +47,12 @@ def decide(
     view = kind.view(seen, sighting.prior, sighting.now)
     if view.retry and sighting.retry and view.reported is not None:
         view = replace(view, attrs=view.reported, status=Status.SETTLED, lost="sent again, as asked")
+    if sighting.prior is not None:
+        decision.learned = kind.learned(seen, sighting.prior, sighting.now)
     accepted: Attrs = accepted_attrs(shape, view, names)
     decision.unsettled = _unsettled(sighting, view, accepted, shape)
-    known = _as_recorded(shape, sighting, accepted)
-    wanted.compared = taken_out(shape, sighting.prior, wanted.compared, known)
+    recorded = _as_recorded(shape, sighting, accepted)
+    wanted.compared = taken_out(shape, sighting.prior, wanted.compared, recorded)
     accepted = {
         name: spelled(shape[name], value, wanted.compared[name]) if name in wanted.compared else value
         for name, value in accepted.items()
@@ -66,9 +68,12 @@ def decide(
     facts = dict(kind.facts(seen, sighting.prior))
     if patch is not None and not patch.body:  # it waits there already: only the state does not know it
         fields, facts = [], {**facts, **kind.accepted(patch.stamp, seen)}
+        known = Entry(want.address, seen.id, wanted.after, facts=facts)
+        decision.unsettled = _unsettled(sighting, kind.view(seen, known, sighting.now), accepted, shape)
     renewals = [change for change in fields if change.cause is Cause.LEASE]
     notes = released(shape, sighting.prior, wanted) + recordings(shape, sighting.prior, wanted, want)
     gap = [kind.gap] if kind.gap is not None and any(part.sensitive for part in fields) else []
+    lost = [view.lost] if view.lost is not None and any(part.cause is Cause.LOST for part in fields) else []
     prior = sighting.prior
     record = prior is None or sighting.moved_from is not None or bool(notes) or prior.id != seen.id
     record = record or (prior is not None and differs_in_record(wanted, want, prior))
@@ -114,7 +119,7 @@ def decide(
         blocked=PROTECTED if action is Action.REPLACE and former is not None and former.protect else None,
         on_removal=want.on_removal,
         where=want.where,
-        notes=(*(patch.notes if patch is not None and fields else ()), *gap, *notes),
+        notes=(*lost, *(patch.notes if patch is not None and fields else ()), *gap, *notes),
     )
     return decision
 

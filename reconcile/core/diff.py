@@ -53,10 +53,10 @@ def differences(before: Any, after: Any, spec: Field | None = None) -> list[Diff
 
 
 def _opened(difference: Difference, spec: Field | None) -> list[Difference]:
-    """A whole object that one side lacks, as the settings in it; what has no known settings stays as it is."""
+    """A whole object or map that one side lacks, as the settings in it."""
     path, before, after = difference
     inner = spec.at(path) if spec is not None else None
-    if before is not MISSING or inner is None or not inner.fields or not isinstance(after, Mapping) or not after:
+    if before is not MISSING or inner is None or not isinstance(after, Mapping) or not after:
         return [difference]
     return [leaf for key in after for leaf in _opened(((*path, key), MISSING, after[key]), spec)]
 

@@ -56,6 +56,7 @@ class Planner:
         self._ids: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id
         self._resolved: dict[Ref, Resolved] = {}
         self._spare: dict[Address, tuple[Change, int]] = {}  # not selected, but others may need it
+        self.learned: list[Entry] = []  # what an apply records before it sends anything
         self.usage = Usage(types)
         self.referred = self.usage.referred
         self._problems: list[Problem] = []
@@ -96,6 +97,8 @@ class Planner:
             return None
         try:
             decision = decide(kind, sighting, lambda ref: self._resolve(ref, want), self._names)
+            if decision.learned is not None and sighting.prior is not None:
+                self.learned.append(replace(sighting.prior, facts=decision.learned))
         except InvalidInput as unresolved:
             self._problems.extend(unresolved.problems)
             return None
@@ -104,6 +107,11 @@ class Planner:
                 self._spare[want.address] = decision.change, order
             return None
         return self._take(decision, want.address, order)
+
+    def passes_over(self, address: Address, block: str | None) -> bool:
+        """Whether nothing of a root's family is selected, so that it need not be read."""
+        self._selects(address, block)
+        return not self.options.touches(address, block)
 
     def _selects(self, address: Address, block: str | None) -> bool:
         """Whether the options leave it in; remembers which of them name anything."""
@@ -135,7 +143,7 @@ class Planner:
         if self._selects(address, block):
             self._problems.append(
                 Problem(
-                    f"there is no {kind.noun} {unit} on the account",
+                    f"there is no {kind.noun} {unit}" + ("" if kind.listed == "unit" else " on the account"),
                     where,
                     address,
                     way_out=f"A {kind.noun} exists because the hardware does: correct the entry, or provision it first",
@@ -275,7 +283,7 @@ class Planner:
             way_out = "It is an address, a block, or a pattern with `*`, as the plan shows them"
             self._problems.append(Problem(f"there is nothing at {option} {named}", way_out=way_out))
         if self._problems:
-            raise InvalidInput(*folded(self._problems))
+            raise InvalidInput(*folded(list(dict.fromkeys(self._problems))))
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
@@ -313,7 +321,7 @@ def _foreign_pending(plan: Plan) -> Blocked | None:
     named += f" and {len(losing) - 3:,} more" if len(losing) > 3 else ""
     return Blocked(
         f"an update that somebody else staged would be lost: {named}",
-        "Let it be delivered first, or: apply --overwrite-pending",
+        "Let it be delivered first, or apply with --overwrite-pending",
         "pending",
         len(losing),
     )

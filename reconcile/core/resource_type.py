@@ -161,6 +161,14 @@ class ResourceType:
         """What the entry must remember of an answer for the next plan to tell drift."""
         return {}
 
+    def learned(self, seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | None:
+        """
+        The entry's facts, where a reading tells something that a later one cannot tell any more; None when it does not.
+
+        An apply records it before it sends anything; a plan writes nothing, and so forgets it.
+        """
+        return None
+
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """
         The state's word for it, where `--no-refresh` does not ask the API.

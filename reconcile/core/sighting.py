@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.plan import Change, Unsettled
@@ -77,6 +78,7 @@ class Decision:
     Attributes:
         change: None when it is in sync.
         blocked: why the whole plan is refused, with both sides named; `advice`: the way out.
+        learned: facts of the entry, which an apply records whatever else it does.
         untold: secrets of which nobody can tell here whether they changed.
     """
 
@@ -85,6 +87,7 @@ class Decision:
     untold: list[tuple[Match, SecretRef]] = field(default_factory=list)
     blocked: str | None = None
     advice: str | None = None
+    learned: Mapping[str, Any] | None = None
 
     def block(self, why: str, advice: str | None) -> None:
         """Refuses the whole plan."""

@@ -249,7 +249,7 @@ class _Roots:
             ) -> None:
                 handle, want = piece
                 entry = entries.get(want.address)
-                if kind.listed == "unit" and not self.planner.options.touches(want.address, want.block):
+                if kind.listed == "unit" and self.planner.passes_over(want.address, want.block):
                     return
                 id, name = kind.unit(want.attrs, want.address.key)
                 if entry is not None and id is None and entry.id in self.loose:
@@ -265,8 +265,9 @@ class _Roots:
                         self.observer.api, kind.target(want.address, want.attrs, id or known, name)
                     )
                 except InvalidInput as wrong:  # where its own endpoint or credentials are written
-                    for problem in wrong.problems:
-                        self.planner.problem(replace(problem, where=want.where, address=want.address))
+                    for problem in wrong.problems:  # what is wrong with the provider's settings is said as it is
+                        own = replace(problem, where=want.where, address=want.address)
+                        self.planner.problem(problem if problem.address else own)
                     return
                 except UNANSWERED as error:
                     self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied), want.block)

@@ -302,7 +302,7 @@ class Operation:
         change = self.change
         for part in fields:
             name = part.path[0]
-            self.done[name] = change.after[name]
+            self.done[name] = change.after.get(name)  # None: all of it is taken out
             if isinstance(part.after, SecretRef):
                 found = self.secrets.print_of(
                     self.opened[part.after],

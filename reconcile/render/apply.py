@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,9 @@ from reconcile.render.groups import FROM
 from reconcile.render.paint import GREEN, RED, Paint
 from reconcile.render.text import WIDTH, unread_lines, unsettled_lines
 from reconcile.render.values import outside
-from reconcile.render.words import Types, many, place, plural
+from reconcile.render.words import Types, alike, many, place, plural
 
 OUTCOMES = ("failed", "unknown", "conflict", "skipped")  # as they are listed; the rest is done
-
-# What differs between two answers that say the same: the path, the request's id, SIDs and other long ids.
-_OWN = re.compile(r"request id \S+|(?<=[A-Z] )/\S*|\b[A-Za-z]{0,2}[0-9a-f]{16,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,8 @@ def apply_text(
         yield f"Also: {', '.join(also)}."
     if counts.staged:
         they = "fetches it when it connects" if counts.staged == 1 else "fetch theirs when they connect"
-        yield f"Staged: {many(counts.staged, 'update')}; the {plural('unit', counts.staged)} {they}; --wait settled waits for that."
+        units = plural("unit", counts.staged)
+        yield f"Staged: {many(counts.staged, 'update')}; the {units} {they}; --wait settled waits for that."
     yield from unsettled_lines(list(unsettled), known, paint)
 
 
@@ -109,7 +106,7 @@ def _not_done(outcome: str, results: Sequence[ChangeDone], paint: Paint) -> Iter
     yield paint(outcome.capitalize(), RED)
     same: dict[str, list[ChangeDone]] = {}
     for result in results:
-        same.setdefault(_OWN.sub("…", result.detail or ""), []).append(result)
+        same.setdefault(alike(result.detail or ""), []).append(result)
     for members in same.values():
         if len(members) < FROM:
             for result in members:

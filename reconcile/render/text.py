@@ -11,7 +11,7 @@ from reconcile.render.grouped import group_lines
 from reconcile.render.groups import FROM, Group, Section, groups
 from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
 from reconcile.render.values import outside, show
-from reconcile.render.words import NO_CHANGES, Types, many, scope, singular_of, some, took
+from reconcile.render.words import NO_CHANGES, Types, alike, many, scope, singular_of, some, took
 
 WIDTH = 100
 
@@ -66,7 +66,7 @@ def header(plan: Plan, paint: Paint) -> Iterator[str]:
 
 
 def _option(name: str, value: Any) -> str:
-    name = outside(name)
+    name = outside(name.replace("_", "-"))
     if value is True:
         return name
     if isinstance(value, Mapping):
@@ -113,14 +113,16 @@ def unread_lines(unread: list[Unread], types: Types, paint: Paint) -> Iterator[s
     yield paint("Not read", YELLOW)
     by_error: dict[tuple[str, bool, str], list[Unread]] = {}
     for row in unread:
-        by_error.setdefault((row.type_path, row.address is None, row.error), []).append(row)
-    for (type_path, listing, error), rows in by_error.items():
+        by_error.setdefault((row.type_path, row.address is None, alike(row.error)), []).append(row)
+    for (type_path, listing, _), rows in by_error.items():
+        error = rows[0].error
         if listing:
             yield f"  the listing of {outside(type_path)}: {outside(error)}"
         elif len(rows) < FROM:
-            yield from (f"  {outside(row.address)}: {outside(error)}" for row in rows)
+            yield from (f"  {outside(row.address)}: {outside(row.error)}" for row in rows)
         else:
-            yield f"  {many(len(rows), singular_of(types, type_path))}: {outside(error)}"
+            first = "" if len({row.error for row in rows}) == 1 else ", the first"
+            yield f"  {many(len(rows), singular_of(types, type_path))}{first}: {outside(error)}"
             yield f"      # {some((row.address for row in rows), len(rows))}"
 
 
@@ -128,7 +130,7 @@ def unsettled_lines(unsettled: list[Unsettled], types: Types, paint: Paint) -> I
     """What the API accepted and units have not done, or could not do."""
     for kind, title, means, code in (
         ("pending", "Pending", "accepted by the API, not yet done by the unit", YELLOW),
-        ("failed", "Failed", "the unit reports an error; nothing is sent to it again by itself", RED),
+        ("failed", "Failed", "the unit did not do it, and nothing is sent to it again by itself", RED),
     ):
         rows = [row for row in unsettled if row.kind == kind]
         if not rows:

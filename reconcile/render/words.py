@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -23,6 +24,15 @@ SYMBOL = {
     Action.FORGET: ".",
     Action.NOOP: " ",
 }
+
+
+# What differs between two answers that say the same: the path, the request's id, SIDs and other long ids.
+_OWN = re.compile(r"request id \S+|(?<=[A-Z] )/\S*|\b[A-Za-z]{0,2}[0-9a-f]{16,}\b")
+
+
+def alike(words: str) -> str:
+    """An API's words without what is different in each answer: equal for answers that say the same."""
+    return _OWN.sub("…", words)
 
 
 class Noun(Protocol):

@@ -139,14 +139,14 @@ def _wrong_url(url: str) -> tuple[str, str | None] | None:
     except ValueError:
         return "is none", None
     if parts.scheme not in ("http", "https"):
-        return "is neither https nor http", None
+        return "is neither https nor http", "Write the whole of it: https://…/<agent>/cfg"
     if "@" in parts.netloc:
         return "holds credentials", "Take them out; username and password refer to them"
     if not usable:
         return "names no host", None
     if "?" in url or "#" in url:
         return "has a query or a fragment", "It ends in /cfg"
-    if not parts.path.endswith("/cfg"):
+    if not parts.path.rstrip("/").endswith("/cfg"):
         return "does not end in /cfg", "Write the whole of it: https://…/<agent>/cfg"
     return None
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import (
+    AccessDenied,
     Answer,
     Attrs,
     BasicAuth,
@@ -24,6 +25,7 @@ from reconcile.provider import (
     Client,
     InvalidInput,
     Net,
+    Problem,
     Secret,
     SecretRef,
     Target,
@@ -65,12 +67,25 @@ class Agents:
     async def get(self, at: Target) -> Answer:
         """The tracker's whole configuration. Raises as `Client.get`; InvalidInput for its URL or its credentials."""
         client, path = self._endpoint(at)
-        return await client.using(await self._auth(at)).get(*path)
+        try:
+            return await client.using(await self._auth(at)).get(*path)
+        except AccessDenied as refused:
+            whose = "of this tracker" if "password" in at.attrs else "of providers.asset_tracker"
+            said = f"{refused.message or 'refused'}: the username and password {whose}"
+            raise AccessDenied(
+                refused.method, refused.path, refused.status, refused.code, said, refused.request_id
+            ) from None
 
     async def patch(self, at: Target, body: Attrs, idempotent: bool) -> Answer:
         """Sends an update. Raises as `Client.send`; InvalidInput for its URL or its credentials."""
         client, path = self._endpoint(at)
         return await client.using(await self._auth(at)).send("PATCH", *path, json=body, idempotent=idempotent)
+
+    def unit(self, at: Target) -> str:
+        """What identifies a tracker here: the id of its agent also where a URL below the base URL names it."""
+        unit = unit_of(at.attrs) or at.id or ""
+        inner = unit.removeprefix(f"{self.main.base_url}/").removesuffix(f"/{ENDPOINT}")
+        return unit if "/" in inner else inner
 
     def _endpoint(self, at: Target) -> tuple[Client, tuple[str, ...]]:
         unit = unit_of(at.attrs) or at.id or ""
@@ -101,7 +116,16 @@ class Agents:
         return self.shared
 
     async def _opened(self, username: SecretRef, password: SecretRef) -> BasicAuth:
-        return BasicAuth((await self.open_secret(username)).reveal(), await self.open_secret(password))
+        opened: list[Secret] = []
+        missing: list[Problem] = []
+        for reference in (username, password):
+            try:
+                opened.append(await self.open_secret(reference))
+            except InvalidInput as error:
+                missing += error.problems
+        if missing:
+            raise InvalidInput(*missing)
+        return BasicAuth(opened[0].reveal(), opened[1])
 
 
 def connect(settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]) -> tuple[Agents, Binding]:
@@ -129,7 +153,7 @@ def unit_of(attrs: Attrs) -> str | None:
     """
     What identifies a tracker: the id of its agent, or its URL where that is not the usual one of an agent.
 
-    Host names are spelled in lower case; the path as it is written.
+    Host names are spelled in lower case; the path as it is written, without a trailing slash.
     """
     if agent := attrs.get("agent"):
         return str(agent)
@@ -139,8 +163,9 @@ def unit_of(attrs: Attrs) -> str | None:
         parts = urlsplit(str(url))
     except ValueError:
         return str(url)
-    usual = parts.netloc.lower() == HOST and re.fullmatch(rf"/([A-Za-z0-9_-]+)/{ENDPOINT}", parts.path)
-    return usual[1] if usual else f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+    path = parts.path.rstrip("/")
+    usual = parts.netloc.lower() == HOST and re.fullmatch(rf"/([A-Za-z0-9_-]+)/{ENDPOINT}", path)
+    return usual[1] if usual else f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}"
 
 
 def simulated_agent(unit: str) -> str:

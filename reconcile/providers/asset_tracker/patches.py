@@ -14,7 +14,7 @@ from typing import Any
 
 from reconcile.provider import Attrs, Entry, Mistake, Observed, Patch
 from reconcile.providers.asset_tracker.beacons import spelled
-from reconcile.providers.asset_tracker.updates import FALLBACK, PREFIX, SETS, Update, at, update_of, with_value
+from reconcile.providers.asset_tracker.updates import PREFIX, SETS, Update, at, followed, with_value
 
 Path = tuple[str, ...]
 
@@ -52,9 +52,8 @@ def compose(paths: Sequence[Path], also: Sequence[Path], wanted: Attrs, seen: Ob
     update = _update(patch, configuration, seen, prior)
     note = "staged: the tracker fetches it when it next connects"
     note += "; agentConfiguration is applied at once" if body else ""
-    waiting = update_of(prior.facts) if prior is not None else None
-    if waiting is not None and waiting.id == seen.facts.get("pending"):
-        note += "; it takes the place of the update that is pending, and holds all of it that is still wanted"
+    if also:
+        note += "; with it goes what was accepted before and is not applied yet"
     if update.id != seen.facts.get("pending"):
         sent = {"updateId": update.id, **patch}
         if seen.facts.get("scheme") == "1.0" and "simUpdate" in sent:
@@ -86,23 +85,23 @@ def _complete(patch: dict[str, Any], configuration: Attrs, seen: Observed) -> li
     """Adds what must travel with what is in `patch`; returns what neither the files nor the tracker say."""
     reported = seen.attrs.get("configuration", {})
     found: list[Mistake] = []
-    groups: tuple[tuple[Path, Path, bool], ...] = (
-        (_MOTION, ("movementAccMin", "movementAccMax"), True),
-        (_GEOFENCE, ("lat", "lng", "radius"), seen.facts.get("scheme") != "1.0"),
+    radius = () if seen.facts.get("scheme") == "1.0" else ("radius",)  # of the group in scheme 1.1 only
+    groups: tuple[tuple[Path, Path, Path], ...] = (
+        (_MOTION, ("movementAccMin", "movementAccMax"), ()),
+        (_GEOFENCE, ("lat", "lng", *radius), ("radius",)),
     )
-    for path, names, always in groups:
+    for path, needed, along in groups:
         part = at(patch, path)
-        if part is None or not (always or {"lat", "lng"} & part.keys()):
+        if part is None:
             continue
-        needed = names if always else names[:2]
         missing = []
-        for name in needed:
+        for name in dict.fromkeys((*needed, *along)):
             value = at(configuration, (*path, name))
             value = at(reported, (*path, name)) if value is None else value
-            if value is None:
-                missing.append(name)
-            else:
+            if value is not None:
                 part[name] = value
+            elif name in needed:
+                missing.append(name)
         if missing:
             found.append(
                 (
@@ -152,8 +151,9 @@ def _update(patch: Attrs, configuration: Attrs, seen: Observed, prior: Entry | N
     base = {"updateId": current, "configuration": seen.attrs.get("configuration", {})}
     content = _digest(configuration)
     id = f"{PREFIX}{_digest({'patch': patch, 'base': base})[:24]}"
-    attempts, last = 1, update_of(prior.facts) if prior is not None else None
-    if last is not None and last.content == content and current in (last.base, FALLBACK) and current != last.id:
+    attempts, last = 1, followed(seen, prior)
+    # On another base, such as the default that a tracker falls back to, it is another attempt altogether.
+    if last is not None and last.content == content and current == last.base and not last.applied:
         # Where somebody else's update took its place, the tracker never had the chance to refuse it.
         attempts = last.attempts if pending and pending != last.id else last.attempts + 1
     return Update(id, content, current, seen.facts.get("restarted"), attempts, patch)

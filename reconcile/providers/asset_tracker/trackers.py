@@ -57,12 +57,17 @@ class TrackerType(ResourceType):
         return updates.read(seen, prior, now)
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
-        found: dict[str, Any] = {name: prior.facts[name] for name in ("update",) if prior and name in prior.facts}
+        found: dict[str, Any] = {}
+        if (update := updates.followed(seen, prior)) is not None:
+            found["update"] = update.to_json()
         if "scheme" in seen.facts:
             found["scheme"] = seen.facts["scheme"]
         if kept := updates.kept(seen, prior):
             found["kept"] = kept
         return found
+
+    def learned(self, seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | None:
+        return updates.learned(seen, prior, now)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """As if the last update was applied: nobody asks what became of it; a write is checked before it is sent."""
@@ -99,7 +104,7 @@ class TrackerType(ResourceType):
     def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         if not stamp:
             return {}
-        return {"update": {**stamp["update"], "sent": seen.facts["date"]}}
+        return {"update": {**stamp["update"], "sent": seen.facts["date"], "waiting": seen.facts["date"]}}
 
     async def read(self, api: Agents, at: Target) -> Reading:
         try:
@@ -107,7 +112,7 @@ class TrackerType(ResourceType):
         except NotFound:
             return Reading(None)
         now = server_time(answer)
-        return Reading(observed(unit_of(at.attrs) or at.id or "", answer.body, now), now)
+        return Reading(observed(api.unit(at), answer.body, now), now)
 
     async def update(self, api: Agents, at: Target, patch: Attrs) -> Observed:
         # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.
@@ -124,7 +129,9 @@ def observed(unit: str, body: Any, now: datetime) -> Observed:
     """
     if not isinstance(body, dict):
         raise BadAnswer("the agent answered without an object")
-    description = _object(body.get("description"))
+    description = body.get("description")
+    if not isinstance(description, dict):
+        raise BadAnswer("the agent answered without a description, which every tracker has")
     scheme = description.get("cfgSchemeVersion", "1.1")
     major, _, minor = str(scheme).partition(".")
     if major != "1" or not minor.isdecimal():

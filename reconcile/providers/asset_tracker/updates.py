@@ -9,7 +9,7 @@ a reading shows the old configuration, and `pendingUpdateId` beside it. An updat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ PREFIX = "reconcile-"  # of every updateId that we make
 ATTEMPTS = 3  # contract 3: a configuration that a tracker cannot apply restarts it every time
 SETS = (("locationTracking", "bleDevices", "generic"), ("locationTracking", "bleDevices", "iBeacon"))
 _LEAST = timedelta(hours=1)
+_OFTEN = timedelta(minutes=10)  # how often it is recorded that an update still waits: by feel, well below _LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class Update:
         restarted: the `cfgTimestamp` then, None when there was none.
         attempts: how often this content was sent while the tracker did not apply it, this time included.
         patch: its `configuration`, `simUpdate` in it, without the id.
-        sent: when the agent took it, by the agent's clock; None while that is not known.
+        sent: when the agent took it, and `waiting` when it was last seen to wait, by the agent's clock; None while
+            that is not known.
+        applied: whether a reading has shown that the tracker reported it.
     """
 
     id: str
@@ -43,6 +46,8 @@ class Update:
     attempts: int
     patch: Mapping[str, Any]
     sent: datetime | None = None
+    waiting: datetime | None = None
+    applied: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the state."""
@@ -54,6 +59,8 @@ class Update:
             "attempts": self.attempts,
             "patch": dict(self.patch),
             "sent": self.sent.isoformat() if self.sent else None,
+            "waiting": self.waiting.isoformat() if self.waiting else None,
+            "applied": self.applied,
         }
 
 
@@ -62,7 +69,7 @@ def update_of(facts: Mapping[str, Any]) -> Update | None:
     found = facts.get("update")
     if not isinstance(found, Mapping):
         return None
-    sent = found.get("sent")
+    sent, waiting = found.get("sent"), found.get("waiting")
     return Update(
         found["id"],
         found["content"],
@@ -71,7 +78,27 @@ def update_of(facts: Mapping[str, Any]) -> Update | None:
         found["attempts"],
         found["patch"],
         datetime.fromisoformat(sent) if sent else None,
+        datetime.fromisoformat(waiting) if waiting else None,
+        found.get("applied", False),
     )
+
+
+def followed(seen: Observed, prior: Entry | None) -> Update | None:
+    """The last update, given a reading: whether it was applied is seen only as long as no other one is."""
+    update = update_of(prior.facts) if prior is not None else None
+    if update is not None and not update.applied and update.id == seen.facts.get("current"):
+        return replace(update, applied=True)
+    return update
+
+
+def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | None:
+    """The entry's facts, when the reading shows for the first time that an update was applied, or that it waits yet."""
+    before, update = update_of(prior.facts), followed(seen, prior)
+    if before is None or update is None:
+        return None
+    if update.id == seen.facts.get("pending") and (update.waiting is None or now - update.waiting >= _OFTEN):
+        update = replace(update, waiting=now)
+    return {**prior.facts, "update": update.to_json()} if update != before else None
 
 
 def both_places(attrs: Attrs) -> Attrs:
@@ -83,21 +110,23 @@ def both_places(attrs: Attrs) -> Attrs:
 def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     """How a tracker is read, given the last update that the state knows."""
     update = update_of(prior.facts) if prior is not None else None
-    pending, current, scheme = seen.facts.get("pending"), seen.facts.get("current") or "", seen.facts.get("scheme")
-    reported = seen.attrs
+    pending, current = seen.facts.get("pending"), seen.facts.get("current") or ""
+    stuck = kept(seen, prior)
+    reported = _without(seen.attrs, stuck) if stuck else seen.attrs
     if update is None or (update.id == current and pending != update.id):
-        return _settled(seen, prior, pending)
-    accepted = both_places({**reported, "configuration": overlaid(reported["configuration"], update.patch, scheme)})
+        return _settled(reported, stuck, pending)
+    accepted = both_places({**reported, "configuration": overlaid(reported["configuration"], update.patch)})
     if pending == update.id:
         said = "staged, and fetched by the tracker when it next connects"
         return View(accepted, Status.PENDING, said, update.sent, update.patch, reported=reported)
     if pending:
         said, lost = foreign_words(pending), f"its update was replaced by {pending}, which somebody else staged"
         return View(reported, Status.PENDING, said, lost=lost, foreign=True)
-    if current not in (update.base, FALLBACK):
-        return View(reported, returned=True)  # somebody else's was applied since: a difference is theirs
-    fell_back = current == FALLBACK and update.base not in (FALLBACK, "")
-    if not fell_back and _may_yet(update, reported, now):
+    if update.applied or current not in (update.base, FALLBACK):
+        return View(reported, returned=True)  # something else was applied since: a difference is not ours
+    if current == FALLBACK and update.base not in (FALLBACK, ""):
+        return View(reported, lost="not applied: the tracker fell back to its default configuration", returned=True)
+    if _may_yet(update, reported, now):
         restarted = seen.facts.get("restarted")
         returned = restarted is not None and (update.restarted is None or restarted > update.restarted)
         said = "fetched or lost, and not reported by the tracker yet"
@@ -108,7 +137,7 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
         times = "once" if update.attempts == 1 else f"{update.attempts} times"
         return View(reported, lost=f"sent {times} and not applied by the tracker")
     assert prior is not None
-    wanted = overlaid(reported["configuration"], _configuration_of(prior.attrs), scheme)
+    wanted = overlaid(reported["configuration"], _configuration_of(prior.attrs))
     said = f"sent {update.attempts} times, and the tracker came back without it; --retry-failed sends it again"
     return View(
         both_places({**reported, "configuration": wanted}),
@@ -121,16 +150,14 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     )
 
 
-def _settled(seen: Observed, prior: Entry | None, pending: str | None) -> View:
-    stuck = kept(seen, prior)
-    attrs = seen.attrs if not stuck else both_places({**seen.attrs, "configuration": _without(seen.attrs, stuck)})
+def _settled(reported: Attrs, stuck: Mapping[str, list[str]], pending: str | None) -> View:
     if pending:
-        return View(attrs, Status.PENDING, foreign_words(pending), foreign=True)
+        return View(reported, Status.PENDING, foreign_words(pending), foreign=True)
     if stuck:
         names = ", ".join(sorted(key for keys in stuck.values() for key in keys))
         said = f"taken out, but still there: {names}. This agent adds to a set of beacons and removes nothing from it"
-        return View(attrs, Status.FAILED, said)
-    return View(attrs)
+        return View(reported, Status.FAILED, said)
+    return View(reported)
 
 
 def foreign_words(pending: str) -> str:
@@ -141,29 +168,28 @@ def foreign_words(pending: str) -> str:
 
 def _may_yet(update: Update, reported: Attrs, now: datetime) -> bool:
     """Contract 3: for so long after it was last seen pending, what is neither pending nor reported may be under way."""
-    if update.sent is None:
+    waited = update.waiting or update.sent
+    if waited is None:
         return True
     period = reported["configuration"].get("connectingPeriod")
     window = _LEAST
     if isinstance(period, (int, float)) and not isinstance(period, bool) and 0 < period < 10**8:
         window = max(window, timedelta(seconds=3 * period))
-    return now - update.sent < window
+    return now - waited < window
 
 
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any], scheme: str | None) -> dict[str, Any]:
-    """A configuration after a patch: settings replaced one by one, sets of beacons whole (1.1) or added to (1.0)."""
-    return _overlaid(below, above, scheme, ())
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """
+    A configuration with a patch over it: settings one by one, sets of beacons whole.
 
-
-def _overlaid(
-    below: Mapping[str, Any], above: Mapping[str, Any], scheme: str | None, path: tuple[str, ...]
-) -> dict[str, Any]:
+    So it is under scheme 1.1. Under 1.0 an agent only adds to sets; what it keeps of one that was sent without it is
+    seen, and said, once the update is applied.
+    """
     found = dict(below)
     for key, value in above.items():
         inner, was = (*path, key), below.get(key)
-        nested = isinstance(value, Mapping) and isinstance(was, Mapping)
-        whole = inner in SETS and scheme != "1.0"
-        found[key] = _overlaid(was, value, scheme, inner) if nested and not whole else value  # type: ignore[arg-type]
+        nested = isinstance(value, Mapping) and isinstance(was, Mapping) and inner not in SETS
+        found[key] = overlaid(was, value, inner) if nested else value  # type: ignore[arg-type]
     return found
 
 
@@ -178,23 +204,48 @@ def kept(seen: Observed, prior: Entry | None) -> dict[str, list[str]]:
     update, known = update_of(prior.facts), prior.facts.get("kept", {})
     found: dict[str, list[str]] = {}
     for path in SETS:
-        live = at(seen.attrs.get("configuration", {}), path) or {}
-        left = {key for key in known.get(path[-1], ()) if key in live}
+        live = _beacons(at(seen.attrs.get("configuration", {}), path) or {})
+        left = {name for name in known.get(path[-1], ()) if name in live}
         sent = at(update.patch, path) if update is not None and update.id == seen.facts.get("current") else None
         if isinstance(sent, Mapping):
-            left = {key for key in live if key not in sent}
+            left = live.keys() - _beacons(sent).keys()
         if left:
             found[path[-1]] = sorted(left)
     return found
 
 
-def _without(attrs: Attrs, stuck: Mapping[str, list[str]]) -> dict[str, Any]:
+def _beacons(members: Mapping[str, Any], name: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """The beacons of a set by their names, `uuid.major.minor` of an iBeacon, each with the keys that lead to it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, member in members.items():
+        inner = (*name, key)
+        if isinstance(member, Mapping) and any(isinstance(value, Mapping) for value in member.values()):
+            found |= _beacons(member, inner)
+        else:
+            found[".".join(inner)] = inner
+    return found
+
+
+def _without(attrs: Attrs, stuck: Mapping[str, list[str]]) -> Attrs:
     configuration: dict[str, Any] = dict(attrs["configuration"])
     for path in SETS:
         if left_out := stuck.get(path[-1]):
             members = at(configuration, path) or {}
-            configuration = with_value(configuration, path, {k: v for k, v in members.items() if k not in left_out})
-    return configuration
+            for name, keys in _beacons(members).items():
+                if name in left_out:
+                    members = _less(members, keys)
+            configuration = with_value(configuration, path, members)
+    return both_places({**attrs, "configuration": configuration})
+
+
+def _less(members: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """A set without one beacon, and without what is empty then."""
+    found = dict(members)
+    if len(keys) > 1 and (below := _less(found[keys[0]], keys[1:])):
+        found[keys[0]] = below
+    else:
+        del found[keys[0]]
+    return found
 
 
 def _configuration_of(attrs: Attrs) -> Mapping[str, Any]:
