@@ -1,5 +1,6 @@
 """The conventions of the simulated Device Management API, by the contract (device_management.md) and the seed."""
 
+import json
 import socket
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -8,6 +9,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from simulated_management import API_KEY, NOBODY, NORTH, PUMPS, Account
 
 # Paths that exist, one of each kind, and some that do not.
@@ -181,6 +184,55 @@ def test_dates_of_answers_follow_the_simulated_clock(managed: Account) -> None:
     assert managed.post("/v3/devices")["created_at"].startswith(f"{now():%Y-%m-%d}")
 
 
+_any_texts = st.text(st.characters(), max_size=150)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _any_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_any_texts, inner, max_size=3),
+    max_leaves=6,
+)
+_fields = [
+    "name",
+    "description",
+    "custom_attributes",
+    "auto_update",
+    "endpoint_name",
+    "state",
+    "device_execution_mode",
+    "connector_expiration_date",
+    "device_filter",
+    "root_manifest_id",
+    "autostop_success_percent",
+    "when",
+    "device_id",
+    "secret_hex",
+]
+
+
+@given(st.dictionaries(st.sampled_from(_fields), _values, max_size=5))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_object_is_taken_or_refused_and_what_is_taken_is_answered(
+    managed: Account, caplog: pytest.LogCaptureFixture, body: dict[str, Any]
+) -> None:
+    # Surrogates go as escapes, as any client can send them.
+    content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    for method, path in (
+        ("POST", "/v3/devices/"),
+        ("PUT", f"/v3/devices/{PUMPS[0]}"),
+        ("POST", "/v3/device-groups/"),
+        ("PUT", f"/v3/device-groups/{NORTH}"),
+        ("POST", f"/v3/device-groups/{NORTH}/devices/add/"),
+        ("POST", "/v3/update-campaigns"),
+        ("POST", "/v2/device-shared-keys"),
+    ):
+        answer = managed.http.request(method, path, content=content, headers=headers)
+        assert answer.status_code in (200, 201, 400, 404, 409), answer.text
+        if answer.is_success:
+            sent = {name: body[name] for name in answer.json().keys() & body.keys() & {"name", "description", "when"}}
+            assert {name: answer.json()[name] for name in sent} == sent
+    managed.sim.put(managed.sim.world)
+    assert not caplog.records
+
+
 # Lists.
 
 
@@ -212,6 +264,8 @@ def test_pages_follow_each_other_by_the_last_id(managed: Account, order: str, li
         after = {"after": seen[-1]}
         assert page["order"] == order
     assert seen == (PUMPS if order == "ASC" else PUMPS[::-1])
+    # A last page that is full is known to be the last.
+    assert len(managed.sim.requests()) == -(-5 // limit)
 
 
 @pytest.mark.parametrize(

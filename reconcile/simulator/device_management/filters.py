@@ -46,13 +46,13 @@ class Condition:
     Attributes:
         name: of the field.
         key: of the custom attribute, when it is one.
-        wanted: the values as the field's kind compares them; one, but for `in` and `nin`.
+        wanted: the values as the field's kind compares them; one, but for `in` and `nin`, which may have hundreds.
     """
 
     name: str
     kind: Kind
     operator: str
-    wanted: tuple[Any, ...]
+    wanted: frozenset[Any]
     key: str = ""
 
     def holds(self, value: Any) -> bool:
@@ -64,9 +64,9 @@ class Condition:
             case "neq" | "nin":
                 return found not in self.wanted
             case "lte":
-                return found is not None and bool(found <= self.wanted[0])
+                return found is not None and all(found <= bound for bound in self.wanted)
             case _:
-                return found is not None and bool(found >= self.wanted[0])
+                return found is not None and all(found >= bound for bound in self.wanted)
 
     def _comparable(self, value: Any) -> Any:
         if self.kind is Kind.ATTRIBUTES:
@@ -138,7 +138,7 @@ def _condition(parameter: str, value: str, kinds: Mapping[str, Kind]) -> Conditi
         raise ValueError(f"{operator} is no operator of {name}")
     values = value.split(",") if operator in ("in", "nin") else [value]
     read = _READERS.get(kind, str)
-    return Condition(name, kind, operator, tuple(read(text) for text in values), key)
+    return Condition(name, kind, operator, frozenset(read(text) for text in values), key)
 
 
 def _flag(text: str) -> bool:

@@ -122,7 +122,7 @@ MANIFEST = Resource(
     _read_only(Field("datafile_size", Kind.NUMBER, default=0, most=2**53)),
     _read_only(Field("device_class", default="", most=32)),
     _read_only(Field("timestamp", Kind.DATE)),
-    _read_only(Field("key_table", filtered=False)),
+    _read_only(Field("key_table", default="", filtered=False)),
     _of_the_world(Field("image_id", Kind.TEXT, pattern=ID)),
 )
 

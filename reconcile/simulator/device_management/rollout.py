@@ -216,9 +216,9 @@ class Rollout:
     def _move(self, campaign: str, at: float) -> None:
         """Takes a campaign to its next phase, unless a client has taken it elsewhere meanwhile."""
         record = self._directory.campaigns.by_key.get(campaign)
-        phase = None if record is None else CAMPAIGN.get(record, "phase")
         if record is None:
             return
+        phase = CAMPAIGN.get(record, "phase")
         if phase == AWAITING_APPROVAL:
             self._begin(campaign, at)
             self._expect_campaign(campaign, record)
