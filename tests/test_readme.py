@@ -1,5 +1,5 @@
 """
-The README is true: its `console` blocks are run as they stand, on a copy and against a simulator, and print what it
+The README is true: its `console` blocks are run as they stand, on a copy and against simulators, and print what it
 shows. `RECONCILE_UPDATE_README=1 pytest tests/test_readme.py` writes what they print into it.
 """
 
@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 from reconcile import errors
@@ -21,14 +22,16 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_URL = "http://127.0.0.1:8080"
 SHOWN_DIRECTORY = "/tmp/"
+SHOWN_SINCE = "since 2026-03-02T08:15:00+00:00 (1s)"
+EXAMPLES = ("quick-start", "one-tracker")
 
 
 class Shell:
-    """What a reader's shell does with the blocks: `$ export …`, `$ reconcile …`, and `&` at the end of a line."""
+    """What a reader's shell does: `$ reconcile …`, also with `&`, `$ export …`, `$ kill %1`, `$ curl -d … URL`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        names = ("RECONCILE_", "TWILIO_")
+        names = ("RECONCILE_", "TWILIO_", "CFG_REST_API_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(names)}
         self.environ.update(XDG_CONFIG_HOME=str(directory / "config"), HOME=str(directory))
         self.background: list[subprocess.Popen[str]] = []
@@ -39,6 +42,12 @@ class Shell:
         words = shlex.split(self._here(line))
         if words[0] == "export":
             self.environ.update(word.split("=", 1) for word in words[1:])
+            return ""
+        if line == "kill %1":
+            self.end()
+            return ""
+        if words[0] == "curl":
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(words[-1], words[-2].encode()).close()
             return ""
         assert words[0] == "reconcile", line
         if words[-1] == "&":
@@ -69,33 +78,36 @@ class Shell:
         assert process.stdout is not None
         line = process.stdout.readline()
         self.url = line.strip().removeprefix("listening on ")
+        if "RECONCILE_SIMULATOR" in self.environ:
+            self.environ["RECONCILE_SIMULATOR"] = self.url  # the reader's second one has the port of the first
         return self._shown(line)
 
     def _here(self, text: str) -> str:
         return text.replace(SHOWN_URL, self.url).replace(SHOWN_DIRECTORY, f"{self.directory}/")
 
     def _shown(self, text: str) -> str:
+        text = re.sub(r"since [-+:T0-9]+ \([0-9a-z]+\)", SHOWN_SINCE, text)
         return text.replace(self.url, SHOWN_URL).replace(f"{self.directory}/", SHOWN_DIRECTORY)
 
     def end(self) -> None:
         for process in self.background:
             process.terminate()
             process.wait(10)
+        self.background = []
 
 
 def test_the_readme_shows_what_the_commands_print(tmp_path: Path) -> None:
-    shutil.copytree(
-        ROOT / "examples/quick-start", tmp_path / "examples/quick-start", ignore=shutil.ignore_patterns("state")
-    )
+    for name in EXAMPLES:
+        shutil.copytree(ROOT / "examples" / name, tmp_path / "examples" / name, ignore=shutil.ignore_patterns("state"))
     text = README.read_text("utf-8")
     shell = Shell(tmp_path)
     try:
         found = BLOCK.sub(lambda block: f"```console\n{replayed(shell, block[1])}```", text)
+        assert len(shell.background) == 1, "one simulator at a time is started"
     finally:
         shell.end()
     if os.environ.get("RECONCILE_UPDATE_README"):
         README.write_text(found, "utf-8")
-    assert len(shell.background) == 1, "the README starts a simulator"
     assert found == README.read_text("utf-8")
 
 
@@ -106,8 +118,10 @@ def replayed(shell: Shell, block: str) -> str:
     )
 
 
-def test_the_file_that_the_readme_shows_is_the_example() -> None:
-    assert f"```yaml\n{(ROOT / 'examples/quick-start/fleet.yaml').read_text('utf-8')}```" in README.read_text("utf-8")
+def test_the_files_that_the_readme_shows_are_the_examples() -> None:
+    for name in EXAMPLES:
+        text = (ROOT / "examples" / name / "fleet.yaml").read_text("utf-8")
+        assert f"```yaml\n{text}```" in README.read_text("utf-8"), name
 
 
 def test_an_excerpt_that_the_readme_shows_is_from_the_example() -> None:

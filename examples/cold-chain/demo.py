@@ -1,5 +1,6 @@
 """
-`make demo`: a fleet of 503 devices is validated, planned, applied, disturbed from outside and repaired.
+`make demo`: a fleet of 503 devices and 52 trackers is validated, planned, applied, disturbed from outside and
+repaired, and a setting of a tracker is staged and delivered.
 
 Everything runs on a copy of this directory in a temporary place, against a simulator on loopback, and is removed at
 the end. What is printed are the commands as one would type them and what they really print. The exit code is 0 only if
@@ -34,6 +35,7 @@ COMMAND = [sys.executable, "-m", "reconcile"]
 TERMINAL = sys.stdout.isatty()
 COLOR = TERMINAL and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
+TRUCK = "asset_tracker.trackers.truck-12"
 NOT_READ = ("state", "__pycache__", "*.pyc")  # of a reader who tried the example in place
 
 
@@ -48,7 +50,7 @@ class Demo:
         self.directory = room / "cold-chain"
         shutil.copytree(HERE, self.directory, ignore=shutil.ignore_patterns(*NOT_READ))
         # Nothing that the reader has set for a fleet of their own takes part.
-        ours = ("RECONCILE_", "TWILIO_")
+        ours = ("RECONCILE_", "TWILIO_", "CFG_REST_API_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ.update(XDG_CONFIG_HOME=str(room / "config"), PYTHONUNBUFFERED="1")
         self.complaints = room / "simulator.txt"
@@ -211,26 +213,31 @@ def story(demo: Demo) -> None:
 
     demo.step(
         "A simulated account",
-        "It holds the devices that dev names, as they come from the factory, and nothing else.",
+        "It holds the devices and trackers that dev names, as they come from the factory, and nothing else.",
     )
     with demo.simulator():
-        demo.step("Plan", "What would change, grouped: 500 sensors from a table, three gateways by hand.")
+        demo.step(
+            "Plan",
+            "What would change, grouped: 500 sensors and 50 trackers from tables; three gateways and two trackers by",
+            "hand.",
+        )
         demo.run(
             *("plan", "dev", "--out", "first.plan"),
-            says=("Plan: 503 to import, 3015 to add, 503 to change, 0 to destroy.", "Nothing is blocked"),
+            says=("Plan: 555 to import, 3015 to add, 555 to change, 0 to destroy.", "Nothing is blocked"),
         )
 
         demo.step("Apply", "Exactly the saved plan.")
         demo.run(
             *("apply", "first.plan"),
-            says=("Apply complete! Resources: 3015 added, 503 changed, 0 destroyed.", "503 imported"),
+            says=("Apply complete! Resources: 3015 added, 555 changed, 0 destroyed.", "Staged: 52 updates"),
         )
 
         demo.step(
             "Plan again",
-            "It is empty. The API has accepted everything; the devices install their apps when they next connect.",
+            "It is empty. The APIs have accepted everything; the devices install their apps, and the trackers fetch",
+            "their settings, when they next connect.",
         )
-        demo.run("plan", "dev", "--detailed-exitcode", says=(NO_CHANGES, "Pending: 503 resources"))
+        demo.run("plan", "dev", "--detailed-exitcode", says=(NO_CHANGES, "Pending: 555 resources"))
         print("Five minutes later, on the clock of the simulator:\n", flush=True)
         demo.control("POST", "clock", {"advance_s": 300})
         demo.run("plan", "dev", "--detailed-exitcode", says=(NO_CHANGES,), never=("Pending", "Not managed here"))
@@ -273,6 +280,53 @@ def story(demo: Demo) -> None:
         demo.step("Plan again", "It is empty, and what was foreign is still there.")
         demo.run(*("plan", "dev", "--detailed-exitcode"), says=(NO_CHANGES, "Not managed here: 2 configs, 1 device."))
         untouched(demo)
+        staged(demo)
+
+
+def staged(demo: Demo) -> None:
+    """A setting of one tracker, from the edit until the tracker has it; the plan is empty all the while."""
+    demo.step("A setting of a tracker", f"The geofence around {TRUCK} becomes wider:")
+    edit(demo, "dev/trackers.yaml", "radius: 500", "radius: 750")
+    before = len(patches(demo))
+    demo.run(
+        *("apply", "dev", "--target", TRUCK, "--auto-approve"),
+        says=("geofence.radius = 500 -> 750", "Resources: 0 added, 1 changed, 0 destroyed.", "Staged: 1 update"),
+    )
+
+    demo.step(
+        "Plan again",
+        "It is empty. The agent holds the update until the tracker connects, which it does every ten minutes; what",
+        "waits there is pending, and no change.",
+    )
+    demo.run(
+        *("plan", "dev", "--detailed-exitcode"),
+        says=(NO_CHANGES, "Pending: 1 resource ", f"{TRUCK}: staged(.*\n)+? +# geofence.radius = 750"),
+    )
+    print("A second apply does not send it again:\n", flush=True)
+    demo.run("apply", "dev", "--target", TRUCK, "--auto-approve", says=(NO_CHANGES,))
+    print("Ten minutes later, on the clock of the simulator:\n", flush=True)
+    demo.control("POST", "clock", {"advance_s": 600})
+    demo.run("plan", "dev", "--detailed-exitcode", says=(NO_CHANGES,), never=("Pending",))
+    if len(patches(demo)) != before + 1:
+        raise Unexpected(f"the update was sent {len(patches(demo)) - before} times")
+    tracker = demo.control("GET", "state?only=trackers")["trackers"]["LPoC4xOL8ESr_"]
+    if tracker["pending"] or tracker["reported"]["locationTracking"]["geofence"]["radius"] != 750:
+        raise Unexpected("the tracker does not have the setting")
+
+
+def edit(demo: Demo, file: str, old: str, new: str) -> None:
+    """Changes a line of the copy, and shows it as a diff does."""
+    path = demo.directory / file
+    text = path.read_text("utf-8")
+    (line,) = (line for line in text.splitlines() if old in line)
+    path.write_text(text.replace(old, new), "utf-8")
+    print(f"  {file}", f"  -{line}", f"  +{line.replace(old, new)}\n", sep="\n", flush=True)
+
+
+def patches(demo: Demo) -> list[str]:
+    """Every update that was sent to a tracker."""
+    requests = demo.control("GET", "requests")
+    return [request["path"] for request in requests if request["method"] == "PATCH"]
 
 
 def disturb(demo: Demo) -> None:
@@ -313,7 +367,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="reconcile-demo-") as room:
             demo = Demo(Path(room))
-            print(bold("Cold chain: 500 sensors and 3 gateways, on a simulated account."))
+            print(bold("Cold chain: 500 sensors, 3 gateways and 52 trackers, on a simulated account."))
             print("Everything runs on a copy of examples/cold-chain in a temporary directory.", flush=True)
             try:
                 story(demo)
@@ -324,7 +378,7 @@ def main() -> int:
         print("\nInterrupted; nothing is left behind.", file=sys.stderr)
         return 130
     print(bold(f"Every step did what it should, in {time.monotonic() - began:.0f} s. Nothing is left behind."))
-    print("The files of examples/cold-chain plan against the real API as they are: see README.md.")
+    print("The files of examples/cold-chain plan against the real APIs as they are: see README.md.")
     return 0
 
 

@@ -31,7 +31,7 @@ class Copy:
             EXAMPLES / name, self.directory, ignore=shutil.ignore_patterns("__pycache__", "*.db", "*.db-*", "state")
         )
         shutil.copy(ROOT / ".gitignore", self.repository)
-        names = ("RECONCILE_", "TWILIO_", "COLD_CHAIN_", "GIT_")
+        names = ("RECONCILE_", "TWILIO_", "CFG_REST_API_", "COLD_CHAIN_", "GIT_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(names)}
         self.environ.update(HOME=str(room), XDG_CONFIG_HOME=str(room / "config"), PYTHONPATH=str(ROOT))
         self._git("init", "-q")
