@@ -120,19 +120,22 @@ class Checker:
 
     def _model(self, source: Source, row: int, built: Built, member: Member) -> None:
         kind, attrs = member.type, member.attrs
+        wrong: set[Path_] = set()
         try:
             kind.Model.__pydantic_validator__.validate_python(attrs)
         except ValidationError as error:
             for path, flaw in model_flaws(error, attrs, kind.Model):
                 full = (*member.path, *path)
+                wrong.add(full)
                 self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
-            return
         said = with_refs(member.slot, attrs)
         for path, what, way_out in kind.check(said, member.keys[-1]):
             full = (*member.path, *path)
+            if full in wrong:
+                continue
             flaw = Flaw(what, way_out=way_out, kind=("check", path, way_out))
             self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
-        for path, what, way_out in kind.cautions(said, member.keys[-1]):
+        for path, what, way_out in kind.cautions(said, member.keys[-1]) if not wrong else ():
             self._warn(source, row, built, (*member.path, *path), what, way_out)
 
     def _warn(self, source: Source, row: int, built: Built, path: Path_, what: str, way_out: str | None) -> None:
