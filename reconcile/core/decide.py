@@ -58,6 +58,8 @@ def decide(
         for name, value in accepted.items()
     }
     fields = changed_fields(kind, shape, sighting, wanted, accepted, view, decision)
+    if view.retry and not fields and not _unreported(shape, wanted, view):
+        decision.unsettled = None  # what the unit could not do, nobody wants any more
     if fields and (why := kind.anew([part.path for part in fields], seen)) is not None:
         made = _creation(kind, shape, replace(sighting, seen=None, prior=None), wanted)
         assert made.change is not None
@@ -131,7 +133,7 @@ def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resol
     needs: list[Address] = []
     _, name = kind.unit(want.attrs, want.address.key)
     for field_name, spec in shape.items():
-        value = want.attrs.get(field_name)
+        value = want.attrs.get(field_name, kind.defaults.get(field_name))
         if Mark.NAME in spec.marks:
             compared[field_name] = after[field_name] = name
         elif value is None or Mark.ASIDE in spec.marks:
@@ -167,10 +169,7 @@ def _composed(
     """What the type makes of all that differs, from what is accepted or from what the unit reports."""
     if not fields or sighting.seen is None:
         return None
-    paths, also = {field.path for field in fields}, set()
-    for name, value in wanted.compared.items() if view.reported is not None else ():
-        reported = spelled(shape[name], (view.reported or {}).get(name), value)
-        also |= {(name, *path) for path, _, _ in differences(reported, value, shape[name])}
+    paths, also = {field.path for field in fields}, _unreported(shape, wanted, view)
     patch = kind.compose(sorted(paths), sorted(also - paths), wanted.compared, sighting.seen, sighting.prior)
     if patch is not None and patch.mistakes:
         want = sighting.want
@@ -181,6 +180,15 @@ def _composed(
             )
         )
     return patch
+
+
+def _unreported(shape: Mapping[str, Field], wanted: Wanted, view: View) -> set[tuple[str, ...]]:
+    """Every leaf that the unit itself does not report as the files want it."""
+    found: set[tuple[str, ...]] = set()
+    for name, value in wanted.compared.items() if view.reported is not None else ():
+        reported = spelled(shape[name], (view.reported or {}).get(name), value)
+        found |= {(name, *path) for path, _, _ in differences(reported, value, shape[name])}
+    return found
 
 
 def _as_recorded(shape: Mapping[str, Field], sighting: Sighting, accepted: Attrs) -> Attrs:

@@ -53,7 +53,9 @@ def changed_fields(
             recorded_all = spelled(spec, prior.attrs.get(name), value) if prior is not None else None
             for path, before, after in leaves:
                 recorded = _recorded(prior, recorded_all, (name, *path))
-                cause = _cause(sighting, view, spec.at(path), recorded, before, after)
+                # A member of a set that the state knows, and it does not: somebody else put it there.
+                around = bool(path) and _recorded(prior, recorded_all, (name, *path[:-1])) is not MISSING
+                cause = _cause(sighting, view, spec.at(path), recorded, before, after, around)
                 naming = Mark.NAME in spec.marks
                 add((name, *path), _plain(before), _plain(after), cause, prior=_plain(recorded), naming=naming)
         elif name in view.renew and value:
@@ -139,13 +141,15 @@ def _file(kind: ResourceType, name: str, file: FileRef, sighting: Sighting, deci
         decision.block(f"{sighting.want.address} was replaced by somebody else: {why}", kind.advice)
 
 
-def _cause(sighting: Sighting, view: View, spec: Field | None, recorded: Any, before: Any, after: Any) -> Cause:
+def _cause(
+    sighting: Sighting, view: View, spec: Field | None, recorded: Any, before: Any, after: Any, around: bool
+) -> Cause:
     if sighting.former is not None:
         return Cause.UNIT
     if sighting.prior is None:
         return Cause.ADOPTION
     if recorded is MISSING:
-        return Cause.YOU
+        return Cause.SOMEBODY if after is MISSING and around else Cause.YOU
     yours, theirs = not _alike(spec, recorded, after), not _alike(spec, recorded, before)
     if theirs and view.lost is not None:
         return Cause.YOU if yours else Cause.LOST

@@ -68,11 +68,19 @@ class Planner:
 
     # -- what is live -----------------------------------------------------------------------------------------------
 
-    def live(self, kind: ResourceType, seen: Observed) -> None:
-        """Notes a live resource of a type that others refer to, so that references resolve."""
-        name = seen.name or seen.id
+    def live(self, kind: ResourceType, seen: Observed, wanted: str | None = None) -> None:
+        """
+        Notes a live resource of a type that others refer to, so that references resolve.
+
+        Args:
+            wanted: the name that the files give it, by which they refer to it though it has another one yet.
+        """
+        name = wanted or seen.name or seen.id
         self._names[kind.path][seen.id] = name
-        self._ids[kind.path][name] = seen.id
+        if wanted is not None:
+            self._ids[kind.path][name] = seen.id
+        else:  # of several that have one name, the first
+            self._ids[kind.path].setdefault(name, seen.id)
 
     def id_of(self, path: str, name: str) -> str | None:
         """The id of a live resource that others refer to, by its name; None when none has it."""

@@ -70,6 +70,7 @@ class ResourceType:
         exclusive: of a membership: whether those in resources of the files that are not written are taken out.
         gap: what a write of its secret costs for a moment, where the API cannot just replace it.
         advice: the way out where a live one of this name has other bytes (`Mark.FILE`).
+        defaults: what a document means that does not write a field, where that is not "leave it as it is".
 
     Wire half: async methods over `api`, what the provider's `connect` returned.
     """
@@ -91,6 +92,7 @@ class ResourceType:
     exclusive: ClassVar[bool] = False
     gap: ClassVar[str | None] = None
     advice: ClassVar[str | None] = None
+    defaults: ClassVar[Mapping[str, Any]] = {}
 
     # -- the document -----------------------------------------------------------------------------------------------
 
@@ -237,6 +239,10 @@ class ResourceType:
     def landed(self, patch: Attrs, seen: Observed) -> bool:
         """Whether a write whose answer was lost was done, as far as a reading tells; never of secrets."""
         return all(same(seen.attrs.get(name), value) for name, value in patch.items())
+
+    def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+        """What the entry remembers of a write whose answer was lost, where a reading shows that it came and went."""
+        return {}
 
     def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         """What the entry remembers once the API has taken a write: of its stamp, and of the answer."""

@@ -110,7 +110,10 @@ class Usage:
         blind = {path for unread in plan.unread for path in self._referring.get(unread.type_path, {}).values()}
         moving = {(change.id, part.path[0]) for change in plan.changes for part in change.fields}
         wanted: dict[str, list[str]] = defaultdict(list)
+        leaving: set[str | None] = set()
         for change in plan.changes:
+            if change.action is Action.DELETE:
+                leaving.add(change.id)
             for unit in change.refers.values():
                 wanted[unit].append(f"{change.address} (will target it)")
         kept = []
@@ -120,17 +123,23 @@ class Usage:
             elif change.address.type_path in blind or not asked:
                 plan.warnings.append(f"{change.address} is not deleted: it was not read who still uses it")
             else:
-                kept.append(self._in_use(change, moving, wanted, destroy))
+                kept.append(self._in_use(change, moving, leaving, wanted, destroy))
         plan.changes = kept
 
     def _in_use(
-        self, change: Change, moving: set[tuple[str | None, str]], wanted: Mapping[str, list[str]], destroy: bool
+        self,
+        change: Change,
+        moving: set[tuple[str | None, str]],
+        leaving: set[str | None],
+        wanted: Mapping[str, list[str]],
+        destroy: bool,
     ) -> Change:
         id = change.id or ""
         left = sorted(
             f"{user.label} ({user.use.how} it)"
             for user in self._users[change.address.type_path].get(id, [])
-            if user.use.now or (user.id, user.use.field) not in moving
+            # What is deleted in the same plan is deleted before what it uses.
+            if user.id not in leaving and (user.use.now or (user.id, user.use.field) not in moving)
         )
         left = left or wanted.get(id, [])
         if not left:

@@ -75,6 +75,7 @@ class Families:
                     former = here  # else the unit that was here has moved to another key
             if kind.path in self.planner.referred:
                 self.planner.usage.stays(kind, seen)
+                self.planner.live(kind, seen, kind.unit(want.attrs, want.address.key)[1])
             self.planner.usage.holds(kind, seen, kind.unit(want.attrs, want.address.key)[1])
             self.planner.usage.uses(kind, seen, want.address)
             families.append(Family(handle, want, seen, now, prior, former, moved_from, children))
@@ -189,7 +190,7 @@ class Families:
             return
         if not self.planner.options.refresh:
             members = {
-                entry.address.key: recorded(part, entry, self.planner)
+                entry.id if part.refers_by_key else entry.address.key: recorded(part, entry, self.planner)
                 for entry in family.known
                 if entry.address.type_path == part.path
             }

@@ -77,7 +77,8 @@ class Leaving:
                 return  # what hangs on it cannot be read, so it is not let go of either
             for child in known:
                 action = Action.DELETE if clears and child.on_removal != "forget" else Action.FORGET
-                leaving.append((child, live.get(child.address.key), action))
+                there = live.get(child.id if part.refers_by_key else child.address.key)
+                leaving.append((child, there, action))
         self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
         for child, there, action in leaving:
             self.observer.planner.leave(child, there, action, LAST)

@@ -252,7 +252,8 @@ class _Roots:
                 if kind.listed == "unit" and self.planner.passes_over(want.address, want.block):
                     return
                 id, name = kind.unit(want.attrs, want.address.key)
-                if entry is not None and id is None and entry.id in self.loose:
+                # Of what is made by us, other bytes under its key are the same resource: that is refused, with both.
+                if entry is not None and (id is None or kind.newest) and entry.id in self.loose:
                     seen, now = self.loose.pop(entry.id)
                     found.append((handle, seen, now))
                     return

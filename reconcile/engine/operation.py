@@ -166,7 +166,8 @@ class Operation:
         change, operation = self.change, self._next()
         attrs = self._resolved(change.after)
         await self._begin(operation, {})
-        at = Target(change.address, None, change.name, self._parent())
+        located = self.kind.unit(change.after, change.address.key)[0]  # an alias, which the API need not take as an id
+        at = self.kind.target(change.address, change.after, located, change.name, self._parent())
 
         async def again() -> Observed | None:
             seen = (await self.kind.read(self.api, at)).seen

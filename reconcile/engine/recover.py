@@ -91,8 +91,12 @@ def told(
             return _entry_of(address, kind, change, seen, stamp, now)
         facts = {**known.facts, **kind.accepted(stamp, seen)}
         return replace(known, attrs=from_json(change["after"]), facts=facts)
-    if known is None:
-        return None
+    traces = kind.traces(stamp, seen) if stamp else {}
+    if known is None or (traces and known.id != seen.id):
+        made = _entry_of(address, kind, change, seen, {}, now)
+        return replace(made, facts={**made.facts, **traces}) if traces else None
+    if traces:
+        return replace(known, facts={**known.facts, **traces})
     after, sent = from_json(change["after"]), set(change.get("fields", ()))
     prints, attrs, facts = dict(known.prints), dict(known.attrs), dict(known.facts)
     for name, spec in fields_of(kind.Model).items():

@@ -127,7 +127,5 @@ async def closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:
 async def _look(read_back: Callable[[], Awaitable[Observed | None]]) -> Observed | None:
     try:
         return await read_back()
-    except (Locked, StateError, AccessDenied) as error:
+    except ReconcileError as error:  # never sent again without knowing what is there
         raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {error}", error) from None
-    except ReconcileError:
-        return None

@@ -61,9 +61,10 @@ class Settle:
             self._waited[entry.address] = Waited(at, entry)
         for result in results:
             change = result.change
-            if result.outcome is Outcome.DONE and _can_wait(change):
-                kind = types[change.address.type_path]
-                at = kind.target(change.address, change.after, change.id, change.name, change.parent)
+            kind = types[change.address.type_path]
+            if result.outcome is Outcome.DONE and _can_wait(change, kind):
+                id = result.entry.id if result.entry is not None else change.id
+                at = kind.target(change.address, change.after, id, change.name, change.parent)
                 self._waited[change.address] = Waited(at, result.entry)
         self.open = {address: Unsettled(address, Status.PENDING, "not read yet") for address in self._waited}
         self.failed: dict[Address, Unsettled] = {}
@@ -121,6 +122,8 @@ class Settle:
             self.open[address] = found
 
 
-def _can_wait(change: Change) -> bool:
+def _can_wait(change: Change, kind: ResourceType) -> bool:
+    # What is made is waited for too, where its type can tell how far it is.
+    made = change.action is Action.CREATE and type(kind).view is not ResourceType.view
     sent = change.action in (Action.UPDATE, Action.REPLACE, Action.ADOPT) and bool(change.fields)
-    return sent and change.address.parent is None
+    return (made or sent) and change.address.parent is None

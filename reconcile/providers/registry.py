@@ -17,6 +17,7 @@ GROUP = "reconcile.providers"
 _OURS = {
     "microvisor": ("reconcile.providers.microvisor", "Microvisor"),
     "asset_tracker": ("reconcile.providers.asset_tracker", "AssetTracker"),
+    "device_management": ("reconcile.providers.device_management", "DeviceManagement"),
 }
 
 

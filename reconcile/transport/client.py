@@ -76,17 +76,18 @@ class Client:
         """How many requests may be under way now; at most `max_concurrency`."""
         return int(self._limit.allowed)
 
-    async def get(self, *segments: str, params: Params | None = None) -> Answer:
+    async def get(self, *segments: str, params: Params | None = None, slash: bool = False) -> Answer:
         """
         Reads `base_url/segment/segment…`.
 
         Args:
             segments: of the path, each percent-encoded as one; never empty, `.` or `..`.
+            slash: whether the path ends in one.
 
         Raises:
             ApiError (AccessDenied, NotFound, Conflict), NotSent, NoAnswer, BadAnswer; InvalidInput for a segment.
         """
-        return await self._call("GET", hosts.target(self._base, segments, params), idempotent=True)
+        return await self._call("GET", hosts.target(self._base, segments, params, slash), idempotent=True)
 
     async def send(
         self,
@@ -96,6 +97,7 @@ class Client:
         form: Form | None = None,
         json: Any = None,
         files: Mapping[str, Upload] | None = None,
+        slash: bool = False,
         idempotent: bool,
     ) -> Answer:
         """
@@ -113,14 +115,16 @@ class Client:
         """
         return await self._call(
             method.upper(),
-            hosts.target(self._base, segments, params),
+            hosts.target(self._base, segments, params, slash),
             idempotent=idempotent,
             form=form,
             json=json,
             files=files,
         )
 
-    async def pages(self, *segments: str, params: Params | None = None, next: Next) -> AsyncIterator[Answer]:
+    async def pages(
+        self, *segments: str, params: Params | None = None, slash: bool = False, next: Next
+    ) -> AsyncIterator[Answer]:
         """
         The pages of a listing, one after the other.
 
@@ -131,8 +135,8 @@ class Client:
         Raises:
             As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read.
         """
-        path = hosts.target(self._base, segments)
-        target = hosts.target(self._base, segments, params)
+        path = hosts.target(self._base, segments, None, slash)
+        target = hosts.target(self._base, segments, params, slash)
         seen: set[str] = set()
         while True:
             seen.add(target)
@@ -147,7 +151,7 @@ class Client:
                     self._bad("GET", path, "names a next page that is not below the base URL; it was not asked")
                 target = below
             else:
-                target = hosts.target(self._base, segments, {**(params or {}), **following})
+                target = hosts.target(self._base, segments, {**(params or {}), **following}, slash)
             if target in seen:
                 self._bad("GET", path, "names a next page that was read already")
 

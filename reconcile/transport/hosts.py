@@ -128,9 +128,12 @@ def check_base(url: str, *, default_host: str, allowed: Iterable[str] = ()) -> B
     return Base(url, secure, name, port, path)
 
 
-def target(base: Base, segments: Iterable[str], params: Params | None = None) -> str:
+def target(base: Base, segments: Iterable[str], params: Params | None = None, slash: bool = False) -> str:
     """
     The path and query of a request: every segment percent-encoded as one, so that no id can leave its place.
+
+    Args:
+        slash: whether the path ends in one.
 
     Raises:
         InvalidInput: a segment is empty, `.` or `..`, or text that has no UTF-8.
@@ -143,7 +146,9 @@ def target(base: Base, segments: Iterable[str], params: Params | None = None) ->
             path += "/" + quote(text, safe="")
         except UnicodeEncodeError:
             raise InvalidInput(f"a part of a path is not valid Unicode text ({_shown(path)}/…)") from None
-    return (path or "/") + (f"?{urlencode(params, quote_via=quote)}" if params else "")
+    return (
+        (path or "/") + ("/" if slash and path else "") + (f"?{urlencode(params, quote_via=quote)}" if params else "")
+    )
 
 
 def same_place(base: Base, url: str) -> str | None:

@@ -223,6 +223,37 @@ def test_a_set_that_the_state_does_not_know_is_left_alone(make_trackers: MakeTra
     assert set(live(rig)) == {MACS[0]}
 
 
+@pytest.mark.parametrize("more", [{}, {MACS[0]: here(7)}], ids=["added", "added and changed"])
+def test_what_somebody_else_does_to_a_set_is_shown_as_theirs_and_put_back(
+    replaces: TrackerRig, more: dict[str, Any]
+) -> None:
+    with replaces.outside_trackers() as trackers:
+        reported = trackers["A1"]["reported"]
+        reported["updateId"] = "theirs"
+        reported["locationTracking"]["bleDevices"]["generic"] |= {"aabbccddeeff": here(9), **more}
+    ran = replaces.plan()
+    assert "omebody else" in ran.out and "aabbccddeeff" in ran.out, ran
+    ran = replaces.run("drift", str(replaces.fleet))
+    assert ran.code == 2 and "aabbccddeeff" in ran.out, ran
+    replaces.apply_well()
+    replaces.sim.advance(HOUR)
+    assert_settled(replaces)
+    assert set(live(replaces)) == set(MACS)
+
+
+def test_a_beacon_that_somebody_else_removes_is_shown_as_theirs_and_put_back(replaces: TrackerRig) -> None:
+    with replaces.outside_trackers() as trackers:
+        reported = trackers["A1"]["reported"]
+        reported["updateId"] = "theirs"
+        del reported["locationTracking"]["bleDevices"]["generic"][MACS[1]]
+    ran = replaces.run("drift", str(replaces.fleet))
+    assert ran.code == 2 and MACS[1] in ran.out, ran
+    replaces.apply_well()
+    replaces.sim.advance(HOUR)
+    assert_settled(replaces)
+    assert set(live(replaces)) == set(MACS)
+
+
 def test_an_empty_set_that_is_written_empties_it(make_trackers: MakeTrackers) -> None:
     reported = {"locationTracking": {"bleDevices": {"generic": {MACS[0]: here(1)}}}}
     rig = make_trackers({"A1": {"reported": reported}})
@@ -261,6 +292,29 @@ def test_a_spelling_of_a_mac_address_is_never_a_difference_and_the_live_one_is_s
     for other in SPELLINGS:
         ble(rig)["generic"] = {other: here(2)}
         assert rig.changes() == {}, other
+
+
+@pytest.mark.parametrize("written", ["AA-BB-CC-DD-EE-FF", "aabbccddeeff", "AA:BB:CC:DD:EE:FF"])
+@pytest.mark.parametrize(
+    ("scheme", "told", "form"),
+    [
+        ("1.0", "0C:2A:69:04:6A:49", "AA:BB:CC:DD:EE:FF"),
+        ("1.0", "0c:2a:69:04:6a:49", "aa:bb:cc:dd:ee:ff"),
+        ("1.0", "0c2a69046a49", "aabbccddeeff"),
+        ("1.1", "0c2a69046a49", "aabbccddeeff"),
+    ],
+)
+def test_a_new_beacon_is_sent_in_the_form_of_the_live_ones(
+    make_trackers: MakeTrackers, scheme: str, told: str, form: str, written: str
+) -> None:
+    reported = {"locationTracking": {"bleDevices": {"generic": {told: here(1)}}}}
+    rig = make_trackers({"A1": {"scheme": scheme, "reported": reported}})
+    members = {"0c2a69046a49": here(1), written: here(2)}
+    rig.trackers["truck"] = truck(locationTracking={"bleDevices": {"generic": members}})
+    rig.apply_well()
+    assert sent(rig) == {told: here(1), form: here(2)}
+    rig.sim.advance(HOUR)
+    assert_settled(rig)
 
 
 @pytest.mark.parametrize("written", SPELLINGS)

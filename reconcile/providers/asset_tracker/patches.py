@@ -14,7 +14,16 @@ from typing import Any
 
 from reconcile.provider import Attrs, Entry, Mistake, Observed, Patch
 from reconcile.providers.asset_tracker.beacons import spelled
-from reconcile.providers.asset_tracker.updates import PREFIX, SETS, Update, at, followed, with_value
+from reconcile.providers.asset_tracker.updates import (
+    PREFIX,
+    SETS,
+    Update,
+    at,
+    followed,
+    restarted_since,
+    same_base,
+    with_value,
+)
 
 Path = tuple[str, ...]
 
@@ -153,9 +162,10 @@ def _update(patch: Attrs, configuration: Attrs, seen: Observed, prior: Entry | N
     id = f"{PREFIX}{_digest({'patch': patch, 'base': base})[:24]}"
     attempts, last = 1, followed(seen, prior)
     # On another base, such as the default that a tracker falls back to, it is another attempt altogether.
-    if last is not None and last.content == content and current == last.base and not last.applied:
-        # Where somebody else's update took its place, the tracker never had the chance to refuse it.
-        attempts = last.attempts if pending and pending != last.id else last.attempts + 1
+    if last is not None and last.content == content and same_base(last, seen) and not last.applied:
+        # Where somebody else's update took its place, the tracker may never have had the chance to refuse it.
+        replaced = pending and pending != last.id and not restarted_since(last, seen)
+        attempts = last.attempts if replaced else last.attempts + 1
     return Update(id, content, current, seen.facts.get("restarted"), attempts, patch)
 
 

@@ -101,6 +101,9 @@ class TrackerType(ResourceType):
         level = updates.at(seen.attrs, ("agentConfiguration", "debug", "logLevel"))
         return bool(updates.at(patch, ("agentConfiguration", "debug", "logLevel")) == level)
 
+    def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+        return updates.traces(stamp, seen)
+
     def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         if not stamp:
             return {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconcile.provider import Attrs, Entry, Observed, Status, View
@@ -101,6 +101,28 @@ def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | 
     return {**prior.facts, "update": update.to_json()} if update != before else None
 
 
+def traces(stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+    """What is remembered of an update whose answer was lost, when the tracker seems to have had it and come back."""
+    update = update_of(stamp)
+    restarted = seen.facts.get("restarted")
+    if update is None or restarted is None or not same_base(update, seen) or not restarted_since(update, seen):
+        return {}
+    then = datetime.fromtimestamp(restarted, UTC)
+    return {"update": replace(update, sent=then, waiting=then).to_json()}
+
+
+def same_base(update: Update, seen: Observed) -> bool:
+    """Whether a tracker reports what it did when an update was composed, or reports for the first time since."""
+    current = seen.facts.get("current") or ""
+    return current == update.base or (current == FALLBACK and not update.base)
+
+
+def restarted_since(update: Update, seen: Observed) -> bool:
+    """Whether the tracker has restarted since an update was composed: what it had fetched by then, it has tried."""
+    restarted = seen.facts.get("restarted")
+    return restarted is not None and (update.restarted is None or restarted > update.restarted)
+
+
 def both_places(attrs: Attrs) -> Attrs:
     """`simUpdate` as a document may say it: in `configuration` and beside it."""
     configuration = attrs.get("configuration", {})
@@ -119,16 +141,16 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     if pending == update.id:
         said = "staged, and fetched by the tracker when it next connects"
         return View(accepted, Status.PENDING, said, update.sent, update.patch, reported=reported)
-    if pending:
+    tried = same_base(update, seen) and update.attempts >= ATTEMPTS and restarted_since(update, seen)
+    if pending and not tried:
         said, lost = foreign_words(pending), f"its update was replaced by {pending}, which somebody else staged"
         return View(reported, Status.PENDING, said, lost=lost, foreign=True)
     if update.applied or current not in (update.base, FALLBACK):
         return View(reported, returned=True)  # something else was applied since: a difference is not ours
     if current == FALLBACK and update.base not in (FALLBACK, ""):
         return View(reported, lost="not applied: the tracker fell back to its default configuration", returned=True)
-    if _may_yet(update, reported, now):
-        restarted = seen.facts.get("restarted")
-        returned = restarted is not None and (update.restarted is None or restarted > update.restarted)
+    if not pending and _may_yet(update, reported, now):
+        returned = restarted_since(update, seen)
         said = "fetched or lost, and not reported by the tracker yet"
         if returned:
             said = "delivered, but the tracker came back with what it had before"
@@ -137,8 +159,10 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
         times = "once" if update.attempts == 1 else f"{update.attempts} times"
         return View(reported, lost=f"sent {times} and not applied by the tracker")
     assert prior is not None
-    wanted = overlaid(reported["configuration"], _configuration_of(prior.attrs))
+    # What failed counts as accepted also where it was taken out of the files meanwhile: put back, it is no new request.
+    wanted = overlaid(accepted["configuration"], _configuration_of(prior.attrs))
     said = f"sent {update.attempts} times, and the tracker came back without it; --retry-failed sends it again"
+    said += f". Now {foreign_words(pending)}" if pending else ""
     return View(
         both_places({**reported, "configuration": wanted}),
         Status.FAILED,

@@ -1,0 +1,50 @@
+"""
+Pelion (Izuma) Device Management: groups, devices and their memberships, firmware, update campaigns, pre-shared keys.
+
+Contract: the vendor's "Using the APIs" (conventions of every endpoint), and its API descriptions of 2019 and 2020 for
+the resources. Order of the types: what is referred to comes before what refers.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from reconcile.provider import Attrs, Binding, Desired, Provider, SecretRef
+from reconcile.providers.device_management.campaigns import CampaignType
+from reconcile.providers.device_management.connection import Settings, connect
+from reconcile.providers.device_management.devices import DeviceType
+from reconcile.providers.device_management.firmware import ImageType, ManifestType
+from reconcile.providers.device_management.groups import GroupType
+from reconcile.providers.device_management.keys import SharedKeyType
+from reconcile.providers.device_management.memberships import MembershipType
+
+
+class DeviceManagement(Provider):
+    """The provider `device_management`."""
+
+    name = "device_management"
+    Settings = Settings
+    types = (
+        GroupType(),
+        DeviceType(),
+        MembershipType(),
+        ImageType(),
+        ManifestType(),
+        CampaignType(),
+        SharedKeyType(),
+    )
+
+    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+        return await connect(settings, net, open_secret)
+
+    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
+        return {**settings, "base_url": url, "api_key": SecretRef("simulator", "api_key")}
+
+    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+        kind = DeviceType()
+        units = []
+        for want in wanted(kind.path):
+            if not kind.creates(want.attrs):  # else an apply makes it
+                id, endpoint = want.attrs.get("id"), want.attrs.get("endpoint_name")
+                name = None if id or endpoint else kind.unit(want.attrs, want.address.key)[1]
+                units.append({"id": str(id).lower() if id else None, "endpoint_name": endpoint, "name": name})
+        return {"devices": units}

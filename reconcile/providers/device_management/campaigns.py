@@ -1,0 +1,300 @@
+"""
+Update campaign: gives devices the firmware of a manifest (contract: update campaign, `/v3/update-campaigns`).
+
+It is made as a draft and then started: two requests, and a draft that was left behind is started by the next plan. A
+draft can be changed; nothing else can, and what has stopped never starts again, so that then another campaign is made.
+How it is read stands in `rollout`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Attrs,
+    Conflict,
+    Entry,
+    InvalidInput,
+    Mark,
+    Mistake,
+    Named,
+    NotFound,
+    Observed,
+    Page,
+    Patch,
+    Problem,
+    Reading,
+    Refers,
+    ResourceType,
+    Target,
+    Use,
+    View,
+)
+from reconcile.providers.device_management import fields, rollout
+from reconcile.providers.device_management.connection import Api, body, by_id, delete, matching, pages, send
+from reconcile.providers.device_management.devices import read_device
+from reconcile.providers.device_management.firmware import NEWEST_FIRST
+from reconcile.providers.device_management.groups import GROUPS
+
+CAMPAIGNS = ("v3", "update-campaigns")
+STOPS_WITHIN_S, LOOK_EVERY_S = 60, 3  # the vendor's own tool waits and looks like this
+
+_WIRE = {
+    "name": "name",
+    "description": "description",
+    "manifest": "root_manifest_id",
+    "strategy": "campaign_strategy",
+    "autostop": "autostop",
+    "autostop_success_percent": "autostop_success_percent",
+    "approval_required": "approval_required",
+}
+_WORDS_ONLY = {"name", "description"}
+
+
+class Campaign(BaseModel):
+    """`device_management.campaigns.<name>`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Annotated[str, Mark.NAME] | None = Field(
+        default=None, description="Its name at the API; the key unless it is written."
+    )
+    description: fields.Description | None = Field(default=None, description="Up to 2,000 characters.")
+    manifest: Annotated[str, Refers("device_management.firmware_manifests")] = Field(
+        description="The firmware manifest that the devices get."
+    )
+    devices: Annotated[list[Annotated[str, Refers("device_management.devices")]], Field(min_length=1)] | None = Field(
+        default=None, description="The devices that get it; either these or a group."
+    )
+    group: Annotated[str, Refers("device_management.groups")] | None = Field(
+        default=None, description="The group whose members, when it starts, get it."
+    )
+    strategy: Literal["one-shot", "continuous"] | None = Field(
+        default=None, description="continuous: devices that match later get it too."
+    )
+    autostop: bool | None = Field(default=None, description="Whether it stops by itself when it is done.")
+    autostop_success_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="The share of devices that have to succeed for that."
+    )
+    approval_required: bool | None = Field(default=None, description="Whether somebody has to approve its start.")
+    start: bool | None = Field(
+        default=None, description="true, or not written: it is started. false: a draft, and one that runs is stopped."
+    )
+
+
+class CampaignType(ResourceType):
+    """Update campaigns of the account."""
+
+    path = "device_management.campaigns"
+    singular = "campaign"
+    noun = "update campaign"
+    Model = Campaign
+    keeps_name_unique = False
+    newest = True
+    defaults = {"start": True}  # what the document means that does not say
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return None, fields.name_of(attrs, key)
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        found = fields.name_problems(attrs, key)
+        written = [name for name in ("devices", "group") if attrs.get(name) is not None]
+        if len(written) != 1:
+            what = "devices and group are both written" if written else "neither devices nor a group is written"
+            found.append(((written[-1],) if written else (), what, "A campaign is for one of them"))
+        return found
+
+    def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
+        if attrs.get("strategy") != "continuous":
+            return []
+        what = "it is for the devices that are named, or in the group, when it is made, and for none that come later"
+        return [(("strategy",), what, None)]
+
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        return rollout.view_of(seen)
+
+    def uses(self, seen: Observed) -> Iterable[Use]:
+        return () if seen.facts.get("phase") in rollout.ENDED else super().uses(seen)
+
+    def compose(
+        self,
+        paths: Sequence[tuple[str, ...]],
+        also: Sequence[tuple[str, ...]],
+        wanted: Attrs,
+        seen: Observed,
+        prior: Entry | None,
+    ) -> Patch | None:
+        phase = seen.facts.get("phase")
+        if phase in (rollout.DRAFT, None):  # without a phase nobody asked the API: the write itself finds out
+            return None
+        way_out = "Put it back; or give the campaign another key, and another one is made"
+        if words := [path for path in paths if path[0] in _WORDS_ONLY]:
+            what = f"the {words[0][0]} of a campaign that is {phase} cannot be changed"
+            return Patch({}, mistakes=tuple((path, what, way_out) for path in words))
+        # It shall not run, and it has ended: nothing is to be sent.
+        return Patch({}) if phase in rollout.ENDED else None
+
+    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
+        phase, changed = seen.facts.get("phase"), {path[0] for path in paths}
+        if phase in (rollout.DRAFT, None):
+            if "strategy" in changed:
+                return f"the strategy of {seen.name} cannot be changed: another one is made, and this draft stays"
+            return None
+        if "start" in changed and phase in rollout.ENDED and not (seen.attrs["start"] and changed == {"start"}):
+            return f"{seen.name} is {phase}, and a stopped campaign never restarts: another one is made"
+        if changed - _WORDS_ONLY - {"start"}:
+            goes_on = "" if phase in rollout.ENDED else ", and this one goes on"
+            return f"{seen.name} is {phase} and cannot be changed any more: another one is made{goes_on}"
+        return None
+
+    def landed(self, patch: Attrs, seen: Observed) -> bool:
+        def plain(value: Any) -> Any:
+            return sorted(value) if isinstance(value, list) else value
+
+        return super().landed({name: plain(value) for name, value in patch.items()}, seen)
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        async for page in pages(api, *CAMPAIGNS, read=rollout.read_campaign, params=NEWEST_FIRST):
+            yield Page([seen for seen in page.members if _is_there(seen)], page.now)
+
+    async def selection(self, api: Api, named: Named) -> AsyncIterator[Page] | None:
+        """All of them, and how far those are that are named, which is one more request for each."""
+        return self._followed(api, {text for unit in named.units() for text in unit if text}) if named.count else None
+
+    async def _followed(self, api: Api, named: set[str]) -> AsyncIterator[Page]:
+        async def follow(seen: Observed) -> Observed:
+            return await _counted(api, seen) if seen.id in named or seen.name in named else seen
+
+        async for page in self.listing(api, None):
+            yield Page(await asyncio.gather(*map(follow, page.members)), page.now)
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        sent = api.sent.get(at.address, {}) if at.id is None else {}
+        if id := at.id or sent.get("id"):
+            reading = await by_id(api, *CAMPAIGNS, id, read=rollout.read_campaign)
+            found, now = [reading.seen] if reading.seen is not None else [], reading.now
+        else:
+            filters = {"name__eq": at.name or "", **NEWEST_FIRST}
+            found, now = await matching(api, *CAMPAIGNS, read=rollout.read_campaign, **filters)
+        if sent:  # of its name there may be older ones: the one that was made is still a draft
+            found = [seen for seen in found if "id" in sent or _same_draft(seen, sent)]
+            if found and sent["start"] and found[0].facts["phase"] == rollout.DRAFT:
+                # Made and not started: what is sent again starts this one.
+                api.sent[at.address] = {**sent, "id": found[0].id}
+                return Reading(None, now)
+        found = [seen for seen in found if _is_there(seen)]
+        return Reading(await _counted(api, found[0]) if found else None, now)
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        sent = api.sent.get(at.address)
+        if sent is None or "id" not in sent:
+            draft = {_WIRE[name]: value for name, value in attrs.items() if name in _WIRE}
+            draft |= {"name": at.name, "device_filter": await _filter(api, attrs)}
+            sent = {"start": attrs.get("start") is not False, "draft": draft}
+            api.sent[at.address] = sent
+            answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
+            made = rollout.read_campaign(body(answer))
+            api.sent[at.address] = sent = {**sent, "id": made.id}
+            if not sent["start"]:
+                return made
+        return await _move(api, str(sent["id"]), "start") if sent["start"] else await _live(api, str(sent["id"]))
+
+    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+        id, start = at.id or "", patch.get("start")
+        seen = await _live(api, id)
+        if start is False:
+            return await _move(api, id, "stop")
+        if patch.keys() - {"start"} and seen.facts["phase"] != rollout.DRAFT:
+            what = f"it is {seen.facts['phase']}, and only a draft can be changed"
+            raise InvalidInput(Problem(what, way_out="Plan again, with a refresh"))
+        draft = {_WIRE[name]: value for name, value in patch.items() if name in _WIRE}
+        named = patch if {"devices", "group"} & patch.keys() else seen.attrs if start else {}
+        if named.get("devices") or named.get("group"):  # a group is its members of now
+            draft["device_filter"] = await _filter(api, named)
+        if draft and seen.facts["phase"] == rollout.DRAFT:
+            answer = await send(api, "PUT", *CAMPAIGNS, id, json=draft, idempotent=True)
+            seen = rollout.read_campaign(body(answer))
+        return await _move(api, id, "start") if start else seen
+
+    async def delete(self, api: Api, at: Target) -> None:
+        id = at.id or ""
+        try:
+            await delete(api, *CAMPAIGNS, id)
+        except Conflict:  # it is under way: it has to be stopped first
+            await _stopped(api, id)
+            await delete(api, *CAMPAIGNS, id)
+
+
+async def _stopped(api: Api, id: str) -> None:
+    """Stops a campaign, and waits until it is stopped or that takes too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + STOPS_WITHIN_S
+    phase = (await _live(api, id)).facts["phase"]
+    if phase in rollout.RUNNING:
+        phase = (await _move(api, id, "stop")).facts["phase"]
+    while phase == "stopping" and loop.time() < end:
+        await asyncio.sleep(LOOK_EVERY_S)
+        phase = (await _live(api, id)).facts["phase"]
+
+
+def _is_there(seen: Observed) -> bool:
+    return bool(seen.facts["phase"] != "deleted")
+
+
+def _same_draft(seen: Observed, sent: Mapping[str, Any]) -> bool:
+    """Whether a campaign is the draft whose making got no answer."""
+    draft, wanted = sent["draft"], {_WIRE[name]: seen.attrs.get(name) for name in _WIRE}
+    targets = rollout.targets_of(draft["device_filter"])
+    return bool(
+        seen.facts["phase"] == rollout.DRAFT
+        and all(wanted[name] == value for name, value in draft.items() if name in wanted)
+        and all(seen.attrs.get(name) == value for name, value in targets.items())
+    )
+
+
+async def _filter(api: Api, attrs: Attrs) -> str:
+    """The filter of the devices, or of the members that a group has now."""
+    group = attrs.get("group")
+    if group is None:
+        return rollout.filter_of(attrs["devices"], None)
+    members: list[str] = []
+    async for page in pages(api, *GROUPS, str(group), "devices", read=read_device):
+        members += [seen.id for seen in page.members]
+    if not members:
+        what = "its group has no devices, and a campaign for none would stop at once"
+        raise InvalidInput(Problem(what, way_out="Put devices in it first"))
+    return rollout.filter_of(members, str(group))
+
+
+async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
+    """Asks for another phase, and returns the campaign then. One that is in it already is no error."""
+    try:
+        await send(api, "POST", *CAMPAIGNS, id, verb, idempotent=True)
+    except Conflict:
+        phase = (await _live(api, id)).facts["phase"]
+        if phase == rollout.DRAFT or (verb == "stop" and phase in rollout.RUNNING):
+            raise
+    seen = await _live(api, id)
+    return replace(seen, attrs={**seen.attrs, "start": verb == "start"})
+
+
+async def _live(api: Api, id: str) -> Observed:
+    """A campaign by itself, without its counts. Raises NotFound when there is none."""
+    return rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+
+
+async def _counted(api: Api, seen: Observed) -> Observed:
+    """A campaign with its counts, where it has some."""
+    if seen.facts["phase"] not in ("active", *rollout.ENDED):
+        return seen
+    try:
+        answer = await api.main.get(*CAMPAIGNS, seen.id, "metrics")
+    except NotFound:
+        return seen  # it was never started
+    return rollout.counted(seen, rollout.counts_of(body(answer)))

@@ -1,0 +1,220 @@
+"""
+How the Device Management API is reached: settings, credentials, its lists, filters and dates.
+
+Contract "Conventions": a bearer key that is never in a URL; lists by cursor (`limit`, `after`, `has_more`); filters as
+`field__op=value`; dates in RFC 3339 or compact. Fields and types that are not known are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Address,
+    Answer,
+    Attrs,
+    BadAnswer,
+    BearerAuth,
+    Binding,
+    Client,
+    InvalidInput,
+    Net,
+    NotFound,
+    Observed,
+    Page,
+    Reading,
+    Secret,
+    SecretRef,
+)
+
+HOST = "api.us-east-1.mbedcloud.com"
+PAGE_SIZE = 1000  # the API's maximum
+LEAST_PAGE = 2  # its minimum, with which one counts
+ID = re.compile(r"[0-9a-f]{32}")
+
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_NO_SUCH_URL = "unrecognized_request"  # a 404 that says nothing about a resource
+
+Read = Callable[[Mapping[str, Any]], Observed]
+"""Makes an observation of one member of a list, or of one resource by itself."""
+
+
+class Settings(BaseModel):
+    """`providers.device_management`: where the API is, without a path, and its key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    base_url: str = f"https://{HOST}"
+    api_key: SecretRef = SecretRef("env", "MBED_CLOUD_SDK_API_KEY")
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """
+    What the wire halves of the types get.
+
+    Attributes:
+        sent: by address, what tells a resource that this process makes from others of its name, where names are not
+            unique: kept from before the request, so that a lost answer can be read back.
+    """
+
+    main: Client
+    sent: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
+
+
+async def connect(
+    settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]
+) -> tuple[Api, Binding]:
+    """
+    The client, and the account: a key belongs to one, and which is not known without a request.
+
+    Raises:
+        InvalidInput: the key is missing or can be no header, or the base URL cannot be used.
+    """
+    key = await open_secret(settings["api_key"])
+    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
+    try:
+        main = net.client(
+            base_url=settings["base_url"], default_host=HOST, auth=BearerAuth(key), name="device management", **limits
+        )
+    except InvalidInput as error:
+        setting = "api_key" if any("API key" in problem.what for problem in error.problems) else "base_url"
+        about = f"providers.device_management.{setting}"
+        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
+    return Api(main), Binding("account", main.host)
+
+
+async def pages(
+    api: Api, *path: str, read: Read, params: Mapping[str, str | int] | None = None, marker: str | None = None
+) -> AsyncIterator[Page]:
+    """
+    A whole list, page by page.
+
+    Args:
+        params: filters, and the order.
+        marker: the answer's field that asks for the next page, where it is not the id of the last member.
+
+    Raises:
+        BadAnswer: a page without `data` or `has_more`, or one that says that there is more and not where.
+    """
+
+    def following(answer: Answer) -> Mapping[str, str | int] | None:
+        if not answer.body["has_more"]:
+            return None
+        last = answer.body.get(marker) if marker else answer.body["data"][-1].get("id") if answer.body["data"] else None
+        if not isinstance(last, str) or not last:
+            raise BadAnswer(f"GET /{'/'.join(path)} says that there is more, and not after what")
+        return {"after": last}
+
+    async for answer in api.main.pages(
+        *path, params={"limit": PAGE_SIZE, **(params or {})}, slash=_slash(path), next=following
+    ):
+        yield Page([read(member) for member in _members(answer, path)], server_time(answer))
+
+
+async def count(api: Api, *path: str) -> int:
+    """How many there are on the account. Raises BadAnswer when the API does not say."""
+    answer = await api.main.get(*path, params={"limit": LEAST_PAGE, "include": "total_count"}, slash=_slash(path))
+    _members(answer, path)
+    total = answer.body.get("total_count")
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise BadAnswer(f"GET /{'/'.join(path)} answered without a total_count")
+    return total
+
+
+async def by_id(api: Api, *path: str, read: Read) -> Reading:
+    """One at a path of its own; `seen` is None when there is none. Raises as `Client.get`."""
+    try:
+        answer = await api.main.get(*path, slash=_slash(path))
+    except NotFound as error:
+        if error.code == _NO_SUCH_URL:
+            raise
+        return Reading(None)
+    return Reading(read(body(answer)), server_time(answer))
+
+
+async def matching(api: Api, *path: str, read: Read, **filters: str) -> tuple[list[Observed], datetime | None]:
+    """All that filters let through, and the server's clock then."""
+    found: list[Observed] = []
+    now = None
+    async for page in pages(api, *path, read=read, params=filters):
+        found += page.members
+        now = page.now
+    return found, now
+
+
+async def send(api: Api, method: str, *path: str, json: Any = None, idempotent: bool) -> Answer:
+    """Changes something. Raises as `Client.send`."""
+    return await api.main.send(method, *path, json=json, slash=_slash(path), idempotent=idempotent)
+
+
+async def delete(api: Api, *path: str) -> None:
+    """Deletes one; one that is gone already is no error."""
+    try:
+        await send(api, "DELETE", *path, idempotent=True)
+    except NotFound as error:
+        if error.code == _NO_SUCH_URL:
+            raise
+
+
+def body(answer: Answer) -> Mapping[str, Any]:
+    """The answer's object. Raises BadAnswer when it is none."""
+    if not isinstance(answer.body, dict):
+        raise BadAnswer(f"the Device Management API answered {answer.status} without an object")
+    return answer.body
+
+
+def id_of(member: Mapping[str, Any], noun: str) -> str:
+    """The id of an answer. Raises BadAnswer when there is none."""
+    id = member.get("id")
+    if not isinstance(id, str) or not id:
+        raise BadAnswer(f"the Device Management API answered with a {noun} that has no id")
+    return id
+
+
+def text(member: Mapping[str, Any], name: str) -> str:
+    """A text of an answer; what was never set is empty, whether the API says null, nothing or the empty text."""
+    value = member.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def server_time(answer: Answer) -> datetime:
+    """The server's clock; without a `Date` header the epoch, which makes nothing older than it is."""
+    return answer.now or datetime.fromtimestamp(0, UTC)
+
+
+def moment(value: Any) -> datetime | None:
+    """A date of the API, aware: RFC 3339 or `20161130T162512Z`; None for null and for what is no date."""
+    if not isinstance(value, str):
+        return None
+    if compact := _COMPACT.fullmatch(value):
+        value = "{}-{}-{}T{}:{}:{}Z".format(*compact.groups())
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _slash(path: tuple[str, ...]) -> bool:
+    """Whether a path ends in a slash (contract: the form of 2020): those of devices and groups do."""
+    return path[1] in ("devices", "device-groups")
+
+
+def _members(answer: Answer, path: tuple[str, ...]) -> list[Mapping[str, Any]]:
+    page = answer.body if isinstance(answer.body, dict) else {}
+    data = page.get("data")
+    if not isinstance(data, list) or not all(isinstance(member, dict) for member in data):
+        raise BadAnswer(f"GET /{'/'.join(path)} answered without a list")
+    if not isinstance(page.get("has_more"), bool):
+        raise BadAnswer(f"GET /{'/'.join(path)} answered without saying whether there is more")
+    return data

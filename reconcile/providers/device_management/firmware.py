@@ -1,0 +1,159 @@
+"""
+Firmware images and manifests: bytes that are uploaded once and never changed (contract: firmware image, firmware
+manifest, `/v3/firmware-images`, `/v3/firmware-manifests`).
+
+Names are not unique. Of an image the API tells the SHA-256, so that one with the same bytes is found; of a manifest
+it does not, so that the newest of its name is meant until the state knows which. There is no update: a description is
+sent with the upload and not compared afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Attrs,
+    Entry,
+    FileRef,
+    Mark,
+    Mistake,
+    Observed,
+    Page,
+    Reading,
+    Ref,
+    ResourceType,
+    Target,
+    Upload,
+)
+from reconcile.providers.device_management import fields
+from reconcile.providers.device_management.connection import Api, body, by_id, delete, id_of, matching, pages, text
+
+NEWEST_FIRST = {"order": "DESC"}
+_BYTES = " sha256:"
+
+
+class Firmware(BaseModel):
+    """What images and manifests have in common. The key is the name unless `name` says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    file: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE] = Field(description="The file to upload.")
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
+        default=None, description="SHA-256 of the file, hex; stands in for it until it is uploaded."
+    )
+    name: Annotated[str, Mark.NAME] | None = Field(default=None, description="Its name at the API.")
+    description: Annotated[fields.Description, Mark.RECORDED] | None = Field(
+        default=None, description="Sent with the upload; the API cannot change it, so it is not compared."
+    )
+
+
+class FirmwareImage(Firmware):
+    """`device_management.firmware_images.<name>`."""
+
+
+class FirmwareManifest(Firmware):
+    """`device_management.firmware_manifests.<name>`."""
+
+
+class FirmwareType(ResourceType):
+    """An upload that is never changed."""
+
+    keeps_name_unique = False
+    newest = True
+    collection: ClassVar[str]
+    """In the path, under `/v3`."""
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        return fields.name_problems(attrs, key)
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return None, fields.name_of(attrs, key)
+
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
+        return {"checksum": checksum} if (checksum := seen.facts.get("checksum")) else {}
+
+    def observed(self, member: Mapping[str, Any]) -> Observed:
+        """An answer in the words of the model. Raises BadAnswer."""
+        name, checksum = text(member, "name"), text(member, "datafile_checksum").lower()
+        return Observed(
+            id_of(member, self.noun),
+            {"name": name},
+            name or None,
+            facts={"checksum": checksum} if checksum else {},
+            aliases=(alias(name, checksum),) if checksum else (),
+        )
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        async for page in pages(api, "v3", self.collection, read=self.observed, params=NEWEST_FIRST):
+            yield page
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        if at.id is not None and _BYTES not in at.id:
+            return await by_id(api, "v3", self.collection, at.id, read=self.observed)
+        name, mark, checksum = (at.id or "").rpartition(_BYTES)
+        filters = {"name__eq": name if mark else at.name or "", **NEWEST_FIRST}
+        found, now = await matching(api, "v3", self.collection, read=self.observed, **filters)
+        wanted = checksum or api.sent.get(at.address, {}).get("checksum")
+        if wanted is not None:  # one of that name with other bytes is another one
+            found = [seen for seen in found if seen.facts.get("checksum") in (wanted, None)]
+        return Reading(found[0] if found else None, now)
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        file: FileRef = attrs["file"]
+        api.sent[at.address] = {"checksum": file.sha256}
+        form = {"name": str(at.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
+        upload = Upload(Path(file.path).name, Path(file.path), file.sha256)
+        answer = await api.main.send(
+            "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
+        )
+        return self.observed(body(answer))
+
+    async def delete(self, api: Api, at: Target) -> None:
+        await delete(api, "v3", self.collection, at.id or "")
+
+
+def alias(name: str, checksum: str) -> str:
+    """What finds an upload by its name and its bytes."""
+    return f"{name}{_BYTES}{checksum.lower()}"
+
+
+class ImageType(FirmwareType):
+    """Firmware images of the account."""
+
+    path = "device_management.firmware_images"
+    singular = "firmware_image"
+    noun = "firmware image"
+    Model = FirmwareImage
+    collection = "firmware-images"
+    advice = "An image is its bytes: upload other bytes under a new name"
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        name, file = fields.name_of(attrs, key), attrs.get("file")
+        known = file.sha256 if isinstance(file, FileRef) else None
+        return (alias(name, known) if known else None), name
+
+    def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
+        known, checksum = super().recalled(entry, id_of), entry.facts.get("checksum")
+        return replace(known, aliases=(alias(str(known.name), checksum),) if checksum else ())
+
+    def remade(self, seen: Observed, prior: Entry) -> str | None:
+        before, now = prior.facts.get("checksum"), seen.facts.get("checksum")
+        if not before or not now or before == now:
+            return None
+        return f"{seen.id} with sha256 {now} is live, what was uploaded was {prior.id} with sha256 {before}"
+
+
+class ManifestType(FirmwareType):
+    """Firmware manifests of the account."""
+
+    path = "device_management.firmware_manifests"
+    singular = "firmware_manifest"
+    noun = "firmware manifest"
+    Model = FirmwareManifest
+    collection = "firmware-manifests"
+    advice = "A manifest is its bytes: upload other bytes under a new name"

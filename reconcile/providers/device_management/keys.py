@@ -1,0 +1,139 @@
+"""
+Pre-shared key of a device (contract: pre-shared key, `/v2/device-shared-keys`): a secret under an endpoint name.
+
+The secret is in no answer. There is no update: rotating one is deleting it and making it again, and between the two
+requests the device cannot bootstrap. Whether somebody else rotated it is told by `created_at`. Lists go on after
+their `continuation_marker`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import (
+    Attrs,
+    BadAnswer,
+    Entry,
+    InvalidInput,
+    Mark,
+    Mistake,
+    Observed,
+    Page,
+    Problem,
+    Reading,
+    Ref,
+    ResourceType,
+    Secret,
+    SecretRef,
+    Target,
+)
+from reconcile.providers.device_management.connection import Api, by_id, delete, pages, send, text
+
+KEYS = ("v2", "device-shared-keys")
+
+_ENDPOINT = re.compile(r"[ -~]{16,64}")
+_SECRET = re.compile(r"(0[xX])?[0-9a-fA-F]{32,64}", re.ASCII)
+
+
+class SharedKey(BaseModel):
+    """`device_management.shared_keys.<endpoint name>: env:NAME` or another reference; never the value itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    endpoint_name: Annotated[str, Mark.NAME] | None = Field(
+        default=None, description="What the device calls itself; the key unless it is written."
+    )
+    secret_hex: Annotated[SecretRef, Mark.SECRET] = Field(description="Where the secret is: 32 to 64 hex digits.")
+
+
+class SharedKeyType(ResourceType):
+    """Pre-shared keys of the account."""
+
+    path = "device_management.shared_keys"
+    singular = "shared_key"
+    noun = "pre-shared key"
+    Model = SharedKey
+    scalar = "secret_hex"
+    gap = "rotated by deleting it and making it again: between the two the device cannot bootstrap"
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return None, _endpoint(attrs, key)
+
+    def check(self, attrs: Attrs, key: str) -> list[Mistake]:
+        if _ENDPOINT.fullmatch(_endpoint(attrs, key)):
+            return []
+        path: tuple[str, ...] = ("endpoint_name",) if attrs.get("endpoint_name") is not None else ()
+        way_out = "The API takes 16 to 64 printable ASCII characters"
+        return [(path, f"{_endpoint(attrs, key)!r} cannot be the endpoint name of a pre-shared key", way_out)]
+
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
+        return {"created_at": seen.version}
+
+    def rewritten(self, seen: Observed, prior: Entry) -> str | None:
+        recorded = prior.facts.get("created_at")
+        return seen.version if seen.version and recorded and seen.version != recorded else None
+
+    def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
+        return replace(super().recalled(entry, id_of), version=entry.facts.get("created_at"))
+
+    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
+        if ("endpoint_name",) not in paths:
+            return None
+        return f"a pre-shared key belongs to its endpoint name: that of {seen.id!r} stays, and another one is made"
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        async for page in pages(api, *KEYS, read=read_key, marker="continuation_marker"):
+            yield page
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        return await by_id(api, *KEYS, at.id or at.name or at.address.key, read=read_key)
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        return await self._make(api, at, at.name or at.address.key, _checked(attrs))
+
+    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+        # Checked before the old one is deleted: a value that the API refuses would leave the device without a key.
+        secret, endpoint = _checked(patch), at.id or at.name or at.address.key
+        await delete(api, *KEYS, endpoint)
+        return await self._make(api, at, endpoint, secret)
+
+    async def delete(self, api: Api, at: Target) -> None:
+        await delete(api, *KEYS, at.id or at.name or at.address.key)
+
+    async def _make(self, api: Api, at: Target, endpoint: str, secret: Secret) -> Observed:
+        await send(api, "POST", *KEYS, json={"endpoint_name": endpoint, "secret_hex": secret}, idempotent=False)
+        # The answer need not have the date by which a rotation of somebody else is told.
+        made = (await by_id(api, *KEYS, endpoint, read=read_key)).seen
+        if made is None:
+            raise BadAnswer(f"the pre-shared key of {endpoint!r} was made, and is not there")
+        return made
+
+
+def read_key(member: Mapping[str, Any]) -> Observed:
+    """A key as the API answers it: when it was made, and never its secret. Raises BadAnswer."""
+    endpoint = text(member, "endpoint_name")
+    if not endpoint:
+        raise BadAnswer("the Device Management API answered with a pre-shared key that has no endpoint name")
+    return Observed(endpoint, {"endpoint_name": endpoint}, endpoint, version=text(member, "created_at") or None)
+
+
+def _endpoint(attrs: Attrs, key: str) -> str:
+    written = attrs.get("endpoint_name")
+    return str(written) if written is not None else key
+
+
+def _checked(attrs: Attrs) -> Secret:
+    """The secret, if it can be one; what is wrong is said without showing it."""
+    secret: Secret = attrs["secret_hex"]
+    if not _SECRET.fullmatch(secret.reveal()):
+        raise InvalidInput(
+            Problem(
+                "the value behind secret_hex is not 32 to 64 hex digits", way_out="Look for a line break at its end"
+            )
+        )
+    return secret

@@ -1,0 +1,70 @@
+"""
+Membership of a device in a group (contract: group, `…/devices/add/` and `…/devices/remove/`).
+
+It is written on the group, one device a call, and read on the device, in its `groups`. Adding a second time and
+removing what is no member change nothing, so that both may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.provider import Attrs, Mark, NotFound, Observed, Page, Reading, Refers, ResourceType, Target
+from reconcile.providers.device_management.connection import Api, by_id, send
+from reconcile.providers.device_management.devices import DEVICES, MEMBERSHIPS, read_device
+from reconcile.providers.device_management.groups import GROUPS
+
+
+class Membership(BaseModel):
+    """`device_management.devices.<name>.groups: [north, pumps]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    group: Annotated[str, Refers("device_management.groups"), Mark.COMPUTED] | None = Field(
+        default=None, description="The group: the key says it."
+    )
+
+
+class MembershipType(ResourceType):
+    """The groups that a device is in, of those in the document; those in other groups are left alone."""
+
+    path = MEMBERSHIPS
+    singular = "membership"
+    noun = "membership"
+    Model = Membership
+    listed = "parent"
+    refers_by_key = "group"
+    exclusive = True
+
+    def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
+        return None, key
+
+    async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
+        reading = await by_id(api, *DEVICES, parent or "", read=read_device)
+        now = reading.now or datetime.fromtimestamp(0, UTC)
+        yield Page(reading.seen.parts[MEMBERSHIPS] if reading.seen is not None else [], now)
+
+    async def read(self, api: Api, at: Target) -> Reading:
+        reading = await by_id(api, *DEVICES, at.parent or "", read=read_device)
+        parts = reading.seen.parts[MEMBERSHIPS] if reading.seen is not None else []
+        group = at.id or api.sent.get(at.address, {}).get("group")
+        return Reading(next((seen for seen in parts if seen.id == group), None), reading.now)
+
+    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+        group, device = str(attrs["group"]), at.parent or ""
+        api.sent[at.address] = {"group": group}
+        await send(api, "POST", *GROUPS, group, "devices", "add", json={"device_id": device}, idempotent=True)
+        return Observed(group, {"group": group}, parent=device)
+
+    async def delete(self, api: Api, at: Target) -> None:
+        sent = {"device_id": at.parent}
+        try:
+            await send(api, "POST", *GROUPS, at.id or "", "devices", "remove", json=sent, idempotent=True)
+        except NotFound:
+            # The group or the device is gone, and the membership with it; a wrong URL is told by the reading.
+            if (await self.read(api, at)).seen is not None:
+                raise

@@ -1,0 +1,117 @@
+"""
+How a campaign is read: its phase, its counts, and the devices that its filter stands for. Pure.
+
+Contract "update campaign": phases draft, awaiting_approval, timed, starting, active, stopping, stopped, archived;
+metrics `{total, success, failed, skipped, pending}_count`, 404 until it is started. There is no filter by group, so
+that a group is its members at the moment of the writing; `id__neq=<group>`, which every device satisfies, says which
+group was meant, so that a campaign can be compared with the files though the state is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconcile.provider import Attrs, BadAnswer, Observed, Status, View
+from reconcile.providers.device_management.connection import id_of, moment, text
+
+DRAFT = "draft"
+RUNNING = ("awaiting_approval", "timed", "starting", "active")
+ENDED = ("stopping", "stopped", "archived")
+WORDS = {
+    "awaiting_approval": "waits for its approval",
+    "timed": "waits for its time",
+    "starting": "is starting",
+}
+_COUNTS = ("total", "success", "failed", "skipped", "pending")
+
+Counts = Mapping[str, int]
+"""`total`, `success`, `failed`, `skipped`, `pending` devices."""
+
+
+def filter_of(devices: Iterable[str], group: str | None) -> str:
+    """The `device_filter` that stands for these devices, and for the group that they were taken from."""
+    return f"id__in={','.join(sorted(devices))}" + (f"&id__neq={group}" if group else "")
+
+
+def targets_of(device_filter: str) -> dict[str, Any]:
+    """`devices` or `group` of a filter as `filter_of` writes it; {} for one that somebody else wrote otherwise."""
+    pairs = [part.partition("=")[::2] for part in device_filter.split("&")]
+    match pairs:
+        case [("id__in" | "id__eq" | "id", devices)] if devices:
+            return {"devices": sorted(devices.split(","))}
+        case [("id__in", _), ("id__neq", group)]:
+            return {"group": group}
+    return {}
+
+
+def counts_of(metrics: Mapping[str, Any]) -> Counts:
+    """The counts of an answer. Raises BadAnswer."""
+    found = {name: metrics.get(f"{name}_count") for name in _COUNTS}
+    if not all(isinstance(count, int) and not isinstance(count, bool) for count in found.values()):
+        raise BadAnswer("the Device Management API answered with metrics that are no counts")
+    return found  # type: ignore[return-value]
+
+
+def read_campaign(member: Mapping[str, Any]) -> Observed:
+    """A campaign as the API answers it, in the words of the model; one that has ended as if it was done. BadAnswer."""
+    phase = text(member, "phase")
+    attrs: dict[str, Any] = {
+        "name": text(member, "name"),
+        "description": text(member, "description"),
+        "manifest": text(member, "root_manifest_id") or None,
+        "strategy": text(member, "campaign_strategy") or None,
+        "autostop": member.get("autostop"),
+        "autostop_success_percent": member.get("autostop_success_percent"),
+        "approval_required": member.get("approval_required"),
+        "start": phase != DRAFT,
+        **targets_of(text(member, "device_filter")),
+    }
+    since = text(member, "active_at") or text(member, "started_at")
+    facts = {"phase": phase, "reason": text(member, "autostop_reason") or None, "since": since}
+    return Observed(id_of(member, "update campaign"), attrs, attrs["name"] or None, facts=facts)
+
+
+def counted(seen: Observed, counts: Counts) -> Observed:
+    """A campaign with its counts; `start` of one that ended before it had done what it was for is false."""
+    undone = seen.facts["phase"] in ENDED and not _done(seen.attrs, counts)
+    attrs = {**seen.attrs, "start": False} if undone else seen.attrs
+    return replace(seen, attrs=attrs, facts={**seen.facts, "counts": counts})
+
+
+def view_of(seen: Observed) -> View:
+    """How far a campaign is: pending while devices are, failed when it ended and some of them failed."""
+    phase, counts = seen.facts.get("phase"), seen.facts.get("counts")
+    since = moment(seen.facts.get("since"))
+    if phase in WORDS:
+        return View(seen.attrs, Status.PENDING, WORDS[phase], since)
+    if counts is None or not seen.attrs["start"]:
+        return View(seen.attrs)
+    words, reason = _progress(counts), seen.facts.get("reason")
+    if phase == "active" and (counts["pending"] or not counts["total"]):
+        return View(seen.attrs, Status.PENDING, words, since)
+    if counts["failed"] or not counts["total"]:
+        detail = f"is {phase}, {words}" + (f" ({reason})" if reason else "")
+        # Only if asked to is it done again, and then by another campaign.
+        return View(seen.attrs, Status.FAILED, detail, reported={**seen.attrs, "manifest": None}, retry=True)
+    return View(seen.attrs)
+
+
+def _done(attrs: Attrs, counts: Counts) -> bool:
+    """Whether it ended because it had done what it was for: no device is left, or as many succeeded as were wanted."""
+    if not counts["pending"]:
+        return True
+    percent = attrs["autostop_success_percent"]
+    if attrs["autostop"] is not True or not isinstance(percent, int | float):
+        return False
+    return (counts["success"] + counts["skipped"]) * 100 >= percent * counts["total"]
+
+
+def _progress(counts: Counts) -> str:
+    if not counts["total"]:
+        return "with no device"
+    done, total = counts["success"] + counts["skipped"], counts["total"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    pending = f", {counts['pending']} pending" if counts["pending"] else ""
+    return f"{done} of {total} device{'' if total == 1 else 's'} updated{failed}{pending}"
