@@ -168,6 +168,8 @@ def _recorded(prior: Entry | None, value: Any, path: tuple[str, ...]) -> Any:
         if not isinstance(value, Mapping) or step not in value:
             return MISSING
         value = value[step]
+    if isinstance(value, list) and any(isinstance(member, Ref) for member in value):
+        return sorted(member.name for member in value)  # as both sides are compared: their order says nothing
     return value.name if isinstance(value, Ref) else value
 
 
