@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "workflow": {"engine", "core"},
     "wiring": {*ADAPTERS, "core", "workflow"},
     "cli": {"wiring", "workflow", "render", "planfile", "core", "simulator"},
+    "conformance": {"cli", "wiring", "core"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -38,6 +39,7 @@ ONLY_IN = {
     "jinja2": {"config"},
     "aiohttp": {"simulator"},
     "click": {"cli"},
+    "pytest": {"conformance"},
     "rich": {"render"},
     "sqlite3": {"backends", "simulator"},
 }

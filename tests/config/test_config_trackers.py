@@ -203,7 +203,6 @@ def test_a_unit_may_be_named_by_its_url(tmp_path: Path, url: str) -> None:
         ("url: https://host/a/cfg?x=1", 5, "a query or a fragment"),
         ("url: 'https://host/a/cfg#x'", 5, "a query or a fragment"),
         ("url: https://host/a", 5, "does not end in /cfg"),
-        
     ],
 )
 def test_what_names_no_unit_is_refused(tmp_path: Path, unit: str, line: int, words: str) -> None:
