@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint format types layers bench lock clean
+.PHONY: demo test check lint format types layers bench simulate lock clean
 
 demo: $(READY)
 	@$(BIN)/python examples/cold-chain/demo.py
@@ -30,6 +30,12 @@ layers: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+# Random histories of trackers: make simulate [HISTORIES=3000] [SEED=0]
+HISTORIES ?= 3000
+SEED ?= 0
+simulate: $(READY)
+	@$(BIN)/python -m benchmarks.simulate --histories $(HISTORIES) --seed $(SEED)
 
 # Hashes of every release that may be installed; a lock names packages, never the host that they come from.
 lock: $(READY)

@@ -361,6 +361,8 @@ async def apply(
         world.workers,
         opened=await open_secrets(world, plan),
     )
+    for intent in await world.store.unfinished():
+        carrying.older.setdefault(intent.address, []).append(intent.operation)
     running(carrying)
     await world.store.begin_run(journal.lease, world.accounts, digest)
     return await carrying.run()

@@ -12,7 +12,16 @@ from reconcile.core.address import Address
 from reconcile.core.diff import differences, mentioned
 from reconcile.core.fields import changed_fields, nearest, spelled
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason, Unsettled
-from reconcile.core.record import Wanted, differs_in_record, protected, recordings, released, taken_out
+from reconcile.core.record import (
+    Wanted,
+    beneath,
+    differs_in_record,
+    protected,
+    recordings,
+    released,
+    released_sets,
+    taken_out,
+)
 from reconcile.core.resource import Desired, Entry, Observed, Patch, Status, View
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
@@ -53,6 +62,8 @@ def decide(
     decision.unsettled = _unsettled(sighting, view, accepted, shape)
     recorded = _as_recorded(shape, sighting, accepted)
     wanted.compared = taken_out(shape, sighting.prior, wanted.compared, recorded)
+    if sighting.prior is not None:
+        wanted.compared = beneath(wanted.compared, kind.unfinished(sighting.prior))
     accepted = {
         name: spelled(shape[name], value, wanted.compared[name]) if name in wanted.compared else value
         for name, value in accepted.items()
@@ -107,7 +118,7 @@ def decide(
         seen={"attrs": preconditions(shape, seen, wanted.compared), "version": seen.version},
         fields=tuple(fields),
         patch=patch.body if patch is not None else {},
-        stamp=patch.stamp if patch is not None and patch.body else {},
+        stamp=_stamp(shape, wanted, patch),
         overwrites=kind.foreign(seen, (facts, patch.stamp)) if patch is not None and staged else None,
         refers=wanted.refers,
         facts=facts,
@@ -180,6 +191,14 @@ def _composed(
             )
         )
     return patch
+
+
+def _stamp(shape: Mapping[str, Field], wanted: Wanted, patch: Patch | None) -> Mapping[str, Any]:
+    """What the state records of a write: also of which maps it sends what is left, since no file says so again."""
+    if patch is None or not patch.body or not patch.stamp:
+        return {}
+    left = released_sets(shape, wanted.compared, wanted.after)
+    return {**patch.stamp, "released": left} if left else patch.stamp
 
 
 def _unreported(shape: Mapping[str, Field], wanted: Wanted, view: View) -> set[tuple[str, ...]]:

@@ -148,6 +148,8 @@ def _cause(
         return Cause.UNIT
     if sighting.prior is None:
         return Cause.ADOPTION
+    if recorded is MISSING and view.lost is not None and after is MISSING:
+        return Cause.LOST
     if recorded is MISSING:
         return Cause.SOMEBODY if after is MISSING and around else Cause.YOU
     yours, theirs = not _alike(spec, recorded, after), not _alike(spec, recorded, before)

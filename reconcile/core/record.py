@@ -132,6 +132,32 @@ def protected(want: Desired, recorded: Entry | None) -> bool:
     return want.protect if want.protect is not None else recorded is not None and recorded.protect
 
 
+def beneath(wanted: Attrs, more: Attrs) -> dict[str, Any]:
+    """`wanted`, and of `more` what it does not mention."""
+    found = dict(wanted)
+    for name, value in more.items():
+        if name not in found:
+            found[name] = value
+        elif isinstance(value, Mapping) and isinstance(found[name], Mapping):
+            found[name] = beneath(found[name], value)
+    return found
+
+
+def released_sets(shape: Mapping[str, Field], compared: Any, after: Any) -> dict[str, Any]:
+    """The whole maps that `compared` has and the files do not mention: what is left of them is to be sent."""
+    found: dict[str, Any] = {}
+    for name, value in compared.items():
+        spec, below = shape.get(name), after.get(name) if isinstance(after, Mapping) else None
+        if spec is None or not isinstance(value, Mapping):
+            continue
+        if spec.kind is Kind.MAP:
+            if Mark.WHOLE in spec.marks and below is None:
+                found[name] = value
+        elif inner := released_sets(spec.fields, value, below):
+            found[name] = inner
+    return found
+
+
 def put(attrs: Attrs, path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Attributes with another value at a path; None takes it out, and with it a map that becomes empty."""
     found = dict(attrs)

@@ -240,6 +240,10 @@ class ResourceType:
         """Whether a write whose answer was lost was done, as far as a reading tells; never of secrets."""
         return all(same(seen.attrs.get(name), value) for name, value in patch.items())
 
+    def unfinished(self, prior: Entry) -> Attrs:
+        """Whole maps that an earlier write was to leave as they are here, where nothing shows that it was done."""
+        return {}
+
     def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         """What the entry remembers of a write whose answer was lost, where a reading shows that it came and went."""
         return {}

@@ -18,7 +18,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.events import ApplyStarted, ChangeDone, ChangeStarted
 from reconcile.core.plan import Action, Change, FieldChange, Plan
-from reconcile.core.ports import Env, Secrets
+from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.values import Secret, SecretRef
@@ -74,6 +74,7 @@ class Apply:
         workers: how many families are worked on at once, and how many of their changes.
         lineage: of the state, part of every fingerprint.
         directory: the fleet's, which files to upload are named relative to.
+        older: by address, operations of an earlier run of which nobody knows what they did.
     """
 
     plan: Plan
@@ -92,6 +93,7 @@ class Apply:
     made: dict[Address, str] = field(default_factory=dict)
     named: dict[tuple[str, str], str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
+    older: dict[Address, list[str]] = field(default_factory=dict)
     silent: int = 0
     refusal: ReconcileError | None = None
     slots: asyncio.Semaphore = field(init=False)
@@ -198,6 +200,8 @@ class Apply:
                 self.env.emit(ChangeStarted(change.address, verb_of(change)))
             try:
                 await operation.carry_out(fields)
+                for older in self.older.pop(change.address, ()):  # what it did is in what was recorded just now
+                    await self.journal.write(Ended(older))
             except Stopped as stopped:
                 self._stopped(change, stopped)
                 return stopped.detail

@@ -60,6 +60,8 @@ class TrackerType(ResourceType):
         found: dict[str, Any] = {}
         if (update := updates.followed(seen, prior)) is not None:
             found["update"] = update.to_json()
+            if prior is not None and not update.applied and "released" in prior.facts:
+                found["released"] = prior.facts["released"]
         if "scheme" in seen.facts:
             found["scheme"] = seen.facts["scheme"]
         if kept := updates.kept(seen, prior):
@@ -101,13 +103,17 @@ class TrackerType(ResourceType):
         level = updates.at(seen.attrs, ("agentConfiguration", "debug", "logLevel"))
         return bool(updates.at(patch, ("agentConfiguration", "debug", "logLevel")) == level)
 
+    def unfinished(self, prior: Entry) -> Attrs:
+        return updates.unfinished(prior)
+
     def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         return updates.traces(stamp, seen)
 
     def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
         if not stamp:
             return {}
-        return {"update": {**stamp["update"], "sent": seen.facts["date"], "waiting": seen.facts["date"]}}
+        update = {**stamp["update"], "sent": seen.facts["date"], "waiting": seen.facts["date"]}
+        return {"update": update, "released": stamp.get("released", {})}
 
     async def read(self, api: Agents, at: Target) -> Reading:
         try:

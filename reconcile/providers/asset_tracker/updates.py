@@ -101,6 +101,18 @@ def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | 
     return {**prior.facts, "update": update.to_json()} if update != before else None
 
 
+def unfinished(prior: Entry) -> Attrs:
+    """
+    What is left of sets that the files do not mention any more, until the update that sends it is applied.
+
+    Nothing else tells that it shall be sent; and as each update replaces the one that waits (contract 2), it is part
+    of every one until it is done.
+    """
+    update = update_of(prior.facts)
+    found = prior.facts.get("released")
+    return found if update is not None and not update.applied and isinstance(found, Mapping) else {}
+
+
 def traces(stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
     """What is remembered of an update whose answer was lost, when the tracker seems to have had it and come back."""
     update = update_of(stamp)
