@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN_URL = "http://127.0.0.1:8080"
 SHOWN_DIRECTORY = "/tmp/"
 SHOWN_SINCE = "since 2026-03-02T08:15:00+00:00 (1s)"
-EXAMPLES = ("quick-start", "one-tracker")
+EXAMPLES = ("quick-start", "one-tracker", "device-management")
 
 
 class Shell:
@@ -31,7 +31,7 @@ class Shell:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        names = ("RECONCILE_", "TWILIO_", "CFG_REST_API_")
+        names = ("RECONCILE_", "TWILIO_", "CFG_REST_API_", "MBED_CLOUD_SDK_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(names)}
         self.environ.update(XDG_CONFIG_HOME=str(directory / "config"), HOME=str(directory))
         self.background: list[subprocess.Popen[str]] = []

@@ -269,7 +269,8 @@ class Shape:
             elif type(node) is not Map:
                 what = "a list" if type(node) is Seq else "a text"
                 self.places[path] = node.at
-                self._wrong(Flaw(f"{what} where a map is wanted"), node.at, path)
+                wanted = "list of names" if slot.names else "map"
+                self._wrong(Flaw(f"{what} where a {wanted} is wanted"), node.at, path)
                 continue
             whole.append(Layer(node, layer.profile))
         if not whole:

@@ -158,7 +158,7 @@ class Checker:
 
     def _refers(self, member: Member, source: Source, row: int, built: Built) -> None:
         for name, slot in member.slot.parts.refers:
-            value = member.attrs.get(name)
+            value = member.attrs.get(name, member.keys[-1] if name == member.type.refers_by_key else None)
             for word in value if isinstance(value, list) else [value]:
                 path = slot.refers or (slot.member.refers if slot.member is not None else None)
                 if not isinstance(word, str) or path is None or len(self._named) > 10_000:

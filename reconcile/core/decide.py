@@ -52,6 +52,7 @@ def decide(
     wanted = _wanted(kind, shape, want, resolve)
     if seen is None:
         return _creation(kind, shape, sighting, wanted)
+    _is_meant(shape, want, seen)
     decision = Decision()
     view = kind.view(seen, sighting.prior, sighting.now)
     if view.retry and sighting.retry and view.reported is not None:
@@ -60,10 +61,9 @@ def decide(
         decision.learned = kind.learned(seen, sighting.prior, sighting.now)
     accepted: Attrs = accepted_attrs(shape, view, names)
     decision.unsettled = _unsettled(sighting, view, accepted, shape)
-    recorded = _as_recorded(shape, sighting, accepted)
-    wanted.compared = taken_out(shape, sighting.prior, wanted.compared, recorded)
-    if sighting.prior is not None:
-        wanted.compared = beneath(wanted.compared, kind.unfinished(sighting.prior))
+    ours = beneath(sighting.prior.attrs, kind.unfinished(sighting.prior)) if sighting.prior is not None else {}
+    sides = [_spelled_as(shape, ours, side) for side in (accepted, view.reported) if side is not None]
+    wanted.compared = taken_out(shape, ours, wanted.compared, *sides)
     accepted = {
         name: spelled(shape[name], value, wanted.compared[name]) if name in wanted.compared else value
         for name, value in accepted.items()
@@ -118,7 +118,7 @@ def decide(
         seen={"attrs": preconditions(shape, seen, wanted.compared), "version": seen.version},
         fields=tuple(fields),
         patch=patch.body if patch is not None else {},
-        stamp=_stamp(shape, wanted, patch),
+        stamp=_stamp(shape, ours, wanted, patch),
         overwrites=kind.foreign(seen, (facts, patch.stamp)) if patch is not None and staged else None,
         refers=wanted.refers,
         facts=facts,
@@ -135,6 +135,21 @@ def decide(
         notes=(*lost, *(patch.notes if patch is not None and fields else ()), *gap, *notes),
     )
     return decision
+
+
+def _is_meant(shape: Mapping[str, Field], want: Desired, seen: Observed) -> None:
+    """Raises InvalidInput when the unit that was found is not the one that another of its locators names."""
+    for name, value in want.attrs.items():
+        live = seen.attrs.get(name) if Mark.LOCATOR in shape[name].marks else None
+        if live is not None and live != value:
+            raise InvalidInput(
+                Problem(
+                    f"the {name} of {seen.id} is {live!r}, and the files say {value!r}",
+                    nearest(want.fields, (name,)) or want.where,
+                    want.address,
+                    way_out="They name two units: keep the one that is meant",
+                )
+            )
 
 
 def _wanted(kind: ResourceType, shape: Mapping[str, Field], want: Desired, resolve: Resolve) -> Wanted:
@@ -193,11 +208,11 @@ def _composed(
     return patch
 
 
-def _stamp(shape: Mapping[str, Field], wanted: Wanted, patch: Patch | None) -> Mapping[str, Any]:
-    """What the state records of a write: also of which maps it sends what is left, since no file says so again."""
+def _stamp(shape: Mapping[str, Field], ours: Attrs, wanted: Wanted, patch: Patch | None) -> Mapping[str, Any]:
+    """What the state records of a write: also what of ours it takes out of maps, since no file says so again."""
     if patch is None or not patch.body or not patch.stamp:
         return {}
-    left = released_sets(shape, wanted.compared, wanted.after)
+    left = released_sets(shape, ours, wanted.compared, wanted.after)
     return {**patch.stamp, "released": left} if left else patch.stamp
 
 
@@ -210,12 +225,9 @@ def _unreported(shape: Mapping[str, Field], wanted: Wanted, view: View) -> set[t
     return found
 
 
-def _as_recorded(shape: Mapping[str, Field], sighting: Sighting, accepted: Attrs) -> Attrs:
-    """What is accepted, spelled as the state spells it."""
-    if sighting.prior is None:
-        return accepted
-    recorded = sighting.prior.attrs
-    return {name: spelled(shape[name], accepted.get(name), recorded[name]) for name in recorded if name in shape}
+def _spelled_as(shape: Mapping[str, Field], recorded: Attrs, live: Attrs) -> Attrs:
+    """What is live, spelled as the state spells it."""
+    return {name: spelled(shape[name], live.get(name), value) for name, value in recorded.items() if name in shape}
 
 
 def preconditions(shape: Mapping[str, Field], seen: Observed, managed: Attrs) -> dict[str, Any]:

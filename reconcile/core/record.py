@@ -5,7 +5,7 @@ it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,43 +50,39 @@ def _unmentioned(spec: Field, recorded: Any, now: Any, path: tuple[str, ...]) ->
         yield path
 
 
-def taken_out(
-    shape: Mapping[str, Field], prior: Entry | None, wanted: Mapping[str, Any], live: Attrs
-) -> dict[str, Any]:
+def taken_out(shape: Mapping[str, Field], recorded: Attrs, wanted: Mapping[str, Any], *sides: Attrs) -> dict[str, Any]:
     """
-    What the files want, with every whole map that they do not mention any more and of which the state knows members
-    that are live: without those members.
+    What the files want, with every whole map that they do not mention any more and of which we wrote members that are
+    live: without those members.
 
     Args:
-        wanted: what the files mention. live: what is accepted, keys spelled as in the state.
+        recorded: what we wrote. wanted: what the files mention.
+        sides: what is accepted, then what is reported if that is something else; keys spelled as in `recorded`.
     """
     found = dict(wanted)
-    for name, value in (prior.attrs if prior is not None else {}).items():
+    for name, value in recorded.items():
         if name in shape and isinstance(value, Mapping):
-            left = _left(shape[name], value, wanted.get(name), live.get(name))
+            left = _left(shape[name], value, wanted.get(name), [side.get(name) for side in sides])
             if left is not None:
                 found[name] = left
     return found
 
 
-def _left(spec: Field, recorded: Any, now: Any, live: Any) -> Any:
+def _left(spec: Field, recorded: Any, now: Any, sides: Sequence[Any]) -> Any:
     """`now` with what is left of released maps in it; None when nothing is."""
-    if not isinstance(recorded, Mapping) or not isinstance(live, Mapping):
+    if not isinstance(recorded, Mapping):
         return None
     if Mark.WHOLE in spec.marks and spec.kind is Kind.MAP:
-        if now is not None or not any(key in live for key in recorded):
+        live = [side for side in sides if isinstance(side, Mapping)]
+        if now is not None or not any(key in side for key in recorded for side in live):
             return None
-        return {key: value for key, value in live.items() if key not in recorded}
-    below = {
-        name: left
-        for name, inner in spec.fields.items()
-        if (
-            left := _left(
-                inner, recorded.get(name), now.get(name) if isinstance(now, Mapping) else None, live.get(name)
-            )
-        )
-        is not None
-    }
+        return {key: value for key, value in live[0].items() if key not in recorded}
+    below = {}
+    for name, inner in spec.fields.items():
+        then = now.get(name) if isinstance(now, Mapping) else None
+        parts = [side.get(name) if isinstance(side, Mapping) else None for side in sides]
+        if (left := _left(inner, recorded.get(name), then, parts)) is not None:
+            below[name] = left
     return {**(now if isinstance(now, Mapping) else {}), **below} if below else None
 
 
@@ -143,17 +139,18 @@ def beneath(wanted: Attrs, more: Attrs) -> dict[str, Any]:
     return found
 
 
-def released_sets(shape: Mapping[str, Field], compared: Any, after: Any) -> dict[str, Any]:
-    """The whole maps that `compared` has and the files do not mention: what is left of them is to be sent."""
+def released_sets(shape: Mapping[str, Field], recorded: Any, compared: Any, after: Any) -> dict[str, Any]:
+    """Of what we wrote, the whole maps that a write leaves less of and the files do not mention."""
     found: dict[str, Any] = {}
     for name, value in compared.items():
-        spec, below = shape.get(name), after.get(name) if isinstance(after, Mapping) else None
-        if spec is None or not isinstance(value, Mapping):
+        spec, ours = shape.get(name), recorded.get(name) if isinstance(recorded, Mapping) else None
+        below = after.get(name) if isinstance(after, Mapping) else None
+        if spec is None or not isinstance(value, Mapping) or ours is None:
             continue
         if spec.kind is Kind.MAP:
             if Mark.WHOLE in spec.marks and below is None:
-                found[name] = value
-        elif inner := released_sets(spec.fields, value, below):
+                found[name] = ours
+        elif inner := released_sets(spec.fields, ours, value, below):
             found[name] = inner
     return found
 

@@ -241,7 +241,7 @@ class ResourceType:
         return all(same(seen.attrs.get(name), value) for name, value in patch.items())
 
     def unfinished(self, prior: Entry) -> Attrs:
-        """Whole maps that an earlier write was to leave as they are here, where nothing shows that it was done."""
+        """Members of whole maps that an earlier write was to take out, where nothing shows that it was done."""
         return {}
 
     def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:

@@ -325,7 +325,8 @@ class _Roots:
         kind = self.kind
         if not kind.creates(want.attrs):
             id, name = kind.unit(want.attrs, want.address.key)
-            self.planner.missing(kind, want.address, id or repr(name), want.where, want.block)
+            unit = repr(name) if id is None else id if "://" in id else id.replace(":", " ")  # an alias: `field:value`
+            self.planner.missing(kind, want.address, unit, want.where, want.block)
             return
         matches, now = await self.observer.matches(kind, want, None), self.observer.env.now()
         self.planner.see(kind, Sighting(want, None, now, entry, matches=matches), handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -110,8 +111,8 @@ def api_error(
         if not isinstance(text, str | int) or isinstance(text, bool):
             return None
         shown = str(text)
-        for secret in hidden:
-            shown = shown.replace(secret, "(sensitive value)")
+        for secret in hidden:  # in capitals or not: an API may have a spelling of its own
+            shown = re.sub(re.escape(secret), "(sensitive value)", shown, flags=re.IGNORECASE)
         return printable(shown.strip())[:_WORDS] or None
 
     code = message = None
@@ -156,6 +157,9 @@ def _is_text(content_type: str) -> bool:
     return kind in ("", "text/plain") or kind.endswith("json")
 
 
+_HEX_KEY = re.compile(r"0[xX][0-9a-fA-F]{16,}")
+
+
 def _forms(secret: str) -> set[str]:
     """A secret as an API may repeat it: as it is, percent-encoded, in JSON, in Python's notation."""
     try:
@@ -163,7 +167,8 @@ def _forms(secret: str) -> set[str]:
     except UnicodeEncodeError:
         encoded = set()
     texts = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    return {secret, secret.strip(), *encoded, *texts} - {""}
+    bare = {secret[2:]} if _HEX_KEY.fullmatch(secret) else set()
+    return {secret, secret.strip(), *encoded, *texts, *bare} - {""}
 
 
 def _refuse(name: str) -> Any:

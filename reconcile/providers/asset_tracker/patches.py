@@ -20,6 +20,7 @@ from reconcile.providers.asset_tracker.updates import (
     Update,
     at,
     followed,
+    leaves,
     restarted_since,
     same_base,
     with_value,
@@ -158,7 +159,10 @@ def _ordered(patch: Attrs, configuration: Attrs, reported: Attrs) -> list[Mistak
 def _update(patch: Attrs, configuration: Attrs, seen: Observed, prior: Entry | None) -> Update:
     current, pending = seen.facts.get("current") or "", seen.facts.get("pending")
     base = {"updateId": current, "configuration": seen.attrs.get("configuration", {})}
-    content = _digest(configuration)
+    # A set that is emptied because the files dropped it is a means, not a part of what they want: later plans may not
+    # need it, and would count anew.
+    said = [leaf for leaf in leaves(configuration) if leaf[1] != {}]
+    content = _digest(sorted(said, key=lambda leaf: leaf[0]))
     id = f"{PREFIX}{_digest({'patch': patch, 'base': base})[:24]}"
     attempts, last = 1, followed(seen, prior)
     # On another base, such as the default that a tracker falls back to, it is another attempt altogether.

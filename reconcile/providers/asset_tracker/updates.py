@@ -103,10 +103,10 @@ def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | 
 
 def unfinished(prior: Entry) -> Attrs:
     """
-    What is left of sets that the files do not mention any more, until the update that sends it is applied.
+    Beacons of sets that the files do not mention any more, until an update without them is applied.
 
-    Nothing else tells that it shall be sent; and as each update replaces the one that waits (contract 2), it is part
-    of every one until it is done.
+    Nothing else tells that they are to go; and as each update replaces the one that waits (contract 2), every one
+    leaves them out until it is done.
     """
     update = update_of(prior.facts)
     found = prior.facts.get("released")
@@ -307,3 +307,10 @@ def with_value(value: Mapping[str, Any], path: tuple[str, ...], leaf: Any) -> di
         leaf = with_value(below if isinstance(below, Mapping) else {}, path[1:], leaf)
     found[path[0]] = leaf
     return found
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """The leaves of a configuration, each with its path; a map without members is one."""
+    if not isinstance(value, Mapping) or not value:
+        return [(path, value)]
+    return [leaf for key, member in value.items() for leaf in leaves(member, (*path, key))]

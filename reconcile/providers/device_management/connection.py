@@ -28,6 +28,7 @@ from reconcile.provider import (
     NotFound,
     Observed,
     Page,
+    Problem,
     Reading,
     Secret,
     SecretRef,
@@ -80,6 +81,15 @@ async def connect(
     Raises:
         InvalidInput: the key is missing or can be no header, or the base URL cannot be used.
     """
+    base = str(settings["base_url"])
+    if "://" in base and base.partition("://")[2].rstrip("/").count("/"):
+        raise InvalidInput(
+            Problem(
+                "the base URL has a path, and every call has its own",
+                address="providers.device_management.base_url",
+                way_out=f"Write the host alone, as in https://{HOST}",
+            )
+        )
     key = await open_secret(settings["api_key"])
     limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
     try:

@@ -213,7 +213,7 @@ def read_device(member: Mapping[str, Any]) -> Observed:
     endpoint = text(member, "endpoint_name")
     return Observed(
         id,
-        attrs,
+        {**attrs, "endpoint_name": endpoint} if endpoint else attrs,
         attrs["name"] or None,
         version=fields.version_of(attrs),
         aliases=(_BY_ENDPOINT + endpoint,) if endpoint else (),
