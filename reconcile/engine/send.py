@@ -85,7 +85,7 @@ async def send(
             lost = error
         except Conflict as error:
             # A second try of ours may meet the first one, which arrived late.
-            if lost is not None and (seen := await _look(read_back)) is not None:
+            if lost is not None and (seen := await _look(read_back, lost)) is not None:
                 return seen
             if lost is not None:
                 raise _unknown(lost, error) from None
@@ -104,7 +104,7 @@ async def send(
                 raise _unknown(lost, error) from None
             await closed()
             raise Stopped(Outcome.FAILED, str(error), error) from None
-        if (seen := await _look(read_back)) is not None:
+        if (seen := await _look(read_back, lost)) is not None:
             return seen
         if once:
             break
@@ -124,8 +124,9 @@ async def closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:
         return
 
 
-async def _look(read_back: Callable[[], Awaitable[Observed | None]]) -> Observed | None:
+async def _look(read_back: Callable[[], Awaitable[Observed | None]], lost: ReconcileError | None) -> Observed | None:
     try:
         return await read_back()
     except ReconcileError as error:  # never sent again without knowing what is there
-        raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {error}", error) from None
+        said = f"{lost}; read back: {error}" if lost is not None else str(error)
+        raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {said}", error) from None
