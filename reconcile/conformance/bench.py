@@ -7,14 +7,11 @@ differs.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
 import os
-import random
-import selectors
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,10 +22,10 @@ from reconcile import wiring
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
 from reconcile.conformance.case import Account, Case
+from reconcile.conformance.haste import Eager, environment, fast_loops
 from reconcile.conformance.proxy import Proxy, Sent, proxied
 from reconcile.conformance.subject import Leaf, Member, Subject
 
-SPEED = 10  # seconds of the loop in one of the wall
 PAGE = 2  # members of a page, where a case is paged: the least that any API here takes
 _SYNC = "No changes. Your infrastructure matches the configuration."
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
@@ -130,10 +127,10 @@ class Bench:
         out, err = io.StringIO(), io.StringIO()
         self.proxy.begin()
         with (
-            mock.patch.object(wiring, "random", SimpleNamespace(Random=_Eager)),
+            mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
             mock.patch.object(wiring, "Providers", lambda: self.subject.providers),
-            _fast_loops(),
-            _environment(self._environ()),
+            fast_loops(),
+            environment(self._environ()),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
@@ -233,52 +230,3 @@ class Bench:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         home = {"HOME": str(self.directory), "XDG_CONFIG_HOME": str(self.directory / "config")}
         return {**kept, **home, **self.environ}
-
-
-class _Selector(selectors.DefaultSelector):
-    def select(self, timeout: float | None = None) -> Any:
-        return super().select(timeout if timeout is None else timeout / SPEED)
-
-
-class _FastLoop(asyncio.SelectorEventLoop):
-    """A loop whose seconds are short."""
-
-    def __init__(self) -> None:
-        super().__init__(_Selector())
-
-    def time(self) -> float:
-        return super().time() * SPEED
-
-
-class _FastPolicy(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return _FastLoop()
-
-
-@contextlib.contextmanager
-def _fast_loops() -> Iterator[None]:
-    before = asyncio.get_event_loop_policy()
-    asyncio.set_event_loop_policy(_FastPolicy())
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop_policy(before)
-
-
-class _Eager(random.Random):
-    """Jitter that is always the least."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return min(a, b)
-
-
-@contextlib.contextmanager
-def _environment(environ: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

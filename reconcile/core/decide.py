@@ -61,9 +61,11 @@ def decide(
         decision.learned = kind.learned(seen, sighting.prior, sighting.now)
     accepted: Attrs = accepted_attrs(shape, view, names)
     decision.unsettled = _unsettled(sighting, view, accepted, shape)
-    ours = beneath(sighting.prior.attrs, kind.unfinished(sighting.prior)) if sighting.prior is not None else {}
-    sides = [_spelled_as(shape, ours, side) for side in (accepted, view.reported) if side is not None]
-    wanted.compared = taken_out(shape, ours, wanted.compared, *sides)
+    ours: Attrs = {}
+    if sighting.prior is not None and any(spec.whole for spec in shape.values()):
+        ours = beneath(sighting.prior.attrs, kind.unfinished(sighting.prior))
+        sides = [_spelled_as(shape, ours, side) for side in (accepted, view.reported) if side is not None]
+        wanted.compared = taken_out(shape, ours, wanted.compared, *sides)
     accepted = {
         name: spelled(shape[name], value, wanted.compared[name]) if name in wanted.compared else value
         for name, value in accepted.items()
@@ -101,7 +103,7 @@ def decide(
     elif len(fields) == len(renewals):
         action = Action.NOOP
         reason = Reason.LEASE_ENDS if renewals else Reason.MOVED if sighting.moved_from is not None else Reason.RECORD
-    staged = patch is not None and bool(patch.body) and bool(patch.stamp)
+    stamp = _stamp(shape, ours, wanted, patch)
     decision.change = Change(
         want.address,
         action,
@@ -118,8 +120,8 @@ def decide(
         seen={"attrs": preconditions(shape, seen, wanted.compared), "version": seen.version},
         fields=tuple(fields),
         patch=patch.body if patch is not None else {},
-        stamp=_stamp(shape, ours, wanted, patch),
-        overwrites=kind.foreign(seen, (facts, patch.stamp)) if patch is not None and staged else None,
+        stamp=stamp,
+        overwrites=kind.foreign(seen, (facts, stamp)) if stamp else None,
         refers=wanted.refers,
         facts=facts,
         prints=dict(prior.prints) if prior else {},

@@ -86,7 +86,7 @@ class Field:
         choices: the texts that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
         secret: whether it holds a secret, so that no rendering ever shows it.
-        formed: whether it is compared in a form, itself or something in it.
+        formed: whether it is compared in a form, itself or something in it. `whole`: whether it holds a whole map.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Field:
     refers: str | None = field(init=False, default=None)
     secret: bool = field(init=False, default=False)
     formed: bool = field(init=False, default=False)
+    whole: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         # Asked for once for every resource: worked out once for every model.
@@ -109,6 +110,8 @@ class Field:
         below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
         formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
         object.__setattr__(self, "formed", formed)
+        whole = (Mark.WHOLE in self.marks and self.kind is Kind.MAP) or any(inner.whole for inner in below)
+        object.__setattr__(self, "whole", whole)
 
     @property
     def names(self) -> str | None:

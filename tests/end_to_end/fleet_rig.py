@@ -14,11 +14,9 @@ import hashlib
 import io
 import json
 import os
-import random
-import selectors
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +26,7 @@ from unittest import mock
 from reconcile import wiring
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
+from reconcile.conformance.haste import Eager, environment, fast_loops
 from reconcile.engine.journal import Journal
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
@@ -35,7 +34,6 @@ from reconcile.transport import Net
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "token-of-the-end-to-end-tests"
-SPEED = 10  # seconds of the loop in one of the wall
 
 
 def sid(number: int) -> str:
@@ -55,44 +53,6 @@ def bundle(**members: str) -> bytes:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
-
-
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
-    def select(self, timeout: float | None = None) -> Any:
-        return super().select(timeout if timeout is None else timeout / SPEED)
-
-
-class FastLoop(asyncio.SelectorEventLoop):
-    """A loop whose seconds are short."""
-
-    def __init__(self) -> None:
-        super().__init__(_Selector())
-
-    def time(self) -> float:
-        return super().time() * SPEED
-
-
-class _FastPolicy(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return FastLoop()
-
-
-@contextlib.contextmanager
-def fast_loops() -> Iterator[None]:
-    """New event loops are fast ones."""
-    before = asyncio.get_event_loop_policy()
-    asyncio.set_event_loop_policy(_FastPolicy())
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop_policy(before)
-
-
-class Eager(random.Random):
-    """Jitter that is always the least."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return min(a, b)
 
 
 @dataclass(frozen=True)
@@ -206,7 +166,7 @@ class Rig:
         with (
             mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
             fast_loops(),
-            _environment(self.env()),
+            environment(self.env()),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
@@ -310,18 +270,6 @@ class Rig:
         assert "Apply complete!" in ran.out, ran
         self.assert_in_sync()
         return ran
-
-
-@contextlib.contextmanager
-def _environment(environ: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def world_of(**section: Any) -> dict[str, Any]:
