@@ -60,7 +60,7 @@ WRITES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = {
 @pytest.mark.parametrize("write", WRITES)
 def test_late_work_is_done_though_the_client_has_gone(sim: Running, http: httpx.Client, write: str) -> None:
     request, done = WRITES[write]
-    sim.set_faults({"effect": {"late": True, "delay_s": 0.3}, "times": 1})
+    sim.set_faults({"effect": {"late": True, "delay_s": 0.6}, "times": 1})
     with pytest.raises(httpx.ReadTimeout), client_of(sim) as impatient:
         impatient.request(**request, timeout=0.1)
     assert not done(sim.world)
@@ -91,7 +91,7 @@ def test_a_client_that_waits_gets_the_answer_of_late_work(sim: Running, http: ht
 @pytest.mark.parametrize("write", WRITES)
 def test_late_work_follows_a_status_that_comes_at_once(sim: Running, http: httpx.Client, write: str) -> None:
     request, done = WRITES[write]
-    sim.set_faults({"effect": {"late": True, "delay_s": 0.2, "status": 504}, "times": 1})
+    sim.set_faults({"effect": {"late": True, "delay_s": 0.5, "status": 504}, "times": 1})
     assert http.request(**request).status_code == 504
     assert not done(sim.world)
     _until(lambda: done(sim.world))
@@ -103,7 +103,7 @@ def test_late_work_follows_or_goes_before_a_drop(
     sim: Running, http: httpx.Client, drop: str, done_by_then: bool
 ) -> None:
     request, done = WRITES["device_management"]
-    sim.set_faults({"effect": {"late": True, "delay_s": 0.2, "drop": drop}, "times": 1})
+    sim.set_faults({"effect": {"late": True, "delay_s": 0.5, "drop": drop}, "times": 1})
     with pytest.raises(httpx.TransportError):
         http.request(**request)
     assert done(sim.world) is done_by_then
