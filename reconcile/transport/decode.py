@@ -1,90 +1,53 @@
 """
 What an answer says: bytes → JSON, and an answer that is an error → `ApiError` with the vendor's own words.
 
-Bounded: a body is inflated no further than `limit` bytes, so that a small answer cannot fill the memory. Duplicate
-keys are taken as Python does (the last one counts): seeing them would cost every answer half of its decoding.
+Bounded: see `pieces`. Duplicate keys are taken as Python does (the last one counts): seeing them would cost every
+answer half of its decoding.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from reconcile.errors import AccessDenied, ApiError, Conflict, NotFound
+from reconcile.transport import pieces
 from reconcile.transport.faults import Malformed
-
-LIMIT = 64 * 1024 * 1024
-"""Bytes of a decoded body. A page of 1,000 devices is 0.5 MB."""
+from reconcile.transport.pieces import LIMIT, Work, inflating, whole
 
 _WORDS = 500  # characters of a vendor's message that are kept
+_KINDS = ("text/html", "text/plain", "text/xml", "application/xml", "application/xhtml+xml", "application/octet-stream")
+"""Of bodies, that are named when they come in place of JSON. Any other may hold what the server likes."""
+
 _CLASSES = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
 
 
 def inflate(raw: bytes, encoding: str, limit: int = LIMIT) -> bytes:
-    """
-    The body without its `Content-Encoding`; we ask for gzip and accept nothing else.
-
-    Raises:
-        Malformed: another encoding, damaged or truncated data, or more than `limit` bytes.
-    """
-    if len(raw) > limit:
-        raise Malformed(f"more than {limit} bytes")
-    if encoding in ("", "identity") or not raw:
-        return raw
-    if encoding not in ("gzip", "x-gzip"):
-        raise Malformed("an encoding that was not asked for")
-    parts: list[bytes] = []
-    room = limit
-    while raw:  # a gzip stream may have several members
-        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            parts.append(member.decompress(raw, room + 1))
-        except zlib.error:
-            raise Malformed("damaged gzip data") from None
-        room -= len(parts[-1])
-        if room < 0:
-            raise Malformed(f"more than {limit} bytes")
-        if not member.eof:
-            raise Malformed("truncated gzip data")
-        raw = member.unused_data
-    return b"".join(parts)
+    """All of `pieces.inflating` at once."""
+    return whole(inflating(raw, encoding, limit))
 
 
 def read_json(body: bytes, content_type: str) -> Any:
+    """All of `reading` at once."""
+    return whole(reading(body, content_type))
+
+
+def reading(body: bytes, content_type: str) -> Work[Any]:
     """
     The JSON value of a body, or None when the body is empty.
 
     Raises:
-        Malformed: not JSON by its type or its content; NaN, infinity, or a number that no double holds.
+        Malformed: not JSON by its type, or what `pieces.reading` refuses.
     """
     if not body:
         return None
     kind = content_type.partition(";")[0].strip().lower()
     if kind and kind not in ("application/json", "text/json") and not kind.endswith("+json"):
-        raise Malformed(f"{printable(kind)[:60]} instead of JSON")
-    value, flaw = _value(body)
-    if flaw is not None:
-        raise Malformed(flaw)
-    return value
-
-
-def _value(body: bytes) -> tuple[Any, str | None]:
-    """The value, or what is wrong: a parser's error holds the whole text, so it must not become a context."""
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite), None
-    except UnicodeDecodeError:
-        return None, "JSON that is not UTF-8"
-    except json.JSONDecodeError as error:
-        return None, f"not JSON, or not all of it (character {error.pos} of {len(error.doc)})"
-    except RecursionError:
-        return None, "JSON that is nested too deep"
-    except ValueError:  # an integer of more digits than Python reads
-        return None, "a number without bounds"
+        raise Malformed(f"{kind if kind in _KINDS else 'another type'} instead of JSON")
+    return (yield from pieces.reading(body))
 
 
 def api_error(
@@ -169,14 +132,3 @@ def _forms(secret: str) -> set[str]:
     texts = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     bare = {secret[2:]} if _HEX_KEY.fullmatch(secret) else set()
     return {secret, secret.strip(), *encoded, *texts, *bare} - {""}
-
-
-def _refuse(name: str) -> Any:
-    raise Malformed(f"{name}, which is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise Malformed("a number without bounds")
-    return number

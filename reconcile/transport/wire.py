@@ -17,10 +17,10 @@ import certifi
 import httpx
 
 from reconcile.transport.body import Body
-from reconcile.transport.decode import LIMIT
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.hosts import Base
 from reconcile.transport.http1 import Connections, Received
+from reconcile.transport.pieces import LIMIT
 
 _BEFORE_SEND = "reconcile.before_send"
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -166,13 +166,13 @@ def tls_context() -> ssl.SSLContext:
 
 async def _read(response: httpx.Response) -> Received:
     headers: dict[str, str] = dict(response.headers)
-    data = b""
+    data = bytearray()
     assert isinstance(response.stream, httpx.AsyncByteStream)
     async for chunk in response.stream:
-        data = data + chunk if data else chunk
+        data += chunk
         if len(data) > LIMIT:
             raise Malformed(f"more than {LIMIT} bytes")
-    return Received(response.status_code, headers, data)
+    return Received(response.status_code, headers, bytes(data))
 
 
 def _nothing() -> None:
