@@ -24,6 +24,7 @@ from reconcile.errors import InvalidInput, Problem
 from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
 
 _CHUNK = 64 * 1024
+_AGAIN = "Nothing of it was accepted; plan again"
 _IN_QUOTES = str.maketrans({'"': "%22", **{chr(code): f"%{code:02X}" for code in (*range(32), 127)}})
 
 
@@ -206,7 +207,7 @@ def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
             digest.update(chunk)
             left, last = left - len(chunk), chunk
         if left or chunk:
-            raise InvalidInput(f"{upload.content} was changed while it was uploaded")
+            raise InvalidInput(Problem(f"{upload.content} was changed while it was uploaded", way_out=_AGAIN))
         _check_digest(upload, digest.hexdigest())
         if last:
             yield last
@@ -216,5 +217,8 @@ def _check_digest(upload: Upload, sha256: str) -> None:
     if upload.sha256 is not None and upload.sha256.lower() != sha256:
         name = upload.filename if isinstance(upload.content, bytes) else upload.content
         raise InvalidInput(
-            Problem(f"{name} is not the file that was planned", notes=(f"sha256 {sha256}, planned {upload.sha256}",))
+            Problem(
+                f"{name} is not the file that was planned: its sha256 is {sha256}, planned was {upload.sha256}",
+                way_out=_AGAIN,
+            )
         )

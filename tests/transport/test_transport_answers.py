@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
 import tracemalloc
 from datetime import UTC, datetime
@@ -271,6 +272,7 @@ def test_an_early_answer_to_an_upload_is_read(tmp_path):
 
     big = tmp_path / "bundle.zip"
     big.write_bytes(bytes(8 * 1024 * 1024))
+    planned = hashlib.sha256(bytes(8 * 1024 * 1024)).hexdigest()
 
     async def too_large(reader, writer):
         writer.write(answer({"code": 413, "message": "too large"}, 413))
@@ -280,7 +282,9 @@ def test_an_early_answer_to_an_upload_is_read(tmp_path):
     async def story():
         async with serve(too_large) as served, client_of(served) as client:
             with pytest.raises(ApiError, match="413: too large"):
-                await client.send("POST", "Apps", files={"File": Upload("b.zip", big)}, idempotent=False)
+                await client.send(
+                    "POST", "Apps", files={"File": Upload("b.zip", big, sha256=planned)}, idempotent=False
+                )
 
     run(story())
 
