@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from reconcile.errors import ApiError, BadAnswer, NoAnswer, NotSent, Problem
+from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
 from reconcile.transport import body, decode, hosts, pieces, retry
 from reconcile.transport.exchange import Answer, Auth, Form, Params, RequestDone, Upload
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.limit import Limit
+from reconcile.transport.listing import Ids, Listing, by_content
 from reconcile.transport.outage import Outage
 
 if TYPE_CHECKING:
@@ -125,21 +126,32 @@ class Client:
         )
 
     async def pages(
-        self, *segments: str, params: Params | None = None, slash: bool = False, next: Next
+        self,
+        *segments: str,
+        params: Params | None = None,
+        slash: bool = False,
+        next: Next,
+        ids: Ids = by_content,
+        total: Callable[[Answer], int | None] | None = None,
     ) -> AsyncIterator[Answer]:
         """
-        The pages of a listing, one after the other.
+        The pages of a listing, one after the other. It ends, whatever the API says.
 
         Args:
             next: from a page what asks for the next one: its absolute URL, or parameters that replace those of the
                 first request by name; None after the last.
+            ids: from a page what its members are called; asked after the page was used. Where a member that is read
+                twice may look different, the content does not tell.
+            total: from a page how many members the listing has, or None.
 
         Raises:
-            As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read.
+            As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read; when two
+            pages in a row bring no new id, or ten have no members; and when there are more than `total` allows.
         """
         path = hosts.target(self._base, segments, None, slash)
         target = hosts.target(self._base, segments, params, slash)
         seen: set[str] = set()
+        listing = Listing()
         while True:
             seen.add(target)
             answer = await self._call("GET", target, idempotent=True)
@@ -153,9 +165,14 @@ class Client:
                     self._bad("GET", path, "names a next page that is not below the base URL; it was not asked")
                 target = below
             else:
-                target = hosts.target(self._base, segments, {**(params or {}), **following}, slash)
+                try:
+                    target = hosts.target(self._base, segments, {**(params or {}), **following}, slash)
+                except InvalidInput:  # the marker is the API's
+                    self._bad("GET", path, "names a next page that no URL can")
             if target in seen:
                 self._bad("GET", path, "names a next page that was read already")
+            if why := listing.endless(ids(answer), total(answer) if total else None):
+                self._bad("GET", path, why)
 
     async def _call(
         self,
