@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, Problem
 from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
+from reconcile.transport.words import Hidden
 
 _CHUNK = 64 * 1024
 _AGAIN = "Nothing of it was accepted; plan again"
@@ -96,22 +97,39 @@ def authorization(auth: Auth) -> str:
     return f"Bearer {token}"
 
 
-def secrets_in(*values: Any) -> list[str]:
-    """The secrets anywhere in `values`, so that an API that echoes one in an error is not repeated."""
-    found: list[str] = []
-    for value in values:
-        match value:
-            case Secret():
-                found.append(value.reveal())
-            case BasicAuth():
-                found += secrets_in(value.user, value.password)
-            case Mapping():
-                found += secrets_in(*value.values())
-            case list() | tuple():
-                found += secrets_in(*value)
-            case _ if hasattr(value, "token"):
-                found += secrets_in(value.token)
-    return found
+def carried(auth: Auth | None, *bodies: Any) -> tuple[Hidden, bool]:
+    """
+    What no answer to a request may show, and whether there was a secret in its body.
+
+    The password or token, the header's value as it is sent, and the secrets of the body; and where there is one, also
+    whatever went beside it. The user's name is no secret, nor is the value of a body that has none.
+    """
+    secrets, others = [], []
+    if auth is not None:
+        user, word = (auth.user, auth.password) if isinstance(auth, BasicAuth) else ("", auth.token)
+        secrets += [leaf.reveal() for leaf in (user, word) if isinstance(leaf, Secret)]
+        secrets.append(authorization(auth).partition(" ")[2])
+    sensitive = False
+    for leaf in _leaves(bodies):
+        if isinstance(leaf, Secret):
+            sensitive = True
+            secrets.append(leaf.reveal())
+        elif isinstance(leaf, str | int | float) and not isinstance(leaf, bool):
+            others.append(str(leaf))
+    return Hidden(secrets, others if sensitive else ()), sensitive
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Everything in a form or a JSON value that is neither a map nor a list."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Mapping):
+            stack.extend(one.values())
+        elif isinstance(one, list | tuple):
+            stack.extend(one)
+        else:
+            yield one
 
 
 def _whole(content_type: str, data: bytes) -> Body:

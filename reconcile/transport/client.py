@@ -208,8 +208,11 @@ class Client:
                     return Answer(status, value, now, at, decode.request_id(headers), headers, attempt)
                 if status < 400:
                     self._bad(method, path, f"is a redirect ({status}), which would take the credentials elsewhere")
-                carried = body.secrets_in(self._auth, form, json)
-                failed = decode.api_error(method, path, status, headers, self._plain(headers, content), carried)
+                hidden, sensitive = body.carried(self._auth, form, json)
+                hush = (sensitive or status in (401, 403)) and not self._net.wordy
+                failed = decode.api_error(
+                    method, path, status, headers, self._plain(headers, content), hidden, hush=hush
+                )
                 again = status == retry.TOO_MANY or (idempotent and status in retry.UNCERTAIN)
                 free = status == retry.TOO_MANY
                 after_s = retry.retry_after_s(headers.get("retry-after"), now) if again else None

@@ -185,7 +185,7 @@ PELION = {
             ApiError,
             "GET /v1/Devices/UV1 answered 400, validation_error: Bad; name: too long, request id r-body",
         ),
-        (answer({"message": "Unauthorized"}, 401), AccessDenied, "GET /v1/Devices/UV1 answered 401, Unauthorized"),
+        (answer({"message": "Unauthorized"}, 401), AccessDenied, "GET /v1/Devices/UV1 answered 401, (words withheld)"),
         (answer({"code": 20003}, 403), AccessDenied, "GET /v1/Devices/UV1 answered 403, 20003:"),
         (answer({"code": 20409}, 409), Conflict, "GET /v1/Devices/UV1 answered 409, 20409:"),
         (
