@@ -219,7 +219,7 @@ class Client:
             except NeverSent as fault:
                 overloaded = False
                 failed = NotSent(Problem(f"{method} {path} was not sent: {self._base.authority}: {fault}"))
-                if not fault.lasting and self._outage.refused(str(fault), alone):
+                if not fault.lasting and self._outage.refused(str(fault), alone) and loop.time() < give_up_at:
                     continue  # when it is its turn again
                 raise failed from None
             except Lost as fault:
@@ -259,7 +259,7 @@ class Client:
                 target,
                 outbound,
                 authorization=body.authorization(self._auth) if self._auth else None,
-                before_send=self._net.check,
+                before_send=self._sending,
                 timeout_s=self.timeout_s,
             )
             status, outcome = received.status, "answered"
@@ -275,6 +275,12 @@ class Client:
             self._bad(method, path, f"is not one of this API: {fault}")
         finally:
             self._net.end(RequestDone(self.name, method, path, status, outcome, loop.time() - begun, attempt))
+
+    def _sending(self) -> None:
+        """Right before the first byte: whether it may leave; and there is a connection for it to leave by."""
+        self._net.check()
+        if self._wire.connects_first:
+            self._outage.reached()
 
     async def _decoded(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
         try:

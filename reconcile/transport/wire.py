@@ -83,12 +83,18 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
 
 class Wire:
-    """Everything that goes to one host; shared by the clients that use it."""
+    """
+    Everything that goes to one host; shared by the clients that use it.
+
+    Attributes:
+        connects_first: whether `before_send` is called when there is a connection, as with our own transport.
+    """
 
     def __init__(self, base: Base, transport: httpx.AsyncBaseTransport | None = None) -> None:
         if transport is None:
             transport = DirectTransport(base, tls_context() if base.secure else None)
         self._transport = transport
+        self.connects_first = isinstance(transport, DirectTransport)
         scheme = "https" if base.secure else "http"
         self._origin = f"{scheme}://{base.authority}"
         self._common = [
@@ -133,7 +139,7 @@ class Wire:
             method, self._origin + target, headers=headers, stream=Outbound(body), extensions=extensions
         )
         try:
-            if not isinstance(self._transport, DirectTransport):
+            if not self.connects_first:
                 before_send()
             response = await self._transport.handle_async_request(request)
             try:

@@ -247,6 +247,37 @@ def test_an_outage_is_waited_out_by_all_and_costs_no_budget(outage_s, times):
     assert run(story()) == times * 61
 
 
+def test_an_answer_that_is_slow_after_an_outage_keeps_nobody_waiting():
+    async def slow(reader, writer):
+        await asyncio.sleep(20)
+        writer.write(OK)
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        async with serve(slow) as served, client_of(served) as client:
+            client._outage.refused("connection refused", False)
+            await asyncio.gather(*(ask(client, False) for _ in range(8)))
+            return loop.time()
+
+    assert run(story()) < 25
+
+
+def test_a_request_gives_up_by_its_own_deadline_where_others_get_through():
+    async def story():
+        loop = asyncio.get_running_loop()
+        url = nobody()[1]
+        async with client_of(url) as client:
+            asked = asyncio.ensure_future(ask(client, False))
+            while not asked.done():
+                client._outage.reached()
+                await asyncio.sleep(0.1)
+            with pytest.raises(NotSent):
+                await asked
+            return loop.time()
+
+    assert 110 <= run(story()) <= 130
+
+
 def test_a_cancelled_or_forbidden_first_attempt_after_an_outage_leaves_the_turn_to_the_next():
     async def story():
         held = []
