@@ -21,7 +21,7 @@ from reconcile.errors import (
     NotSent,
     Problem,
 )
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Upload
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Upload, in_turns
 
 __all__ = [
     "AccessDenied",
@@ -65,4 +65,5 @@ __all__ = [
     "Use",
     "View",
     "flaw_in_name",
+    "in_turns",
 ]

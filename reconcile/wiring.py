@@ -48,6 +48,7 @@ class Request:
         var, var_files: `--var K=V`, `--var-file F`, in order.
         state: `--state PATH`, or None.
         allow_hosts: every `--allow-host`.
+        wordy: whether an API's words are shown also where it refuses credentials or secrets.
     """
 
     path: str = "."
@@ -59,6 +60,7 @@ class Request:
     emit: Sink = silent
     heard: Callable[[RequestDone], None] | None = None
     parallelism: int = 16
+    wordy: bool = False
 
 
 def document(request: Request) -> Document:
@@ -132,6 +134,7 @@ class Wired:
             allowed_hosts=allow_list(request.environ.get(ALLOWED_HOSTS), *request.allow_hosts),
             rng=self.rng,
             emit=request.heard,
+            wordy=request.wordy,
         )
         files = document(request)
         path = state_path(request, files)

@@ -30,9 +30,9 @@ def document_options(command: Command) -> Command:
 
 def general_options(command: Command) -> Command:
     """Of every command."""
-    command = click.option("-v", "verbose", count=True, help="Say more; -vv tells every request, without its body.")(
-        command
-    )
+    command = click.option(
+        "-v", "verbose", count=True, help="Say more of what APIs say; -vv every request, without its body."
+    )(command)
     command = click.option("--no-color", is_flag=True, help="No colour; NO_COLOR says the same.")(command)
     command = click.option(
         "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Send credentials to this host too."
@@ -150,6 +150,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
         given.get("state"),
         tuple(given.get("allow_hosts", ())),
         parallelism=given.get("parallelism", 16),
+        wordy=given.get("verbose", 0) > 0,
         **more,
     )
 

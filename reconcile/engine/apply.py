@@ -29,7 +29,7 @@ from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
 from reconcile.errors import AccessDenied, Locked, NotSent, Position, ReconcileError
 
-SILENT = 3  # changes in a row that could not be sent at all
+SILENT = 3  # changes in a row that could not be sent at all; one that was done ends the row
 
 
 class Stop(StrEnum):
@@ -200,6 +200,8 @@ class Apply:
                 self.env.emit(ChangeStarted(change.address, verb_of(change)))
             try:
                 await operation.carry_out(fields)
+                if operation.kind.listed != "unit":
+                    self.silent = 0
                 for older in self.older.pop(change.address, ()):  # what it did is in what was recorded just now
                     await self.journal.write(Ended(older))
             except Stopped as stopped:
@@ -214,7 +216,7 @@ class Apply:
         return None
 
     def _stopped(self, change: Change, stopped: Stopped) -> None:
-        # Each of these was tried for half a minute already; whoever is next would only wait as long.
+        # Each of these was tried until its time was up; whoever is next would only wait as long.
         # A unit with an endpoint of its own says nothing about the others.
         alone = self.types[change.address.type_path].listed == "unit"
         self.silent = 0 if not isinstance(stopped.error, NotSent) else self.silent if alone else self.silent + 1

@@ -8,6 +8,7 @@ In go method, path segments, parameters and a body with secrets in it; out come 
 from reconcile.transport.client import Client
 from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, RequestDone, Upload
 from reconcile.transport.hosts import LOOPBACK, allow_list, is_loopback
+from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
 from reconcile.transport.retry import Policy
 
@@ -23,5 +24,6 @@ __all__ = [
     "RequestDone",
     "Upload",
     "allow_list",
+    "in_turns",
     "is_loopback",
 ]

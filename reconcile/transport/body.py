@@ -22,8 +22,10 @@ from urllib.parse import urlencode
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, Problem
 from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
+from reconcile.transport.words import Hidden
 
 _CHUNK = 64 * 1024
+_AGAIN = "Nothing of it was accepted; plan again"
 _IN_QUOTES = str.maketrans({'"': "%22", **{chr(code): f"%{code:02X}" for code in (*range(32), 127)}})
 
 
@@ -95,22 +97,39 @@ def authorization(auth: Auth) -> str:
     return f"Bearer {token}"
 
 
-def secrets_in(*values: Any) -> list[str]:
-    """The secrets anywhere in `values`, so that an API that echoes one in an error is not repeated."""
-    found: list[str] = []
-    for value in values:
-        match value:
-            case Secret():
-                found.append(value.reveal())
-            case BasicAuth():
-                found += secrets_in(value.user, value.password)
-            case Mapping():
-                found += secrets_in(*value.values())
-            case list() | tuple():
-                found += secrets_in(*value)
-            case _ if hasattr(value, "token"):
-                found += secrets_in(value.token)
-    return found
+def carried(auth: Auth | None, *bodies: Any) -> tuple[Hidden, bool]:
+    """
+    What no answer to a request may show, and whether there was a secret in its body.
+
+    The password or token, the header's value as it is sent, and the secrets of the body; and where there is one, also
+    whatever went beside it. The user's name is no secret, nor is the value of a body that has none.
+    """
+    secrets, others = [], []
+    if auth is not None:
+        user, word = (auth.user, auth.password) if isinstance(auth, BasicAuth) else ("", auth.token)
+        secrets += [leaf.reveal() for leaf in (user, word) if isinstance(leaf, Secret)]
+        secrets.append(authorization(auth).partition(" ")[2])
+    sensitive = False
+    for leaf in _leaves(bodies):
+        if isinstance(leaf, Secret):
+            sensitive = True
+            secrets.append(leaf.reveal())
+        elif isinstance(leaf, str | int | float) and not isinstance(leaf, bool):
+            others.append(str(leaf))
+    return Hidden(secrets, others if sensitive else ()), sensitive
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Everything in a form or a JSON value that is neither a map nor a list."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Mapping):
+            stack.extend(one.values())
+        elif isinstance(one, list | tuple):
+            stack.extend(one)
+        else:
+            yield one
 
 
 def _whole(content_type: str, data: bytes) -> Body:
@@ -206,7 +225,7 @@ def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
             digest.update(chunk)
             left, last = left - len(chunk), chunk
         if left or chunk:
-            raise InvalidInput(f"{upload.content} was changed while it was uploaded")
+            raise InvalidInput(Problem(f"{upload.content} was changed while it was uploaded", way_out=_AGAIN))
         _check_digest(upload, digest.hexdigest())
         if last:
             yield last
@@ -216,5 +235,8 @@ def _check_digest(upload: Upload, sha256: str) -> None:
     if upload.sha256 is not None and upload.sha256.lower() != sha256:
         name = upload.filename if isinstance(upload.content, bytes) else upload.content
         raise InvalidInput(
-            Problem(f"{name} is not the file that was planned", notes=(f"sha256 {sha256}, planned {upload.sha256}",))
+            Problem(
+                f"{name} is not the file that was planned: its sha256 is {sha256}, planned was {upload.sha256}",
+                way_out=_AGAIN,
+            )
         )

@@ -11,13 +11,15 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from reconcile.errors import ApiError, BadAnswer, NoAnswer, NotSent, Problem
-from reconcile.transport import body, decode, hosts, retry
+from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
+from reconcile.transport import body, decode, hosts, pieces, retry
 from reconcile.transport.exchange import Answer, Auth, Form, Params, RequestDone, Upload
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.limit import Limit
+from reconcile.transport.listing import Ids, Listing, by_content
+from reconcile.transport.outage import Outage
 
 if TYPE_CHECKING:
     from reconcile.transport.net import Net
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _date = lru_cache(maxsize=64)(retry.http_date)  # thousands of answers carry the same second
 
+T = TypeVar("T")
 Next = Callable[[Answer], "str | Mapping[str, str | int] | None"]
 
 
@@ -56,7 +59,7 @@ class Client:
         self.name, self.timeout_s, self._any_type = name, timeout_s, any_type
         self._net, self._wire, self._base = net, wire, base
         self._auth, self._limit, self._policy = auth, limit, policy
-        self._budget = retry.Budget(policy)
+        self._budget, self._outage = retry.Budget(policy), Outage(policy)
         if auth is not None:
             body.authorization(auth)  # credentials that no header can carry are an error before the first request
 
@@ -64,7 +67,7 @@ class Client:
         return f"<Client {self.name} {self.base_url}>"
 
     def using(self, auth: Auth | None) -> Client:
-        """The same API, connections, limit and budget, with other credentials."""
+        """The same API, connections, limit, budget and outage, with other credentials."""
         client = copy.copy(self)
         client._auth = auth
         if auth is not None:
@@ -123,21 +126,32 @@ class Client:
         )
 
     async def pages(
-        self, *segments: str, params: Params | None = None, slash: bool = False, next: Next
+        self,
+        *segments: str,
+        params: Params | None = None,
+        slash: bool = False,
+        next: Next,
+        ids: Ids = by_content,
+        total: Callable[[Answer], int | None] | None = None,
     ) -> AsyncIterator[Answer]:
         """
-        The pages of a listing, one after the other.
+        The pages of a listing, one after the other. It ends, whatever the API says.
 
         Args:
             next: from a page what asks for the next one: its absolute URL, or parameters that replace those of the
                 first request by name; None after the last.
+            ids: from a page what its members are called; asked after the page was used. Where a member that is read
+                twice may look different, the content does not tell.
+            total: from a page how many members the listing has, or None.
 
         Raises:
-            As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read.
+            As `get`; BadAnswer too when a URL leads away from `base_url`, or back to a page that was read; when two
+            pages in a row bring no new id, or ten have no members; and when there are more than `total` allows.
         """
         path = hosts.target(self._base, segments, None, slash)
         target = hosts.target(self._base, segments, params, slash)
         seen: set[str] = set()
+        listing = Listing()
         while True:
             seen.add(target)
             answer = await self._call("GET", target, idempotent=True)
@@ -151,9 +165,14 @@ class Client:
                     self._bad("GET", path, "names a next page that is not below the base URL; it was not asked")
                 target = below
             else:
-                target = hosts.target(self._base, segments, {**(params or {}), **following}, slash)
+                try:
+                    target = hosts.target(self._base, segments, {**(params or {}), **following}, slash)
+                except InvalidInput:  # the marker is the API's
+                    self._bad("GET", path, "names a next page that no URL can")
             if target in seen:
                 self._bad("GET", path, "names a next page that was read already")
+            if why := listing.endless(ids(answer), total(answer) if total else None):
+                self._bad("GET", path, why)
 
     async def _call(
         self,
@@ -168,34 +187,41 @@ class Client:
         loop = asyncio.get_running_loop()
         path = target.partition("?")[0]
         self._budget.earn()
-        attempt, give_up_at = 0, float("inf")
+        attempt, asked, give_up_at = 0, 0, float("inf")
         while True:
-            attempt += 1
             entered = await self._limit.enter()
-            if attempt == 1:
-                give_up_at = loop.time() + self._policy.deadline_s
-            overloaded, good, free = True, False, False
+            give_up_at = min(give_up_at, loop.time() + self._policy.deadline_s)
+            overloaded, good, free, alone = True, False, False, False
             after_s: float | None = None
             failed: ApiError | NotSent | NoAnswer
             try:
+                alone = await self._outage.turn(give_up_at)
+                attempt += 1
                 # Encoded anew each time: between attempts no revealed secret is kept.
                 outbound = body.encode(form=form, json_value=json, files=files, rng=self._net.rng)
                 status, headers, content = await self._attempt(method, target, outbound, attempt)
+                at, alone = loop.time(), False
                 now = _date(headers.get("date"))
                 overloaded, good = status in (429, 503), status < 400
                 if 200 <= status < 300:
-                    value = self._decoded(method, path, status, headers, content)
-                    return Answer(status, value, now, loop.time(), decode.request_id(headers), headers, attempt)
+                    value = await self._decoded(method, path, status, headers, content)
+                    return Answer(status, value, now, at, decode.request_id(headers), headers, attempt)
                 if status < 400:
                     self._bad(method, path, f"is a redirect ({status}), which would take the credentials elsewhere")
-                carried = body.secrets_in(self._auth, form, json)
-                failed = decode.api_error(method, path, status, headers, self._plain(headers, content), carried)
+                hidden, sensitive = body.carried(self._auth, form, json)
+                hush = (sensitive or status in (401, 403)) and not self._net.wordy
+                failed = decode.api_error(
+                    method, path, status, headers, self._plain(headers, content), hidden, hush=hush
+                )
                 again = status == retry.TOO_MANY or (idempotent and status in retry.UNCERTAIN)
                 free = status == retry.TOO_MANY
                 after_s = retry.retry_after_s(headers.get("retry-after"), now) if again else None
             except NeverSent as fault:
-                overloaded, again = False, not fault.lasting
+                overloaded = False
                 failed = NotSent(Problem(f"{method} {path} was not sent: {self._base.authority}: {fault}"))
+                if not fault.lasting and self._outage.refused(str(fault), alone) and loop.time() < give_up_at:
+                    continue  # when it is its turn again
+                raise failed from None
             except Lost as fault:
                 overloaded, again = fault.slow, idempotent
                 failed = NoAnswer(Problem(f"{method} {path} got no answer: {fault}"))
@@ -203,13 +229,15 @@ class Client:
                 overloaded = False
                 raise
             finally:
+                self._outage.left(alone)
                 self._limit.leave(entered, overloaded=overloaded, good=good)
-            wait_s = self._policy.wait_s(attempt, after_s, self._net.rng)
+            asked += 1
+            wait_s = self._policy.wait_s(asked, after_s, self._net.rng)
             if free and again:
                 self._limit.pause(min(after_s or 0.0, self._policy.after_cap_s))
             if (
                 not again
-                or attempt >= self._policy.attempts
+                or asked >= self._policy.attempts
                 or loop.time() + wait_s > give_up_at
                 or not (free or self._budget.spend())
             ):
@@ -231,26 +259,35 @@ class Client:
                 target,
                 outbound,
                 authorization=body.authorization(self._auth) if self._auth else None,
-                before_send=self._net.check,
+                before_send=self._sending,
                 timeout_s=self.timeout_s,
             )
             status, outcome = received.status, "answered"
+            self._outage.reached()
             return received.status, received.headers, received.body
         except Lost:
             outcome = "no answer"
+            self._outage.reached()
             raise
         except Malformed as fault:
             outcome = "bad answer"
+            self._outage.reached()
             self._bad(method, path, f"is not one of this API: {fault}")
         finally:
             self._net.end(RequestDone(self.name, method, path, status, outcome, loop.time() - begun, attempt))
 
-    def _decoded(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
+    def _sending(self) -> None:
+        """Right before the first byte: whether it may leave; and there is a connection for it to leave by."""
+        self._net.check()
+        if self._wire.connects_first:
+            self._outage.reached()
+
+    async def _decoded(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
         try:
-            plain = decode.inflate(content, headers.get("content-encoding", "").strip().lower())
+            plain = await _slowly(pieces.inflating(content, headers.get("content-encoding", "").strip().lower()))
             if not plain and method == "GET" and status != 204:
                 raise Malformed("empty")
-            return decode.read_json(plain, "" if self._any_type else headers.get("content-type", ""))
+            return await _slowly(decode.reading(plain, "" if self._any_type else headers.get("content-type", "")))
         except Malformed as fault:
             self._bad(method, path, f"({status}) is not one of this API: {fault}")
 
@@ -265,3 +302,14 @@ class Client:
     @staticmethod
     def _bad(method: str, path: str, why: str) -> NoReturn:
         raise BadAnswer(Problem(f"the answer to {method} {path} {why}")) from None
+
+
+async def _slowly(work: pieces.Work[T]) -> T:
+    """The result of work in pieces, between which the loop does what else there is."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await asyncio.sleep(0)

@@ -1,90 +1,51 @@
 """
 What an answer says: bytes → JSON, and an answer that is an error → `ApiError` with the vendor's own words.
 
-Bounded: a body is inflated no further than `limit` bytes, so that a small answer cannot fill the memory. Duplicate
-keys are taken as Python does (the last one counts): seeing them would cost every answer half of its decoding.
+Bounded: see `pieces`. Duplicate keys are taken as Python does (the last one counts): seeing them would cost every
+answer half of its decoding.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from reconcile.errors import AccessDenied, ApiError, Conflict, NotFound
+from reconcile.transport import pieces
 from reconcile.transport.faults import Malformed
+from reconcile.transport.pieces import LIMIT, Work, inflating, whole
+from reconcile.transport.words import LONGEST, NOTHING, WITHHELD, Hidden, is_code, is_type, said
 
-LIMIT = 64 * 1024 * 1024
-"""Bytes of a decoded body. A page of 1,000 devices is 0.5 MB."""
+_KINDS = ("text/html", "text/plain", "text/xml", "application/xml", "application/xhtml+xml", "application/octet-stream")
+"""Of bodies, that are named when they come in place of JSON. Any other may hold what the server likes."""
 
-_WORDS = 500  # characters of a vendor's message that are kept
 _CLASSES = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
 
 
 def inflate(raw: bytes, encoding: str, limit: int = LIMIT) -> bytes:
-    """
-    The body without its `Content-Encoding`; we ask for gzip and accept nothing else.
-
-    Raises:
-        Malformed: another encoding, damaged or truncated data, or more than `limit` bytes.
-    """
-    if len(raw) > limit:
-        raise Malformed(f"more than {limit} bytes")
-    if encoding in ("", "identity") or not raw:
-        return raw
-    if encoding not in ("gzip", "x-gzip"):
-        raise Malformed("an encoding that was not asked for")
-    parts: list[bytes] = []
-    room = limit
-    while raw:  # a gzip stream may have several members
-        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            parts.append(member.decompress(raw, room + 1))
-        except zlib.error:
-            raise Malformed("damaged gzip data") from None
-        room -= len(parts[-1])
-        if room < 0:
-            raise Malformed(f"more than {limit} bytes")
-        if not member.eof:
-            raise Malformed("truncated gzip data")
-        raw = member.unused_data
-    return b"".join(parts)
+    """All of `pieces.inflating` at once."""
+    return whole(inflating(raw, encoding, limit))
 
 
 def read_json(body: bytes, content_type: str) -> Any:
+    """All of `reading` at once."""
+    return whole(reading(body, content_type))
+
+
+def reading(body: bytes, content_type: str) -> Work[Any]:
     """
     The JSON value of a body, or None when the body is empty.
 
     Raises:
-        Malformed: not JSON by its type or its content; NaN, infinity, or a number that no double holds.
+        Malformed: not JSON by its type, or what `pieces.reading` refuses.
     """
     if not body:
         return None
     kind = content_type.partition(";")[0].strip().lower()
     if kind and kind not in ("application/json", "text/json") and not kind.endswith("+json"):
-        raise Malformed(f"{printable(kind)[:60]} instead of JSON")
-    value, flaw = _value(body)
-    if flaw is not None:
-        raise Malformed(flaw)
-    return value
-
-
-def _value(body: bytes) -> tuple[Any, str | None]:
-    """The value, or what is wrong: a parser's error holds the whole text, so it must not become a context."""
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite), None
-    except UnicodeDecodeError:
-        return None, "JSON that is not UTF-8"
-    except json.JSONDecodeError as error:
-        return None, f"not JSON, or not all of it (character {error.pos} of {len(error.doc)})"
-    except RecursionError:
-        return None, "JSON that is nested too deep"
-    except ValueError:  # an integer of more digits than Python reads
-        return None, "a number without bounds"
+        raise Malformed(f"{kind if kind in _KINDS else 'another type'} instead of JSON")
+    return (yield from pieces.reading(body))
 
 
 def api_error(
@@ -93,7 +54,9 @@ def api_error(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
-    secrets: Iterable[str] = (),
+    hidden: Hidden = NOTHING,
+    *,
+    hush: bool = False,
 ) -> ApiError:
     """
     The error that an answer of 400 or above is.
@@ -103,38 +66,47 @@ def api_error(
     has no message.
 
     Args:
-        secrets: what the request carried; blotted out where the API echoes it.
+        hidden: what the request carried; words that hold a part of it are withheld.
+        hush: whether words are withheld in any case. Codes never are, unless they are a secret themselves.
     """
-    hidden = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
-
-    def words(text: Any) -> str | None:
-        if not isinstance(text, str | int) or isinstance(text, bool):
-            return None
-        shown = str(text)
-        for secret in hidden:  # in capitals or not: an API may have a spelling of its own
-            shown = re.sub(re.escape(secret), "(sensitive value)", shown, flags=re.IGNORECASE)
-        return printable(shown.strip())[:_WORDS] or None
-
-    code = message = None
+    code: str | None = None
+    parts: list[str] = []
     given = request_id(headers)
     value = _lenient(body)
     if isinstance(value, dict):
-        code = words(value["type"]) if isinstance(value.get("type"), str) else words(value.get("code"))
-        said = [words(value.get("message")), words(value.get("detail"))]
+        typed = isinstance(value.get("type"), str)
+        code = _words(value["type"] if typed else value.get("code"))
+        fixed = is_code(code) or (typed and is_type(code))
+        if code and not (hidden.spares(code) and (fixed or not (hush or hidden.holds(code)))):
+            code, parts = None, [WITHHELD]
+        parts += [_words(value.get("message")), _words(value.get("detail"))]
         for fault in value.get("fields") or () if isinstance(value.get("fields"), list) else ():
             if isinstance(fault, dict):
-                said.append(": ".join(filter(None, (words(fault.get("name")), words(fault.get("message"))))))
-        message = words("; ".join(part for part in said if part))
-        given = given or words(value.get("request_id"))
+                parts.append(": ".join(filter(None, (_words(fault.get("name")), _words(fault.get("message"))))))
+        given = given or _words(value.get("request_id"))
     elif value is None and _is_text(headers.get("content-type", "")):
-        message = words(body.decode(errors="replace"))
-    return _CLASSES.get(status, ApiError)(method, path, status, code, message, words(given))
+        parts = [body[: 4 * LONGEST].decode(errors="replace")]
+    message = said(parts, hidden, hush=hush)
+    if given is not None and not hidden.spares(given):
+        given = None
+    return _CLASSES.get(status, ApiError)(
+        method, path, status, _short(code), _short(message), given and _short(given, 64)
+    )
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """What the vendor's support asks for: `X-Request-ID` (Device Management) or `Twilio-Request-Id`."""
     given = headers.get("x-request-id") or headers.get("twilio-request-id")
     return printable(given)[:64] if given else None
+
+
+def _words(value: Any) -> str:
+    """A text or a number of an answer; anything else says nothing."""
+    return str(value)[:LONGEST].strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _short(text: str | None, most: int = LONGEST) -> str | None:
+    return printable(text)[:most] if text else None
 
 
 def printable(text: str) -> str:
@@ -155,28 +127,3 @@ def _is_text(content_type: str) -> bool:
     """Plain text or nothing said; a page of HTML is nobody's message."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind in ("", "text/plain") or kind.endswith("json")
-
-
-_HEX_KEY = re.compile(r"0[xX][0-9a-fA-F]{16,}")
-
-
-def _forms(secret: str) -> set[str]:
-    """A secret as an API may repeat it: as it is, percent-encoded, in JSON, in Python's notation."""
-    try:
-        encoded = {quote(secret, safe=""), quote_plus(secret), quote(secret)}
-    except UnicodeEncodeError:
-        encoded = set()
-    texts = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    bare = {secret[2:]} if _HEX_KEY.fullmatch(secret) else set()
-    return {secret, secret.strip(), *encoded, *texts, *bare} - {""}
-
-
-def _refuse(name: str) -> Any:
-    raise Malformed(f"{name}, which is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise Malformed("a number without bounds")
-    return number

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.values import Secret
+from reconcile.errors import InvalidInput
 
 Params = Mapping[str, str | int]
 """Of a query, by name."""
@@ -46,12 +47,17 @@ class Upload:
     Attributes:
         filename: what the API is told; never a path.
         content: a path whose file is streamed and opened again for every attempt, or the bytes themselves.
-        sha256: hex; when given, bytes that differ from it are never sent to their end, so the API cannot accept them.
+        sha256: hex, of the bytes that were planned; needed with a path, since a file may change before every attempt.
+            Bytes that differ from it are never sent to their end, so the API cannot accept them.
     """
 
     filename: str
     content: str | Path | bytes = field(repr=False)
     sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is None and not isinstance(self.content, bytes):
+            raise InvalidInput(f"nobody knows which bytes {self.content} should have: the plan holds no checksum of it")
 
 
 @dataclass(frozen=True, slots=True)

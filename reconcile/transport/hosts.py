@@ -58,12 +58,17 @@ class Base:
 
 
 def is_loopback(name: str) -> bool:
-    """`localhost`, 127.0.0.0/8 and ::1."""
+    """`localhost`, 127.0.0.0/8 and ::1, which has no zone: what follows a `%` may be any text."""
     try:
         address = ip_address(name)
     except ValueError:
         return name == "localhost"
-    return address.is_loopback and address.version in (4, 6) and not getattr(address, "ipv4_mapped", None)
+    return (
+        "%" not in name
+        and address.is_loopback
+        and address.version in (4, 6)
+        and not getattr(address, "ipv4_mapped", None)
+    )
 
 
 def allow_list(*texts: str | None) -> frozenset[str]:
@@ -113,9 +118,10 @@ def check_base(url: str, *, default_host: str, allowed: Iterable[str] = ()) -> B
         )
     if "?" in url or "#" in url:
         raise _bad(url.partition("?")[0].partition("#")[0], "has a query or a fragment")
-    name = (parts.hostname or "").lower()
-    if _split_host(_bracketed(name)) is None or port == 0:
+    split = _split_host(parts.netloc.lower())  # all of it: what a parser passes over would be read as a host by people
+    if split is None or port == 0:
         raise _bad(url, "names no host")
+    name = split[0]
     path = parts.path.rstrip("/")
     if not _is_plain(path):
         raise _bad(url, "has `.`, `..` or nothing between two slashes of its path")
@@ -136,7 +142,7 @@ def target(base: Base, segments: Iterable[str], params: Params | None = None, sl
         slash: whether the path ends in one.
 
     Raises:
-        InvalidInput: a segment is empty, `.` or `..`, or text that has no UTF-8.
+        InvalidInput: a segment is empty, `.` or `..`; a segment or a parameter is text that has no UTF-8.
     """
     path = base.path
     for text in segments:
@@ -146,9 +152,11 @@ def target(base: Base, segments: Iterable[str], params: Params | None = None, sl
             path += "/" + quote(text, safe="")
         except UnicodeEncodeError:
             raise InvalidInput(f"a part of a path is not valid Unicode text ({_shown(path)}/…)") from None
-    return (
-        (path or "/") + ("/" if slash and path else "") + (f"?{urlencode(params, quote_via=quote)}" if params else "")
-    )
+    try:
+        query = f"?{urlencode(params, quote_via=quote)}" if params else ""
+    except UnicodeEncodeError:
+        raise InvalidInput(f"a parameter of {_shown(path) or '/'} is not valid Unicode text") from None
+    return (path or "/") + ("/" if slash and path else "") + query
 
 
 def same_place(base: Base, url: str) -> str | None:
@@ -165,9 +173,10 @@ def same_place(base: Base, url: str) -> str | None:
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None
-    name = (parts.hostname or "").lower()
-    same_host = name == base.name or (is_loopback(name) and is_loopback(base.name))
-    if "@" in parts.netloc or not same_host or port != base.port:
+    split = _split_host(parts.netloc.lower())
+    if split is None or port != base.port:
+        return None
+    if split[0] != base.name and not (is_loopback(split[0]) and is_loopback(base.name)):
         return None
     if parts.scheme != ("https" if base.secure else "http"):
         return None
@@ -206,7 +215,7 @@ def _split_host(text: str) -> tuple[str, str] | None:
     if text.startswith("["):
         name, closed, port = text[1:].partition("]")
         try:
-            valid = bool(closed) and ip_address(name).version == 6
+            valid = bool(closed) and ip_address(name).version == 6 and "%" not in name
         except ValueError:
             return None
         port, colon = port[1:], port[:1]

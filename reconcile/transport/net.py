@@ -33,6 +33,7 @@ class Net:
         check: called right before every request is put on the wire, with no await between; raises when nothing may
             be sent any more. May be replaced when the lease begins.
         requests: attempts that were begun.
+        wordy: whether more of what an API says is shown.
         http_s: seconds during which at least one request was under way, by the loop's clock.
     """
 
@@ -45,6 +46,7 @@ class Net:
         emit: Callable[[RequestDone], None] | None = None,
         policy: Policy | None = None,
         transport: Callable[[Base], httpx.AsyncBaseTransport] | None = None,
+        wordy: bool = False,
     ) -> None:
         """
         Args:
@@ -52,11 +54,14 @@ class Net:
             emit: told of every attempt that has ended.
             policy: of repetitions.
             transport: makes the httpx transport to a host, in place of ours.
+            wordy: whether an API's words are shown also where it refuses credentials or a request with secrets; never
+                those that hold a part of one.
         """
         self.rng = rng
         self.check = check
         self.requests = 0
         self.http_s = 0.0
+        self.wordy = wordy
         self._allowed_hosts = allowed_hosts
         self._emit = emit
         self._policy = policy or Policy()

@@ -4,13 +4,14 @@ time and randomness are passed in.
 
 | what happened | again |
 | --- | --- |
-| never sent: refused, no route, connecting took too long | always |
+| never sent: refused, no route, connecting took too long | always, by the one attempt of `outage` |
 | 429: the API did not look at it | always |
 | 500, 502, 503, 504; no answer, or half of one | only what is idempotent |
 | a certificate that is not trusted; any other status | never |
 
-Every repetition but that of a 429 is paid from the client's budget, so that an API in trouble is asked at most 1.1
-times as often as one in health. A 429 holds the whole client back instead (`limit.Limit.pause`).
+Every repetition of what was asked is paid from the client's budget, so that an API in trouble is asked at most 1.1
+times as often as one in health. A 429 holds the whole client back instead (`limit.Limit.pause`), and so does a
+connection that does not come about (`outage.Outage`).
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ class Policy:
     Seconds and counts of one client; chosen by feel, except where said.
 
     Attributes:
-        attempts: sends of one request, the first included.
+        attempts: sends of one request, the first included; those that nothing could be sent by do not count.
         base_s, cap_s: full jitter draws from 0 … min(cap_s, base_s · 2^n).
         after_cap_s: the longest `Retry-After` that is honoured.
-        deadline_s: no attempt begins later than this after the first one.
+        deadline_s: no attempt begins later than this after the first one, nor after the API could last be reached.
+        first_contact_s: the same for an API that was never reached: more likely a wrong address than a restart.
         budget_share, budget_floor: repetitions a client may make: the floor plus a share of its requests (I15: 10 %).
     """
 
@@ -43,6 +45,7 @@ class Policy:
     cap_s: float = 20.0
     after_cap_s: float = 60.0
     deadline_s: float = 120.0
+    first_contact_s: float = 30.0
     budget_share: float = 0.1
     budget_floor: int = 10
 

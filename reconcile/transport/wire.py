@@ -17,10 +17,10 @@ import certifi
 import httpx
 
 from reconcile.transport.body import Body
-from reconcile.transport.decode import LIMIT
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.hosts import Base
 from reconcile.transport.http1 import Connections, Received
+from reconcile.transport.pieces import LIMIT
 
 _BEFORE_SEND = "reconcile.before_send"
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -83,12 +83,18 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
 
 class Wire:
-    """Everything that goes to one host; shared by the clients that use it."""
+    """
+    Everything that goes to one host; shared by the clients that use it.
+
+    Attributes:
+        connects_first: whether `before_send` is called when there is a connection, as with our own transport.
+    """
 
     def __init__(self, base: Base, transport: httpx.AsyncBaseTransport | None = None) -> None:
         if transport is None:
             transport = DirectTransport(base, tls_context() if base.secure else None)
         self._transport = transport
+        self.connects_first = isinstance(transport, DirectTransport)
         scheme = "https" if base.secure else "http"
         self._origin = f"{scheme}://{base.authority}"
         self._common = [
@@ -133,7 +139,7 @@ class Wire:
             method, self._origin + target, headers=headers, stream=Outbound(body), extensions=extensions
         )
         try:
-            if not isinstance(self._transport, DirectTransport):
+            if not self.connects_first:
                 before_send()
             response = await self._transport.handle_async_request(request)
             try:
@@ -166,13 +172,13 @@ def tls_context() -> ssl.SSLContext:
 
 async def _read(response: httpx.Response) -> Received:
     headers: dict[str, str] = dict(response.headers)
-    data = b""
+    data = bytearray()
     assert isinstance(response.stream, httpx.AsyncByteStream)
     async for chunk in response.stream:
-        data = data + chunk if data else chunk
+        data += chunk
         if len(data) > LIMIT:
             raise Malformed(f"more than {LIMIT} bytes")
-    return Received(response.status_code, headers, data)
+    return Received(response.status_code, headers, bytes(data))
 
 
 def _nothing() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from typing import Any
 
 import pytest
 from fleet_rig import MakeRig, Rig, app_sid, sid
+
+from reconcile.transport import Client
 
 
 @pytest.fixture
@@ -187,5 +190,42 @@ def test_a_failed_resource_stops_its_dependents_and_nothing_else(fleet: Rig) -> 
     assert ran.code == 7, ran
     assert "1 done, 1 failed, 0 unknown, 1 skipped" in ran.out, ran
     assert fleet.device(2)["configs"] == {"a": "2"}
+    fleet.sim.set_faults()
+    fleet.apply_well()
+
+
+@pytest.mark.parametrize("endless", [True, "empty"])
+@pytest.mark.parametrize("path", ["/v1/Devices", "/v1/Apps", "/v1/Configs", f"/v1/Devices/{sid(1)}/Configs"])
+def test_a_listing_without_an_end_is_not_read_for_ever(fleet: Rig, path: str, endless: object) -> None:
+    fleet.sim.set_faults(fault({"endless": endless}, path, "GET"))
+    fleet.mark()
+    ran = fleet.plan()
+    assert ran.code == 1, ran
+    assert f"the answer to GET {path} names another page after" in ran.out + ran.err
+    assert len(fleet.requests()) < 40
+    fleet.sim.set_faults()
+    fleet.assert_in_sync()
+
+
+def test_a_bundle_that_is_built_again_between_two_attempts_is_not_uploaded(
+    fleet: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.apps["new"] = {"bundle": fleet.bundle("new.zip", main="planned")}
+    fleet.sim.set_faults({**fault({"status": 429, "headers": {"Retry-After": "2"}}, "/upload/*", "POST"), "times": 1})
+    attempt = Client._attempt
+
+    async def built_again(self: Client, *args: Any) -> Any:
+        answered = await attempt(self, *args)
+        if args[0] == "POST":
+            fleet.bundle("new.zip", main="another build")
+        return answered
+
+    monkeypatch.setattr(Client, "_attempt", built_again)
+    ran = fleet.apply()
+    monkeypatch.undo()
+    assert ran.code == 7, ran
+    assert "is not the file that was planned" in ran.out + ran.err and "plan again" in ran.out + ran.err
+    assert [app["unique_name"] for app in fleet.world["apps"].values()] == ["live"]
+    assert "microvisor.apps.new" not in fleet.entries()
     fleet.sim.set_faults()
     fleet.apply_well()

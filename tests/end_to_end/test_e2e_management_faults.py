@@ -227,3 +227,29 @@ def test_pages_of_another_shape_are_not_read_as_an_empty_account(management: Man
     management.sim.set_faults({"match": {"method": "GET", "path": "/v3/device-groups*"}, "effect": effect})
     ran = management.plan()
     assert ran.code == 1 and "Not read" in ran.out and "Created" not in ran.out, ran
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v3/devices/",
+        "/v3/device-groups/",
+        "/v3/firmware-images",
+        "/v3/firmware-manifests",
+        "/v3/update-campaigns",
+        "/v2/device-shared-keys",
+    ],
+)
+def test_a_list_without_an_end_is_not_read_for_ever(management: ManagementRig, path: str) -> None:
+    rig = management
+    first(rig)
+    rig.apply_well()
+    rig.sim.set_faults({"match": {"method": "GET", "path": f"{path.rstrip('/')}*"}, "effect": {"endless": True}})
+    rig.mark()
+    ran = rig.plan()
+    assert ran.code == 1, ran
+    said = ran.out + ran.err
+    assert "names another page after" in said or "names a next page that was read already" in said
+    assert len(rig.requests()) < 60
+    rig.sim.set_faults()
+    rig.assert_in_sync()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
 import tracemalloc
 from datetime import UTC, datetime
@@ -10,8 +11,9 @@ import pytest
 from loopback import answer, client_of, run, serve
 
 from reconcile.errors import AccessDenied, ApiError, BadAnswer, Conflict, NoAnswer, NotFound
-from reconcile.transport import decode
+from reconcile.transport import Answer, decode, in_turns
 from reconcile.transport.faults import Malformed
+from reconcile.transport.listing import by_content
 
 
 def ask(*replies, method="GET", **settings):
@@ -183,7 +185,7 @@ PELION = {
             ApiError,
             "GET /v1/Devices/UV1 answered 400, validation_error: Bad; name: too long, request id r-body",
         ),
-        (answer({"message": "Unauthorized"}, 401), AccessDenied, "GET /v1/Devices/UV1 answered 401, Unauthorized"),
+        (answer({"message": "Unauthorized"}, 401), AccessDenied, "GET /v1/Devices/UV1 answered 401, (words withheld)"),
         (answer({"code": 20003}, 403), AccessDenied, "GET /v1/Devices/UV1 answered 403, 20003:"),
         (answer({"code": 20409}, 409), Conflict, "GET /v1/Devices/UV1 answered 409, 20409:"),
         (
@@ -266,11 +268,108 @@ def test_a_page_that_was_read_is_not_read_again(loop):
     assert run(story()) == len(loop)
 
 
+def read_all(*bodies, **settings):
+    """The pages of a listing that were yielded, and the error that ended it, if any; the last body again and again."""
+
+    async def story():
+        async with serve(answer({})) as served, client_of(served) as client:
+            served.replies = [answer(body) for body in bodies]
+            turn, pages = [0], []
+
+            def following(page):
+                turn[0] += 1
+                return {"token": f"t{turn[0]}"} if page.body.get("more", True) else None
+
+            try:
+                async for page in client.pages("Devices", next=following, **settings):
+                    pages.append(page.body)
+            except BadAnswer as bad:
+                return len(pages), str(bad)
+            return len(pages), None
+
+    return run(story())
+
+
+def names(page):
+    return [one["sid"] for one in page.body["devices"]]
+
+
+A, B, EMPTY = ({"devices": [{"sid": sid, "n": 1} for sid in sids]} for sids in ("ab", "cd", ""))
+LAST = {**EMPTY, "more": False}
+
+
+@pytest.mark.parametrize("ids", [{"ids": names}, {}])
+@pytest.mark.parametrize(
+    ("bodies", "pages"),
+    [
+        ([A], 3),
+        ([A, B], 4),
+        ([A, B, A], 4),
+        ([EMPTY], 10),
+        ([A, *[EMPTY] * 9, B, EMPTY], 21),
+        ([A, EMPTY, A, EMPTY], 12),
+        ([A, EMPTY, A, EMPTY, A], 5),
+    ],
+)
+def test_a_listing_that_brings_nothing_new_ends_as_a_bad_answer(bodies, pages, ids):
+    read, why = read_all(*bodies, **ids)
+    assert read == pages
+    assert "the answer to GET /v1/Devices names another page after" in why
+    assert "in a row that brought nothing new" in why
+
+
+@pytest.mark.parametrize(
+    "bodies", [[A, A, B, B, LAST], [*[EMPTY] * 9, A, *[EMPTY] * 9, B, LAST], [A, A, {**A, "more": False}]]
+)
+def test_a_listing_whose_pages_moved_or_are_empty_for_a_while_is_read_to_its_end(bodies):
+    assert read_all(*bodies, ids=names) == (len(bodies), None)
+
+
+def test_a_listing_that_has_more_than_its_total_ends_as_a_bad_answer():
+    pages = [{"devices": [{"sid": f"{n}-{m}"} for m in range(4)], "total": 8} for n in range(9)]
+    read, why = read_all(*pages, ids=names, total=lambda page: page.body["total"])
+    assert (read, "names another page after 20 members of 8" in why) == (5, True)
+    grown = [{**page, "total": 4 * n} for n, page in enumerate(pages)]
+    assert read_all(*grown, {**LAST, "total": 3}, ids=names, total=lambda page: page.body["total"]) == (10, None)
+
+
+def test_the_members_of_any_listing_are_told_apart_by_what_they_say():
+    bare = [{"sid": "a"}], [{"sid": "b"}]
+    assert by_content(Answer(200, bare[0], None, 0.0, None, {})) != by_content(
+        Answer(200, bare[1], None, 0.0, None, {})
+    )
+    assert by_content(Answer(200, {"next": "x", "signs": bare[0]}, None, 0.0, None, {})) == ["{'sid': 'a'}"]
+    for odd in (None, 3, "text", {"a": 1}):
+        assert by_content(Answer(200, odd, None, 0.0, None, {})) == []
+
+
+def test_a_page_marker_that_no_url_can_hold_is_a_bad_answer():
+    async def story():
+        async with serve(answer(raw=b'{"last": "\\ud800"}')) as served, client_of(served) as client:
+            with pytest.raises(BadAnswer, match="GET /v1/Devices names a next page that no URL can"):
+                async for _ in client.pages("Devices", next=lambda page: {"after": page.body["last"]}):
+                    pass
+            return len(served.seen)
+
+    assert run(story()) == 1
+
+
+def test_a_large_page_is_worked_on_in_turns():
+    async def story():
+        return [list(part) async for part in in_turns(range(2500))], [list(part) async for part in in_turns([])]
+
+    parts, none = run(story())
+    assert [len(part) for part in parts] == [1000, 1000, 500]
+    assert [one for part in parts for one in part] == list(range(2500))
+    assert none == [[]]
+
+
 def test_an_early_answer_to_an_upload_is_read(tmp_path):
     from reconcile.transport import Upload
 
     big = tmp_path / "bundle.zip"
     big.write_bytes(bytes(8 * 1024 * 1024))
+    planned = hashlib.sha256(bytes(8 * 1024 * 1024)).hexdigest()
 
     async def too_large(reader, writer):
         writer.write(answer({"code": 413, "message": "too large"}, 413))
@@ -280,7 +379,9 @@ def test_an_early_answer_to_an_upload_is_read(tmp_path):
     async def story():
         async with serve(too_large) as served, client_of(served) as client:
             with pytest.raises(ApiError, match="413: too large"):
-                await client.send("POST", "Apps", files={"File": Upload("b.zip", big)}, idempotent=False)
+                await client.send(
+                    "POST", "Apps", files={"File": Upload("b.zip", big, sha256=planned)}, idempotent=False
+                )
 
     run(story())
 

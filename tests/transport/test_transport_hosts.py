@@ -59,6 +59,14 @@ def test_the_vendors_host_and_loopback_need_no_permission(url, host, used):
         "http://localhost.evil.example/",
         "http://127.0.0.1.evil.example/",
         "https://[::1",
+        "http://[::1]evil.com",
+        "http://[::1]evil.com:80/",
+        "http://[::1]:80evil.com/",
+        "http://[::1%evil.com]",
+        "http://[::1%25evil.com]:80",
+        "http://[fe80::1%lo]/",
+        "http://[[::1]]/",
+        "http://::1/",
         "",
     ],
 )
@@ -96,6 +104,13 @@ def test_an_allowed_host_still_needs_https():
 def test_what_is_not_a_host_cannot_be_allowed(text):
     with pytest.raises(InvalidInput, match="is not a host"):
         allow_list(text)
+
+
+@pytest.mark.parametrize("name", ["::1%evil.com", "::1%lo", "::1%25lo", "127.0.0.1%lo"])
+def test_loopback_has_no_zone(name):
+    assert not hosts.is_loopback(name)
+    with pytest.raises(InvalidInput, match="is not a host"):
+        allow_list(f"[{name}]")
 
 
 def test_nothing_allowed_is_an_empty_list():
@@ -162,3 +177,14 @@ def test_a_segment_that_is_no_name_is_refused_and_nothing_is_sent(segment):
 )
 def test_a_next_page_is_followed_only_below_the_base_url(url, target):
     assert hosts.same_place(base("https://api.example.com/v1"), url) == target
+
+
+@pytest.mark.parametrize("params", [{"q": "\ud800"}, {"\udfff": "q"}])
+def test_a_parameter_that_is_not_unicode_is_refused_and_nothing_is_sent(params):
+    async def story():
+        async with serve(answer({})) as served, client_of(served) as client:
+            with pytest.raises(InvalidInput, match="a parameter of /v1/Devices is not valid Unicode"):
+                await client.get("Devices", params=params)
+            return served.seen
+
+    assert run(story()) == []

@@ -1,6 +1,7 @@
 """When a request is sent again (I15), in simulated time."""
 
 import asyncio
+import itertools
 import random
 import socket
 from datetime import UTC, datetime
@@ -175,18 +176,132 @@ def test_a_kept_connection_that_closes_on_reuse_is_no_answer():
     assert run(story()) == 3
 
 
-def test_refused_is_repeated_and_then_not_sent():
-    async def story():
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))  # not listening: refused
-            url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-            attempts = []
-            async with client_of(url, emit=attempts.append, auth=None) as client:
-                with pytest.raises(NotSent, match=r"POST /v1/Devices was not sent: 127.0.0.1:\d+: connection refused"):
-                    await ask(client, False)
-            return [(done.outcome, done.status, done.attempt) for done in attempts]
+def nobody():
+    """A port of loopback where nothing listens, and its URL."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1], f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
 
-    assert run(story()) == [("not sent", None, number) for number in range(1, 9)]
+
+def test_an_api_that_was_never_there_is_given_up_after_half_a_minute():
+    async def story():
+        loop, attempts = asyncio.get_running_loop(), []
+        async with client_of(nobody()[1], emit=attempts.append, auth=None) as client:
+            begun = loop.time()
+            with pytest.raises(NotSent, match=r"POST /v1/Devices was not sent: 127.0.0.1:\d+: connection refused"):
+                await ask(client, False)
+            assert 25 <= loop.time() - begun <= 31
+            assert [(done.outcome, done.status) for done in attempts] == [("not sent", None)] * len(attempts)
+            assert [done.attempt for done in attempts] == list(range(1, len(attempts) + 1))
+            # Whoever comes now does not wait as long again.
+            begun = loop.time()
+            for answered in await asyncio.gather(*(ask(client, False) for _ in range(50)), return_exceptions=True):
+                assert isinstance(answered, NotSent)
+            assert loop.time() - begun < 10
+        return len(attempts)
+
+    assert run(story()) < 20
+
+
+def test_an_api_that_is_gone_is_given_up_by_the_deadline_and_asked_one_at_a_time():
+    async def story():
+        loop, times = asyncio.get_running_loop(), []
+        async with serve(OK) as served, client_of(served, emit=lambda done: times.append(loop.time())) as client:
+            await ask(client, False)
+            client._wire._transport._connections._port = nobody()[0]
+            await client._wire.aclose()
+            times.clear()
+            begun = loop.time()
+            failed = await asyncio.gather(*(ask(client, False) for _ in range(40)), return_exceptions=True)
+            assert all(isinstance(error, NotSent) for error in failed)
+            assert 115 <= loop.time() - begun <= 135
+        waits = [after - before for before, after in itertools.pairwise(times[16:])]
+        return len(times), max(waits)
+
+    attempts, longest = run(story())
+    assert 16 < attempts < 16 + 60
+    assert 4 <= longest <= 6
+
+
+@pytest.mark.parametrize(("outage_s", "times"), [(1, 1), (2, 3), (8, 1), (60, 1)])
+def test_an_outage_is_waited_out_by_all_and_costs_no_budget(outage_s, times):
+    async def story():
+        loop = asyncio.get_running_loop()
+        async with serve(OK) as served, client_of(served, max_concurrency=16) as client:
+            budget = client._budget._spent
+            connections = client._wire._transport._connections
+            port = connections._port
+            for _ in range(times):
+                await ask(client, False)
+                await client._wire.aclose()
+                connections._port = nobody()[0]
+                back = loop.call_later(outage_s, setattr, connections, "_port", port)
+                begun = loop.time()
+                answers = await asyncio.gather(*(ask(client, False) for _ in range(60)))
+                assert len(answers) == 60
+                assert outage_s <= loop.time() - begun <= outage_s + 6
+                back.cancel()
+            assert client._budget._spent == budget
+            return len(served.seen)
+
+    assert run(story()) == times * 61
+
+
+def test_an_answer_that_is_slow_after_an_outage_keeps_nobody_waiting():
+    async def slow(reader, writer):
+        await asyncio.sleep(20)
+        writer.write(OK)
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        async with serve(slow) as served, client_of(served) as client:
+            client._outage.refused("connection refused", False)
+            await asyncio.gather(*(ask(client, False) for _ in range(8)))
+            return loop.time()
+
+    assert run(story()) < 25
+
+
+def test_a_request_gives_up_by_its_own_deadline_where_others_get_through():
+    async def story():
+        loop = asyncio.get_running_loop()
+        url = nobody()[1]
+        async with client_of(url) as client:
+            asked = asyncio.ensure_future(ask(client, False))
+            while not asked.done():
+                client._outage.reached()
+                await asyncio.sleep(0.1)
+            with pytest.raises(NotSent):
+                await asked
+            return loop.time()
+
+    assert 110 <= run(story()) <= 130
+
+
+def test_a_cancelled_or_forbidden_first_attempt_after_an_outage_leaves_the_turn_to_the_next():
+    async def story():
+        held = []
+
+        def check():
+            if held:
+                raise Locked("the lease is over")
+
+        async with serve(OK) as served, client_of(served, check=check) as client:
+            outage = client._outage
+            assert outage.refused("connection refused", False)
+            first = asyncio.ensure_future(ask(client, False))
+            others = [asyncio.ensure_future(ask(client, False)) for _ in range(3)]
+            await asyncio.sleep(0.2)
+            assert not served.seen
+            first.cancel()
+            held.append(True)
+            with pytest.raises(Locked):
+                await others[0]
+            held.clear()
+            await asyncio.gather(*others[1:], return_exceptions=True)
+            return (await ask(client, False)).body
+
+    assert run(story()) == {"ok": True}
 
 
 def test_refused_at_first_is_survived_even_when_doing_it_twice_is_not_doing_it_once():

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import logging
 import random
@@ -323,7 +324,7 @@ def test_an_upload_is_streamed_with_its_length_and_opened_again_for_every_attemp
     async def story():
         refused = answer({}, 429)
         async with serve(refused, answer({"sid": "KA1"}, 201)) as served, client_of(served) as client:
-            files = {"File": Upload("b.zip", str(bundle))}
+            files = {"File": Upload("b.zip", str(bundle), sha256=sha256(bundle))}
             await client.send("POST", "Apps", form={"UniqueName": "b"}, files=files, idempotent=False)
             return served.seen
 
@@ -334,6 +335,44 @@ def test_an_upload_is_streamed_with_its_length_and_opened_again_for_every_attemp
         assert parts[1] == b'\r\nContent-Disposition: form-data; name="UniqueName"\r\n\r\nb\r\n'
         assert parts[2].partition(b"\r\n\r\n")[2] == bundle.read_bytes() + b"\r\n"
         assert parts[3] == b"--\r\n"
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_path_without_the_checksum_that_was_planned_is_not_uploaded(tmp_path):
+    with pytest.raises(InvalidInput, match="the plan holds no checksum"):
+        Upload("b.zip", tmp_path / "bundle.zip")
+    Upload("b.zip", b"the bytes themselves cannot change")
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_a_file_that_changes_between_two_attempts_is_not_sent_whole_the_second_time(tmp_path, size):
+    bundle = tmp_path / "bundle.zip"
+    bundle.write_bytes(random.Random(1).randbytes(size))
+    files = {"File": Upload("b.zip", bundle, sha256=sha256(bundle))}
+    received = []
+
+    async def too_many(reader, writer):
+        received.append(await reader.readexactly(size))
+        bundle.write_bytes(random.Random(2).randbytes(size))
+        writer.write(answer({}, 429, connection="close"))
+        await writer.drain()
+        await asyncio.sleep(1)
+
+    async def take(reader, writer):
+        received.append(await reader.read())
+
+    async def story():
+        async with serve(too_many, take) as served, client_of(served) as client:
+            with pytest.raises(InvalidInput, match=r"is not the file that was planned.*plan again"):
+                await client.send("POST", "Apps", files=files, idempotent=False)
+            await asyncio.sleep(1)
+
+    run(story())
+    assert len(received[0]) == size
+    assert sum(map(len, received[1:])) < size
 
 
 @pytest.mark.parametrize("size", [10, 300_000])
@@ -361,7 +400,7 @@ def test_a_file_that_is_not_the_planned_one_is_never_sent_whole(tmp_path, size):
 def test_a_file_that_changes_after_its_length_was_announced_is_never_sent_whole(tmp_path, size):
     bundle = tmp_path / "bundle.zip"
     bundle.write_bytes(bytes(200_000))
-    outbound = body.encode(files={"File": Upload("b.zip", bundle)}, rng=random.Random(1))
+    outbound = body.encode(files={"File": Upload("b.zip", bundle, sha256=sha256(bundle))}, rng=random.Random(1))
     bundle.write_bytes(bytes(size))
     sent = 0
     with pytest.raises(InvalidInput, match="was changed while it was uploaded"):
@@ -379,7 +418,7 @@ def test_what_is_no_file_is_not_uploaded(tmp_path, make):
     async def story():
         async with serve(answer({})) as served, client_of(served) as client:
             with pytest.raises(InvalidInput, match=r"bundle\.zip"):
-                files = {"File": Upload("b.zip", tmp_path / "bundle.zip")}
+                files = {"File": Upload("b.zip", tmp_path / "bundle.zip", sha256="0" * 64)}
                 await client.send("POST", "Apps", files=files, idempotent=True)
             return served.seen
 

@@ -32,6 +32,7 @@ from reconcile.provider import (
     Reading,
     Secret,
     SecretRef,
+    in_turns,
 )
 
 HOST = "api.us-east-1.mbedcloud.com"
@@ -114,7 +115,8 @@ async def pages(
         marker: the answer's field that asks for the next page, where it is not the id of the last member.
 
     Raises:
-        BadAnswer: a page without `data` or `has_more`, or one that says that there is more and not where.
+        BadAnswer: a page without `data` or `has_more`, or one that says that there is more and not where; a list
+            without an end.
     """
 
     def following(answer: Answer) -> Mapping[str, str | int] | None:
@@ -125,18 +127,28 @@ async def pages(
             raise BadAnswer(f"GET /{'/'.join(path)} says that there is more, and not after what")
         return {"after": last}
 
+    ids: list[str] = []
     async for answer in api.main.pages(
-        *path, params={"limit": PAGE_SIZE, **(params or {})}, slash=_slash(path), next=following
+        *path,
+        params={"limit": PAGE_SIZE, **(params or {})},
+        slash=_slash(path),
+        next=following,
+        ids=lambda _: ids,
+        total=_total,
     ):
-        yield Page([read(member) for member in _members(answer, path)], server_time(answer))
+        ids.clear()
+        async for part in in_turns(_members(answer, path)):
+            page = Page([read(member) for member in part], server_time(answer))
+            ids.extend(seen.id for seen in page.members)
+            yield page
 
 
 async def count(api: Api, *path: str) -> int:
     """How many there are on the account. Raises BadAnswer when the API does not say."""
     answer = await api.main.get(*path, params={"limit": LEAST_PAGE, "include": "total_count"}, slash=_slash(path))
     _members(answer, path)
-    total = answer.body.get("total_count")
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+    total = _total(answer)
+    if total is None:
         raise BadAnswer(f"GET /{'/'.join(path)} answered without a total_count")
     return total
 
@@ -213,6 +225,12 @@ def moment(value: Any) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _total(answer: Answer) -> int | None:
+    """How many there are, where the answer says so: it need not, unless it was asked to."""
+    total = answer.body.get("total_count")
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
 
 def _slash(path: tuple[str, ...]) -> bool:

@@ -8,7 +8,6 @@ the uploaded file is recorded in the state beside the returned sid and hash.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,13 +19,11 @@ from reconcile.provider import (
     BadAnswer,
     Entry,
     FileRef,
-    InvalidInput,
     Mark,
     Mistake,
     NotFound,
     Observed,
     Page,
-    Problem,
     Reading,
     ResourceType,
     Target,
@@ -85,16 +82,11 @@ class AppType(ResourceType):
 
     async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
         bundle: FileRef = attrs["bundle"]
-        # 64 MiB hash in some 40 ms: short enough for the loop.
-        with Path(bundle.path).open("rb") as file:  # noqa: ASYNC230
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != bundle.sha256:
-            raise InvalidInput(Problem(f"{bundle.path} changed since the plan: sha256 {found}, not {bundle.sha256}"))
         answer = await api.upload.send(
             "POST",
             "Apps",
             form={"UniqueName": str(at.name)},
-            files={"File": Upload(Path(bundle.path).name, Path(bundle.path))},
+            files={"File": Upload(Path(bundle.path).name, Path(bundle.path), bundle.sha256)},
             idempotent=False,
         )
         return _observed(body(answer))

@@ -23,10 +23,12 @@ from reconcile.provider import (
     Client,
     InvalidInput,
     Net,
+    Observed,
     Page,
     Problem,
     Secret,
     SecretRef,
+    in_turns,
 )
 
 PAGE_SIZE = 1000  # the API's maximum
@@ -109,7 +111,7 @@ def _client(net: Net, settings: Attrs, setting: str, default_host: str, auth: Ba
 
 
 async def pages(
-    api: Api, *path: str, key: str, read: Callable[[Mapping[str, Any], datetime], Any]
+    api: Api, *path: str, key: str, read: Callable[[Mapping[str, Any], datetime], Observed]
 ) -> AsyncIterator[Page]:
     """
     A whole listing, page by page.
@@ -119,13 +121,19 @@ async def pages(
         read: makes an `Observed` of one member.
 
     Raises:
-        BadAnswer: a page has no such array.
+        BadAnswer: a page has no such array, or the listing does not end.
     """
-    async for answer in api.main.pages(*path, params={"PageSize": PAGE_SIZE}, next=_next_page):
+    ids: list[str] = []
+    async for answer in api.main.pages(*path, params={"PageSize": PAGE_SIZE}, next=_next_page, ids=lambda _: ids):
         members = answer.body.get(key) if isinstance(answer.body, dict) else None
         if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
             raise BadAnswer(f"GET /{'/'.join(path)} answered without a list of {key}")
-        yield Page([read(member, server_time(answer)) for member in members], server_time(answer))
+        now = server_time(answer)
+        ids.clear()
+        async for part in in_turns(members):
+            page = Page([read(member, now) for member in part], now)
+            ids.extend(seen.id for seen in page.members)
+            yield page
 
 
 def _next_page(answer: Answer) -> str | None:
