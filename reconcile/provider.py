@@ -7,7 +7,7 @@ Nothing is defined here. `docs/adding-a-provider.md` shows how the parts go toge
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired, Entry, Observed, Page, Patch, Reading, Status, Target, View
 from reconcile.core.resource_type import Binding, Mistake, Named, Provider, ResourceType, Use
-from reconcile.core.schema import Mark, Refers, Same, Together
+from reconcile.core.schema import Largest, Mark, Refers, Same, Together
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
 from reconcile.errors import (
@@ -39,6 +39,7 @@ __all__ = [
     "Entry",
     "FileRef",
     "InvalidInput",
+    "Largest",
     "Mark",
     "Mistake",
     "Named",

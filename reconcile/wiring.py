@@ -27,6 +27,7 @@ from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.values import Attrs, Secret, SecretRef
 from reconcile.errors import InvalidInput, Position, Problem, ReconcileError
+from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
 from reconcile.secrets import FingerprintKey, Secrets, config_dir, load_key
 from reconcile.transport import Net, RequestDone, allow_list, is_loopback
@@ -46,7 +47,7 @@ class Request:
     Attributes:
         path: PATH as it was given.
         var, var_files: `--var K=V`, `--var-file F`, in order.
-        state: `--state PATH`, or None.
+        state: `--state PATH`, or None. `root`: `--root DIR`, or None.
         allow_hosts: every `--allow-host`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
     """
@@ -61,6 +62,7 @@ class Request:
     heard: Callable[[RequestDone], None] | None = None
     parallelism: int = 16
     wordy: bool = False
+    root: str | None = None
 
 
 def document(request: Request) -> Document:
@@ -76,7 +78,14 @@ def document(request: Request) -> Document:
         environ=request.environ,
         var=request.var,
         var_files=request.var_files,
+        root=request.root,
+        state=request.state,
     )
+
+
+def root(request: Request, files: Document) -> Path:
+    """Below which directory a document may name files. Raises InvalidInput when the one that is given cannot be."""
+    return root_of(Path(files.directory), request.root, request.environ, Path.cwd())
 
 
 def simulator_url(environ: Mapping[str, str]) -> str | None:
@@ -106,7 +115,11 @@ def state_path(request: Request, files: Document) -> Path:
     if request.state is not None:
         return Path(request.state)
     if simulator_url(request.environ):
-        return Path(files.directory) / "state" / f"{files.fleet}.simulator.db"
+        place = Path("state") / f"{files.fleet}.simulator.db"
+        try:
+            return Root(root(request, files)).making(str(place), Path(files.directory))
+        except NotRead as wrong:
+            raise InvalidInput(Problem(f"the state {place} {wrong.why}", way_out=wrong.way_out)) from None
     return Path(files.state_path)
 
 
@@ -142,7 +155,7 @@ class Wired:
         self.key = load_key(request.environ, self._config_dir(), create=False)
         self.secrets = Secrets(
             root=Path(files.directory),
-            repository=_repository(Path(files.directory)),
+            repository=root(request, files),
             environ=request.environ,
             key=self.key,
         )
@@ -309,11 +322,3 @@ def holder() -> str:
     """Who takes the lease, as people read it."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
     return f"{user}@{socket.gethostname()}:{os.getpid()}"
-
-
-def _repository(directory: Path) -> Path | None:
-    """The root of the checkout that holds a directory: the nearest parent with a `.git`, or None."""
-    for parent in (directory, *directory.parents):
-        if (parent / ".git").exists():
-            return parent
-    return None

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent / "reconcile"
 ADAPTERS = {"backends", "config", "engine", "planfile", "providers", "render", "secrets", "transport"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "files": set(),
     "simulator": set(),
     "core": set(),
     "config": {"core"},
@@ -83,6 +84,8 @@ def test_imports_go_one_way(path: Path) -> None:
         there = name.split(".")[1]
         is_room = (ROOT / there).exists() or (ROOT / f"{there}.py").exists()
         if there == here or there in EVERYWHERE or not is_room:
+            continue
+        if there == "files" and here not in ("core", "simulator"):
             continue
         assert there in ALLOWED[here], f"{path.relative_to(ROOT)} imports {name}"
 

@@ -52,6 +52,8 @@ class Demo:
         # Nothing that the reader has set for a fleet of their own takes part.
         ours = ("RECONCILE_", "TWILIO_", "CFG_REST_API_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        # The copy is no repository, so that ../base would lie outside of what a fleet may read.
+        self.environ.update(RECONCILE_ROOT=str(self.directory))
         self.environ.update(XDG_CONFIG_HOME=str(room / "config"), PYTHONUNBUFFERED="1")
         self.complaints = room / "simulator.txt"
         self.steps = 0

@@ -148,6 +148,8 @@ _UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{mode}", uri=True, timeout=BUSY_S, isolation_level=None)
+    # A larger row is an error before it is built: one of 900 MB took two minutes.
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, schema.ROW_BYTES)
     for pragma in (
         "synchronous = FULL",
         "trusted_schema = OFF",
@@ -246,6 +248,7 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
         ("SQLITE_AUTH", "the file cannot be opened", "Check the permissions of the file and its directory"),
         ("SQLITE_IOERR", f"the disk answers with an error ({error})", "Check the disk and its space"),
         ("SQLITE_NOTADB", "the file is not a state: SQLite does not know it", RESTORE),
+        ("SQLITE_TOOBIG", f"a row has more than {schema.ROW_BYTES:,} bytes, which no state of ours has", RESTORE),
         ("SQLITE_CORRUPT", f"the file is damaged ({error})", RESTORE),
         ("SQLITE_BUSY", "another process holds the file", "Try again when it is done"),
         ("SQLITE_LOCKED", "another process holds the file", "Try again when it is done"),

@@ -25,6 +25,7 @@ from reconcile.errors import Problem, StateError
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
 VERSION = 1
+ROW_BYTES = 16 << 20  # of one row; a state of a hundred thousand devices has rows of a few hundred
 RESTORE = "Put back a copy of it that is whole, or move it away: without a state, the next apply adopts what is live"
 
 # `body` is the entry's JSON; `type`, `unit` and `under` repeat what queries need of it. Clustered by address, so that
@@ -70,15 +71,22 @@ def text_of(value: Any, address: str) -> str:
     Plain JSON as text in ASCII.
 
     Raises:
-        StateError: it holds what JSON has no word for, such as a NaN.
+        StateError: it holds what JSON has no word for, such as a NaN, or is larger than a row may be.
         TypeError: it holds a secret, or anything else that is not JSON.
     """
     try:
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode(value)
     except ValueError as error:
         raise broken(
             f"a value cannot be kept in the state: {error}", address=address, way_out="This is a fault of reconcile"
         ) from error
+    if len(text) > ROW_BYTES - 4096:  # what stands beside it in the row
+        raise broken(
+            f"{len(text):,} bytes are too many for the state, which holds at most {ROW_BYTES:,} of one resource",
+            address=address,
+            way_out="Make its values shorter",
+        )
+    return text
 
 
 def entry_row(entry: Entry) -> tuple[Any, ...]:

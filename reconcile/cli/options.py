@@ -22,6 +22,9 @@ path_argument = click.argument("path", default=".")
 
 def document_options(command: Command) -> Command:
     """Of every command that reads a document."""
+    command = click.option(
+        "--root", metavar="DIR", help="Let the files name others below DIR; RECONCILE_ROOT says the same."
+    )(command)
     command = click.option("--var", "var", multiple=True, metavar="K=V", help="Set a variable.")(command)
     return click.option("--var-file", "var_files", multiple=True, metavar="FILE", help="Set variables from a file.")(
         command
@@ -151,6 +154,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
         tuple(given.get("allow_hosts", ())),
         parallelism=given.get("parallelism", 16),
         wordy=given.get("verbose", 0) > 0,
+        root=given.get("root"),
         **more,
     )
 

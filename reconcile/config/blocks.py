@@ -9,13 +9,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from reconcile.config.build import Shape
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.fleet import Said
 from reconcile.config.layers import ABSENT, Layer, Path_, Scope
-from reconcile.config.report import SILENT, Flaw, did_you_mean, listed
+from reconcile.config.report import SILENT, Flaw, did_you_mean, listed, suggestion
 from reconcile.config.slots import ENTRY, WHEN, Family, Slot
 from reconcile.config.tables import Table
 from reconcile.config.world import World
@@ -30,6 +31,7 @@ _WHEN = Slot("*", Kind.OBJECT, {"when": WHEN})
 _PROFILE = Slot("*", Kind.OBJECT, {"profile": Slot("profile", Kind.LIST, member=Slot("*", Kind.TEXT))})
 _ONE_PROFILE = Slot("*", Kind.OBJECT, {"profile": Slot("profile", Kind.ANY)})
 _ENTRY = frozenset(ENTRY)
+MAX_PROFILES = 100  # of one resource: each is looked at for each of its values
 
 
 @dataclass(slots=True)
@@ -235,10 +237,14 @@ class _Heads:
             return ()
         if (known := self._known.get(words)) is not None:
             return known
+        if len(words) > MAX_PROFILES:
+            many = Flaw(f"a resource has at most {MAX_PROFILES} profiles, not {len(words):,}", kind="profiles")
+            scope.wrong(self._where["profile"], ("profile",), many, True)
+            return ()
         there = self._shared.profiles
         for word in words:
             if word not in there:
-                note = f"Profiles: {listed(list(there))}" if there else "There are no profiles"
+                note = f"Profiles: {listed(there)}" if there else "There are no profiles"
                 missing = Flaw(
                     f"there is no profile {shown(word)}",
                     notes=[note],
@@ -247,7 +253,8 @@ class _Heads:
                 )
                 scope.wrong(self._where["profile"], ("profile",), missing, True)
         if all(word in there for word in words):
-            self._known[words] = words
+            if len(self._known) < 1000:
+                self._known[words] = words
             return words
         return tuple([word for word in words if word in there])
 
@@ -315,11 +322,15 @@ def _block(
     text = said.text if type(said) is Scalar else ""
     table = tables.get(text)
     if text not in tables:
-        known = [name for name in tables if "/" not in name]
+        known = [name for name in islice(tables, 100) if "/" not in name]
         flaw = Flaw(
             f"there is no table {shown(text)}" if text else "for_each takes the name of a table or a path",
             notes=[f"Tables: {listed(known)}" if known else "No table is declared"],
-            way_out=did_you_mean(text, known) or "for_each takes the name of a table, or the path of a file",
+            way_out=suggestion(
+                text,
+                (name for name in tables if "/" not in name),
+                "for_each takes the name of a table, or the path of a file",
+            ),
             kind=SILENT if shared.names.get("@torn") else None,
         )
         world.report.flaw(flaw, world.position(said.at), address=address)

@@ -10,18 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from reconcile.config.coerce import as_text, choose, scalar, shown
-from reconcile.config.layers import (
-    ABSENT,
-    Const,
-    Layer,
-    Part,
-    Path_,
-    Scope,
-    as_map,
-    merge,
-    object_part,
-    value_of,
-)
+from reconcile.config.layers import ABSENT, Const, Layer, Part, Path_, Scope, as_map, merge, object_part, value_of
 from reconcile.config.references import looks_like_reference, secret_reference
 from reconcile.config.report import Flaw
 from reconcile.config.slots import Slot
@@ -50,6 +39,7 @@ class Shape:
         places, profiles: by path, where a value is written and the profile that says it.
         broken: whether something was reported while it was compiled.
         constants: the identities of the resources' maps that no row changes.
+        fields: how many templates it has.
     """
 
     __slots__ = (
@@ -59,6 +49,7 @@ class Shape:
         "broken",
         "cache",
         "constants",
+        "fields",
         "part",
         "places",
         "plain_texts",
@@ -88,12 +79,16 @@ class Shape:
         self.profiles: dict[Path_, str] = {}
         self.cache: dict[Any, Any] = {}
         self.broken = False
+        self.fields = 0
         self.part = self._value(slot, layers, ()) or Const({})
 
     def build(self, scope: Scope) -> Any:
         """The map of values, or ABSENT. What is constant is shared: do not change it."""
         part = self.part
-        return part.value if isinstance(part, Const) else part(scope)
+        if isinstance(part, Const):
+            return part.value
+        self._world.budget.fields += self.fields
+        return part(scope)
 
     # What is wrong
 
@@ -179,11 +174,15 @@ class Shape:
     def _special(self, slot: Slot, text: str, at: int) -> Any:
         world = self._world
         if slot.kind is Kind.SECRET:
-            return secret_reference(text, world.schemes, world.base(at), world.sources.directory)
-        path = world.sources.upload(text, world.base(at), "the file")
+            reference = secret_reference(text, world.schemes, world.base(at), world.sources.directory)
+            if reference.scheme == "file":
+                world.sources.secret(reference.rest)
+            return reference
+        path = world.sources.upload(text, world.base(at), "the file", at)
         return FileRef(world.sources.relative(path))
 
     def _dynamic_leaf(self, slot: Slot, node: Scalar, template: Template, beneath: Part | None, path: Path_) -> Part:
+        self.fields += 1
         run, kind, at, world = template.run, slot.kind, node.at, self._world
         secret, special, choices = kind is Kind.SECRET, kind in SPECIAL, slot.choices
         warned = False
@@ -217,12 +216,13 @@ class Shape:
         world, base = self._world, self._world.base(named.at)
 
         def text_of(name: str) -> str:
-            return world.sources.read_text(world.sources.find(name, base, "the file"))
+            return world.sources.read_text(world.sources.find(name, base, "the file", named.at))
 
         try:
             if not is_template(named.text):
                 return Const(text_of(named.text))
             run = world.templates.read(named.text).run
+            self.fields += 1
         except Flaw as flaw:
             self._wrong(flaw, named.at, path)
             return None
@@ -297,6 +297,7 @@ class Shape:
             self.profiles[path] = layer.profile
         try:
             template = self._world.templates.read(node.text)
+            self.fields += 1
             if not template.whole:
                 raise Flaw("a text where a map is wanted", way_out="Only a value that is one expression yields a map")
         except Flaw as flaw:

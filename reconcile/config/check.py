@@ -24,6 +24,7 @@ from reconcile.config.world import World
 from reconcile.core.address import Address
 from reconcile.errors import Position
 
+_MOST_LOOKED_FOR = 100  # names that are not in the files, for which a near one is looked for
 _FEW = 5000  # keys that a near miss is looked for among
 
 
@@ -81,11 +82,17 @@ class Checker:
 
     def references(self, kinds: Mapping[str, Known], roots: Callable[[str], Sequence[str]]) -> None:
         """Warns of a name that is nearly that of a resource of the document."""
+        keys: dict[str, Sequence[str]] = {}
+        looked = 0
         for (path, name), (address, where) in self._named.items():
             known = kinds.get(path)
             if known is None or known.keys.find(name) or known.ids.find(name) or known.names.find(name):
                 continue
-            if known.last - known.first <= _FEW and (near := did_you_mean(name, roots(path), cutoff=0.85)):
+            if known.last - known.first > _FEW or (looked := looked + 1) > _MOST_LOOKED_FOR:
+                continue
+            if path not in keys:
+                keys[path] = roots(path)
+            if near := did_you_mean(name, keys[path], cutoff=0.85):
                 self.world.report.warn(f"{address} names {shown(name)}, which is not in the files. {near}", where)
 
     def _flaws(self, source: Source, row: int, built: Built) -> None:

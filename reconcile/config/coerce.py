@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.report import Flaw, suggestion
 from reconcile.config.yaml import Map, Node, Scalar, Seq
 from reconcile.core.schema import Kind
 from reconcile.core.text import printable
@@ -194,5 +194,5 @@ def choose(value: Any, choices: tuple[Any, ...]) -> Any:
     if value in choices:
         return value
     words = [str(choice) for choice in choices]
-    near = did_you_mean(str(value), words)
+    near = suggestion(str(value), words)
     raise Flaw(f"{shown(value)} is not one of {', '.join(words)}", way_out=near, kind=("choice", choices))

@@ -18,7 +18,7 @@ from reconcile.core.values import FileRef, SecretRef
 
 def layers(world: World, source: Source, row: int, address: Address) -> Mapping[str, Sequence[Layer]]:
     """By dotted attribute, what each profile and the entry itself say about it. Empty when it is not there."""
-    quiet = World(world.sources, Report(), world.templates, world.schemes)
+    quiet = World(world.sources, Report(), world.templates, world.schemes, world.budget)
     built = source.build(row)
     if built is None or built.value is ABSENT:
         return {}

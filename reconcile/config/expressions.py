@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2 import Environment, nodes
 
+from reconcile.config.budget import MAX_CHARS, Budget, too_large
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.operations import ARITHMETIC, COMPARE, FILTERS, TESTS, Missing, Names, bounded, text, use
-from reconcile.config.report import SILENT, Flaw, did_you_mean, listed
+from reconcile.config.report import SILENT, Flaw, did_you_mean, listed, no_such_characters
 from reconcile.config.tables import Table
 
 Run = Callable[[Names], Any]
@@ -41,22 +42,32 @@ def parse(source: str) -> tuple[Run, bool]:
     """
     The function that evaluates a template, and whether it is one expression (then its value keeps its type).
 
+    What it evaluates is paid from the `Budget` under the name `@budget`, which no template can reach.
+
     Raises:
         Flaw: it is not one, or uses what templates do not have.
     """
     if len(source) > MAX_SOURCE:
         raise Flaw(f"a template has at most {MAX_SOURCE:,} characters")
+    tree = _parsed(source)
     try:
-        tree = _ENVIRONMENT.parse(source)
         parts: list[nodes.Expr] = [part for output in tree.body for part in _output(output)]
         whole = len(parts) == 1 and source.startswith("{{") and source.endswith("}}")
         if whole and not isinstance(parts[0], nodes.TemplateData):
             return _expression(parts[0]), True
         return _joined([_expression(part) for part in parts]), False
-    except TemplateSyntaxError as error:
-        raise Flaw(f"this is not a template: {error.message}") from None
     except RecursionError:
         raise Flaw("the template is nested too deep") from None
+
+
+def _parsed(source: str) -> nodes.Template:
+    try:
+        return _ENVIRONMENT.parse(source)
+    except RecursionError:
+        raise Flaw("the template is nested too deep") from None
+    except Exception as error:
+        # Its lexer and parser are not ours: a number of 5,000 digits was a ValueError of Python's own.
+        raise Flaw(f"this is not a template: {str(error)[:200] or type(error).__name__}") from None
 
 
 def _output(node: nodes.Node) -> list[nodes.Expr]:
@@ -67,9 +78,19 @@ def _output(node: nodes.Node) -> list[nodes.Expr]:
 
 def _joined(parts: list[Run]) -> Run:
     def run(names: Names) -> str:
-        return bounded("".join([text(use(part(names))) for part in parts]))  # type: ignore[no-any-return]
+        words, chars = [], 0
+        for part in parts:
+            words.append(word := text(use(part(names))))
+            if (chars := chars + len(word)) > MAX_CHARS:
+                raise too_large()
+        _budget(names).spend(chars)
+        return "".join(words)
 
     return run
+
+
+def _budget(names: Names) -> Budget:
+    return names["@budget"]  # type: ignore[no-any-return]
 
 
 def _expression(node: nodes.Node) -> Run:
@@ -81,6 +102,8 @@ def _expression(node: nodes.Node) -> Run:
 
 def _constant(node: Any) -> Run:
     value = bounded(node.value if isinstance(node, nodes.Const) else node.data)
+    if isinstance(value, str):
+        no_such_characters(value)
     return lambda names: value
 
 
@@ -121,6 +144,7 @@ def member(value: Any, key: Any, label: str, names: Names) -> Any:
             return value[word]
         return Missing(_no_member(word, value, label, names))
     if isinstance(value, Table):
+        _budget(names).step(len(value.columns))
         found = value.find(as_text(key))
         return Missing(value.no_row(as_text(key))) if found is None else found
     if isinstance(value, (list, str)) and isinstance(key, int) and not isinstance(key, bool):
@@ -155,7 +179,7 @@ def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) ->
     def near() -> str | None:
         return did_you_mean(word, value)
 
-    there = listed([f'"{name}"' if " " in str(name) else str(name) for name in value])
+    there = listed(value, show=lambda name: f'"{name}"' if " " in name else name)
     if label == "row":
         table = names.get("@table")
         of = f" in {table.shown}" if table is not None else ""
@@ -201,7 +225,13 @@ def _getitem(node: nodes.Getitem) -> Run:
             value = use(of(names))
             if not isinstance(value, (list, str)):
                 raise Flaw(f"{label} is neither a text nor a list")
-            return value[slice(*(use(end(names)) if end is not None else None for end in ends))]
+            span = slice(*(use(end(names)) if end is not None else None for end in ends))
+            size = len(range(*span.indices(len(value))))
+            if isinstance(value, str):
+                _budget(names).spend(size)
+            else:
+                _budget(names).step(size)
+            return value[span]
 
         return cut
     inner = _expression(node.arg)
@@ -212,8 +242,13 @@ def _arithmetic(node: nodes.BinExpr) -> Run:
     compute, left, right = ARITHMETIC[type(node).__name__], _expression(node.left), _expression(node.right)
 
     def run(names: Names) -> Any:
+        one, other = use(left(names)), use(right(names))
+        if type(one) is str and type(other) is str:
+            _budget(names).spend(len(one) + len(other))
+        elif type(one) is list and type(other) is list:
+            _budget(names).step(len(one) + len(other))
         try:
-            return compute(use(left(names)), use(right(names)))
+            return compute(one, other)
         except (ArithmeticError, ValueError) as error:
             raise Flaw(f"this cannot be computed: {error}") from None
 
@@ -228,12 +263,16 @@ def _unary(node: Any) -> Run:
 
 def _compare(node: nodes.Compare) -> Run:
     first = _expression(node.expr)
-    rest = [(COMPARE[operand.op], _expression(operand.expr)) for operand in node.ops]
+    rest = [(operand.op in ("in", "notin"), COMPARE[operand.op], _expression(operand.expr)) for operand in node.ops]
 
     def run(names: Names) -> bool:
         left = use(first(names))
-        for compare, other in rest:
+        for within, compare, other in rest:
             right = use(other(names))
+            if within:
+                _budget(names).search(left, right)
+            else:
+                _budget(names).compare(left, right)
             try:
                 if not compare(left, right):
                     return False
@@ -319,13 +358,10 @@ def _called(node: Any, value: Run, apply: Callable[..., Any], what: str, lenient
     def run(names: Names) -> Any:
         given = value(names)
         try:
-            return bounded(
-                apply(
-                    given if lenient else use(given),
-                    *[arg(names) if lenient else use(arg(names)) for arg in args],
-                    **{name: use(arg(names)) for name, arg in named.items()},
-                )
-            )
+            words = [given if lenient else use(given), *[arg(names) if lenient else use(arg(names)) for arg in args]]
+            more = {name: use(arg(names)) for name, arg in named.items()}
+            _budget(names).call(node.name, words, more)
+            return bounded(apply(*words, **more))
         except (TypeError, ValueError, ArithmeticError, AttributeError):
             raise Flaw(f"{what} cannot be applied to {shown(use(given))}", kind=("apply", what)) from None
 

@@ -39,18 +39,21 @@ class Parts:
     The merged document.
 
     Attributes:
-        main: the main file's map, `main_at` its file's number.
+        main: the main file's map, `file` its path.
         variables, tables, profiles: by name.
-        sections: by provider and section, one map for each file that has it.
+        sections: by provider and section, one map for each file that has it. `places`: of their keys, where a
+            section is in several files.
         used: the providers that have a section. `torn`: whether a file could not be read, so that parts may lack.
     """
 
     name: str = ""
     main: Map = field(default_factory=lambda: Map({}, 0, b""))
+    file: Path | None = None
     variables: dict[str, Said] = field(default_factory=dict)
     tables: dict[str, Said] = field(default_factory=dict)
     profiles: dict[str, Said] = field(default_factory=dict)
     sections: dict[tuple[str, str], list[Map]] = field(default_factory=dict)
+    places: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)
     torn: bool = False
 
@@ -166,7 +169,7 @@ def read(
     parts = Parts()
     root = mains[0].tree.root
     assert type(root) is Map
-    parts.main = root
+    parts.main, parts.file = root, mains[0].path
     order = [mains[0].path, *(path for path in own if path != mains[0].path)]
     order += _included(root, mains[0], reader)
     documents = [
@@ -243,13 +246,17 @@ def _included(root: Map, main: _File, reader: _Reader) -> list[Path]:
     sources, report = reader.sources, reader.report
     members = node.members if type(node) is Seq else [node]
     found: list[Path] = []
+    seen: set[Path] = set()
     for member in members:
         where = sources.position(*place(member.at))
         if type(member) is not Scalar or member.null:
             report.add("include is a list of files and directories", where)
             continue
         try:
-            path = sources.find(member.text, main.path.parent, "the include")
+            path = sources.find(member.text, main.path.parent, "the include", member.at)
+            if path in seen:
+                continue
+            seen.add(path)
             paths = reader.directory(path) if path.is_dir() else [path]
             if path.is_dir() and not paths:
                 raise Flaw(f"{shown(member.text)} holds no YAML file")
@@ -329,10 +336,22 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
         entries = _map_of(member, f"{provider}.{section}", reader)
         if entries is None:
             continue
-        for other in parts.sections.get((provider, section), ()):
-            for key in sorted(other.members.keys() & entries.members.keys())[:_MOST_NAMED]:
-                _twice(f"{provider}.{section} {shown(key)}", entries.key_at(key), other.key_at(key), reader)
-        parts.sections.setdefault((provider, section), []).append(entries)
+        others = parts.sections.setdefault((provider, section), [])
+        if others:
+            _only_once(parts, provider, section, entries, reader)
+        others.append(entries)
+
+
+def _only_once(parts: Parts, provider: str, section: str, entries: Map, reader: _Reader) -> None:
+    """Reports the keys of one more file that another one has already."""
+    at = (provider, section)
+    if at not in parts.places:
+        parts.places[at] = {key: place for key, _, place in parts.sections[at][0].items()}
+    places = parts.places[at]
+    for key in sorted(places.keys() & entries.members.keys())[:_MOST_NAMED]:
+        _twice(f"{provider}.{section} {shown(key)}", entries.key_at(key), places[key], reader)
+    for key, _, key_at in entries.items():
+        places.setdefault(key, key_at)
 
 
 def _twice(what: str, at: int, first: int, reader: _Reader) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
 from reconcile.errors import InvalidInput, Problem
+from reconcile.files import NotRead, root_of
 
 
 def load(
@@ -33,6 +36,8 @@ def load(
     var_files: Sequence[str] = (),
     cwd: Path | None = None,
     secrets_schemes: Sequence[str] = ("env", "file"),
+    root: str | None = None,
+    state: str | None = None,
 ) -> Document:
     """
     A fleet's files, loaded and checked; needs no network and no credentials.
@@ -44,6 +49,7 @@ def load(
         var: `name=value` of `--var`. `var_files`: paths of `--var-file`, relative to `cwd`.
         cwd: what paths are relative to and shown against.
         secrets_schemes: the schemes that a reference to a secret may have.
+        root: `--root`, below which the fleet may name files. `state`: `--state`, in place of what the files say.
 
     Raises:
         InvalidInput: with everything that is wrong, each with its place.
@@ -53,15 +59,15 @@ def load(
         directory, main = fleet.locate(path, here)
     except Flaw as flaw:
         raise InvalidInput(Problem(flaw.what, notes=flaw.notes, way_out=flaw.way_out)) from None
-    sources = Sources(directory, here, Path(path).is_absolute())
+    sources = Sources(directory, root_of(directory, root, environ, here), here, Path(path).is_absolute())
     report = Report(sources.line_of)
     with _collector_at_rest():
         world = World(sources, report, Templates(), tuple(secrets_schemes))
         try:
-            return _load(path, main, world, providers, environ, var, var_files)
+            return _load(path, main, world, providers, environ, var, var_files, state)
         except Flaw as flaw:  # one that has no place: too many files
             report.flaw(flaw, None)
-            report.raise_if_any()
+            _finish(world, main)
             raise AssertionError("a flaw is always reported") from None
         finally:
             sources.forget()
@@ -75,22 +81,23 @@ def _load(
     environ: Mapping[str, str],
     var: Sequence[str],
     var_files: Sequence[str],
+    state: str | None,
 ) -> Document:
     sources, report = world.sources, world.report
     kinds = _Kinds(providers)
     files = _variable_files(var_files, world)
     parts = fleet.read(main, sources, report, kinds, files)
     if parts is None:
-        report.raise_if_any()
+        _finish(world, main)
         raise AssertionError("no main file is always reported")
     settings.main_only(world, parts)
     given = variables.resolve(
         parts.variables, parts.main.get("values"), environ, var, files, sources, report, parts.torn
     )
-    names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn}
+    names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn, "@budget": world.budget}
     names["@broken"] = parts.variables.keys() - given.values.keys()
     provider_settings, places = settings.provider_settings(world, parts, providers, names)
-    state_path = settings.state_path(world, parts, names)
+    state_path = settings.state_path(world, parts, names, elsewhere=state is not None)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
@@ -100,8 +107,7 @@ def _load(
     }
     named = {name: table for name, table in declared.items() if table is not None}
     shared = Shared(world, {**names, "table": named}, parts.profiles)
-    usable: dict[str, Table | None] = dict(declared)
-    usable |= _tables_by_path(world, parts, declared)
+    usable = _tables_by_path(world, parts, declared)
     known: dict[str, Known] = {}
     checker = Checker(world)
     for provider in providers:
@@ -124,10 +130,27 @@ def _load(
         counts=checker.counts,
         origins=given.origins,
     )
-    report.raise_if_any()
+    _finish(world, parts.file)
     checker.references(known, lambda kind: [_key(known[kind], handle) for handle in document.roots(kind)])
     document.warnings = report.warnings
     return document
+
+
+def _finish(world: World, main: Path | None) -> None:
+    """
+    Raises InvalidInput with everything that is wrong, if anything is.
+
+    Where something was read that may not be, only that is said: the other problems may quote it.
+    """
+    unfit = list(world.sources.unfit(main))
+    if not unfit:
+        world.report.raise_if_any()
+        return
+    only = Report()
+    rest = "Nothing else is said before that is mended, as it might show what is in there"
+    for flaw, where in unfit:
+        only.add(flaw.what, where, notes=(rest,), way_out=flaw.way_out, show_line=False)
+    only.raise_if_any()
 
 
 class _Kinds(Mapping[str, Mapping[str, Family]]):
@@ -165,25 +188,21 @@ def _resources(
     provider: str,
     section: str,
     family: Family,
-    usable: Mapping[str, Table | None],
+    usable: _Usable,
 ) -> Known:
     found = []
     for node in parts.sections.get((provider, section), ()):
-        # A path of for_each is relative to the file it stands in.
-        base = world.base(node.at)
-        local = {name: table for name, table in usable.items() if "\0" not in name}
-        local |= {
-            name.partition("\0")[2]: table
-            for name, table in usable.items()
-            if "\0" in name and name.partition("\0")[0] == str(base)
-        }
-        found += entries_of(shared, family, node, local)
+        found += entries_of(shared, family, node, usable.get(world.base(node.at), usable[None]))
     return Known(family, found)
 
 
-def _tables_by_path(world: World, parts: Parts, declared: Mapping[str, Table | None]) -> dict[str, Table | None]:
-    """The tables that `for_each` names by path, by directory and path."""
-    found: dict[str, Table | None] = {}
+# By the directory of the file that `for_each` stands in, which a path is relative to: None = any other.
+_Usable = Mapping[Path | None, Mapping[str, Table | None]]
+
+
+def _tables_by_path(world: World, parts: Parts, declared: Mapping[str, Table | None]) -> _Usable:
+    """The declared tables by name, with those that `for_each` names by path where it does."""
+    usable: dict[Path | None, MutableMapping[str, Table | None]] = {None: dict(declared)}
     for nodes in parts.sections.values():
         for section in nodes:
             for member in section.members.values():
@@ -193,29 +212,38 @@ def _tables_by_path(world: World, parts: Parts, declared: Mapping[str, Table | N
                 if "/" not in said.text and not said.text.endswith(ENDINGS):
                     continue
                 base = world.base(said.at)
-                name = f"{base}\0{said.text}"
-                if name in found:
+                if base not in usable:
+                    usable[base] = ChainMap({}, usable[None])
+                found = usable[base]
+                if said.text in found:
                     continue
-                found[name] = None
+                found[said.text] = None
                 where = world.position(said.at)
                 try:
-                    file = world.sources.find(said.text, base, "the table")
+                    file = world.sources.find(said.text, base, "the table", said.at)
                 except Flaw as flaw:
                     world.report.flaw(flaw, where)
                     continue
-                found[name] = tables.read(said.text, Spec(said.text), file, world.sources, world.report, where)
-    return found
+                found[said.text] = tables.read(said.text, Spec(said.text), file, world.sources, world.report, where)
+    return usable
 
 
 def _variable_files(names: Sequence[str], world: World) -> list[Path]:
     found = []
     for name in names:
-        plain = world.sources.cwd / name if "\0" not in name else world.sources.cwd
-        path = plain.resolve()
-        if path.is_file():
-            found.append(path)
-        else:
-            world.report.add(f"--var-file {name} is not a file")
+        root, plain = world.sources.root, Path(os.path.normpath(world.sources.cwd / name))
+        try:
+            # One in the checkout is as little trusted as the rest of it: a link there may lead anywhere.
+            path = root.find(name, world.sources.cwd) if plain.is_relative_to(root.path) else plain.resolve()
+            if path.is_file():
+                found.append(path)
+                continue
+            wrong, way_out = "is not a file", None
+        except NotRead as error:
+            wrong, way_out = error.why if error.kind != "missing" else "is not a file", error.way_out
+        except (OSError, RuntimeError, ValueError):
+            wrong, way_out = "is not a file", None
+        world.report.add(f"--var-file {name[:200]} {wrong}", way_out=way_out)
     return found
 
 

@@ -1,8 +1,8 @@
 """
 What an expression may compute: the operators, filters and tests of Jinja2 that end soon and stay small.
 
-Every result is bounded (`MAX_CHARS`, `MAX_MEMBERS`, `MAX_BITS`), checked before it is made. There are no functions,
-no methods and no loops, so the work is bounded by the length of the expression.
+Every result is bounded (`MAX_CHARS`, `MAX_MEMBERS`, `MAX_BITS`), checked before it is made; what all of them cost
+together is bounded by the `Budget`. There are no functions, no methods and no loops.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconcile.config.budget import MAX_CHARS, MAX_MEMBERS
+from reconcile.config.budget import too_large as _too_large
 from reconcile.config.coerce import as_text, number_of, shown
 from reconcile.config.report import Flaw
 
 Names = Mapping[str, Any]
 """What a template sees, by name."""
 
-MAX_CHARS = 1 << 20
-MAX_MEMBERS = 100_000
 MAX_BITS = 2048
+MAX_TRIMMED = 100  # different characters that `trim` takes off
 
 
 class Missing:
@@ -38,10 +39,6 @@ def use(value: Any) -> Any:
     if type(value) is Missing:
         raise value.flaw
     return value
-
-
-def _too_large() -> Flaw:
-    return Flaw("the result is too large", way_out=f"At most {MAX_CHARS:,} characters or {MAX_MEMBERS:,} members")
 
 
 def bounded(value: Any) -> Any:
@@ -164,11 +161,19 @@ def _split(value: Any, at: Any = None) -> list[str]:
     between = None if at is None else text(at)
     if between == "":
         raise Flaw("split needs a text to split at")
-    return [part.strip() for part in bounded(text(value).split(between))]
+    return [part.strip() for part in bounded(text(value).split(between, MAX_MEMBERS))]
+
+
+def _trim(value: Any, chars: Any = None) -> str:
+    if chars is not None and len(chars) > MAX_TRIMMED:
+        raise Flaw(f"trim takes at most {MAX_TRIMMED} characters", kind="trim")
+    return text(value).strip(chars)
 
 
 def _members(value: Any) -> Any:
     if isinstance(value, (list, tuple, dict, str)):
+        if len(value) > MAX_MEMBERS:
+            raise _too_large()
         return value
     raise Flaw(f"{shown(value)} is not a list", kind="members")
 
@@ -238,7 +243,7 @@ def _sort(value: Any, reverse: bool = False) -> list[Any]:
 
 def _edge(pick: Callable[[Any], Any], word: str) -> Callable[[Any], Any]:
     def run(value: Any) -> Any:
-        members = list(_members(value))
+        members = _members(value)
         if not members:
             return Missing(Flaw(f"there is no {word} member: it is empty", kind=word))
         return pick(members)
@@ -264,7 +269,7 @@ def _length(value: Any) -> int:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "lower": lambda value: text(value).lower(),
     "upper": lambda value: text(value).upper(),
-    "trim": lambda value, chars=None: text(value).strip(chars),
+    "trim": _trim,
     "title": lambda value: text(value).title(),
     "capitalize": lambda value: text(value).capitalize(),
     "string": text,
@@ -280,8 +285,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "d": _default,
     "length": _length,
     "count": _length,
-    "first": _edge(lambda members: members[0], "first"),
-    "last": _edge(lambda members: members[-1], "last"),
+    "first": _edge(lambda members: next(iter(members)), "first"),
+    "last": _edge(lambda members: next(reversed(members)), "last"),
     "min": _edge(min, "least"),
     "max": _edge(max, "greatest"),
     "sort": _sort,

@@ -11,6 +11,8 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
 
 from reconcile.errors import InvalidInput, Position, Problem
 
@@ -22,6 +24,12 @@ EXAMPLES = 3  # rows named beside the first
 _SECRETIVE = re.compile(r"(?i)secr|passw|token|psk|key|credential|auth|providers|env:|file:")
 
 _USERINFO = re.compile(r"://[^/\s]*@")  # the credentials of a URL that somebody pasted
+
+# Pairs of letters: what difflib looks at for one suggestion, at worst in some 50 ms.
+_MOST_COMPARED = 400_000
+_MOST_SUGGESTED = 50  # problems of one load for which something is looked for
+
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 SILENT = "silent"
 """The kind of a flaw that only follows from another one, which is reported: it is not said."""
@@ -36,36 +44,37 @@ class Flaw(Exception):
 
     Attributes:
         what: one sentence without a full stop, without the place.
+        written_way_out: what to do, or what looks for it: see `way_out`.
         kind: equal for the same mistake in different rows; `what` unless it is given.
     """
 
     def __init__(self, what: str, *, notes: Iterable[str] = (), way_out: WayOut = None, kind: Hashable = None) -> None:
         super().__init__(what)
-        self.what, self.notes, self._way_out = what, tuple(notes), way_out
+        self.what, self.notes, self.written_way_out = what, tuple(notes), way_out
         self.kind = what if kind is None else kind
 
     @property
     def way_out(self) -> str | None:
         """What to do. A suggestion costs time, so it is looked for only when it is shown."""
-        return self._way_out() if callable(self._way_out) else self._way_out
+        return self.written_way_out() if callable(self.written_way_out) else self.written_way_out
 
 
-def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+def did_you_mean(word: str, known: Iterable[Any], cutoff: float = 0.6) -> str | None:
     """`Did you mean "sites"?`, or None when nothing known is like `word`."""
-    words = [name for name in known if isinstance(name, str)]
     if len(word) > 200:
         return None
+    words = [name for name in known if isinstance(name, str)]
     by_letters = {letters(name): name for name in words}
     if found := by_letters.get(letters(word)):
         return f'Did you mean "{found}"?'
-    if len(words) > 2000:  # difflib would take seconds
+    if len(words) > 2000 or len(word) * sum(map(len, words)) > _MOST_COMPARED:
         return None
     close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     close = close or [part for part in re.split(r"[^A-Za-z0-9]+", word) if part in words]  # `targt_app`: app
     return f'Did you mean "{close[0]}"?' if close else None
 
 
-def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> WayOut:
+def suggestion(word: str, known: Iterable[Any], otherwise: str | None = None) -> WayOut:
     """`did_you_mean`, looked for when it is shown."""
     return lambda: did_you_mean(word, known) or otherwise
 
@@ -75,11 +84,17 @@ def letters(word: str) -> str:
     return "".join(filter(str.isalnum, word.casefold()))
 
 
-def listed(words: Collection[str], most: int = 12) -> str:
-    """`a, b, c and 4 more`."""
-    shown = list(words)[:most]
+def listed(words: Collection[Any], most: int = 12, show: Callable[[Any], str] = str) -> str:
+    """`a, b, c and 4 more`; no more of them are looked at than are shown."""
+    shown = [show(word) for word in islice(words, most)]
     more = len(words) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def no_such_characters(text: str) -> None:
+    """Raises Flaw when a text holds U+0000 or half of a pair, which no API takes and no file may hold."""
+    if found := _NO_CHARACTER.search(text):
+        raise Flaw(f"a text may not hold the character U+{ord(found[0]):04X}", kind="character")
 
 
 @dataclass(slots=True)
@@ -120,6 +135,7 @@ class Report:
         self._warnings: dict[Hashable, _Warning] = {}
         self._last_warning: dict[Hashable, _Warning] = {}
         self._more_warnings = 0
+        self._suggested = 0
         self._over = 0
 
     @property
@@ -206,11 +222,15 @@ class Report:
             self._over += 1
             return
         said = (*notes, f"from {row}") if row is not None else tuple(notes)
-        way = way_out() if callable(way_out) else way_out
+        way = self._looked_for(way_out) if callable(way_out) else way_out
         made = _Group(Problem(what, where, address, notes=said, way_out=way), show_line)
         self._groups[key] = made
         if alike is not None:
             self._last_alike[alike] = made
+
+    def _looked_for(self, way_out: Callable[[], str | None]) -> str | None:
+        self._suggested += 1
+        return way_out() if self._suggested <= _MOST_SUGGESTED else None
 
     def flaw(
         self,
@@ -230,7 +250,7 @@ class Report:
             where,
             address=address,
             notes=flaw.notes,
-            way_out=lambda: flaw.way_out,
+            way_out=flaw.written_way_out,
             show_line=show_line,
             row=row,
             group=(flaw.kind, where) if row is not None else None,
@@ -280,6 +300,7 @@ def _may_hold_secret(line_of: Callable[[str, int], str | None], file: str, numbe
         other = line_of(file, above)
         if other is None or not other.strip():
             continue
+        other = other[:1000]  # one line may be the whole of a file
         depth = len(other) - len(other.lstrip(" "))
         if depth < indent:
             if _SECRETIVE.search(other.partition(":")[0]):

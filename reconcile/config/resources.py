@@ -68,12 +68,12 @@ def _attrs(world: World, plan: Parts, shape: Shape, value: dict[str, Any], const
     if constant and (known := shape.cache.get(id(value))) is not None:
         return known  # type: ignore[no-any-return]
     attrs = value if plan.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in plan.apart}
-    for name in plan.files:
+    for name, largest in plan.files:
         file = attrs.get(name)
         if isinstance(file, FileRef):
             written = attrs.get("sha256")
             path = world.sources.directory / file.path
-            found = world.sources.sha256(path)
+            found = world.sources.sha256(path, largest)
             if isinstance(written, str):
                 if found is not None and found != written.lower():
                     world.report.warn(f"{world.sources.show(path)} has other bytes than its sha256 says: {found}")
@@ -163,6 +163,16 @@ class Places(Mapping[str, Any]):
         return repr(self._map())
 
 
+def _below(shape: Shape, depth: int) -> Mapping[Path_, list[tuple[Path_, int]]]:
+    """The places of a shape by the first steps of their paths: one resource may have thousands of children."""
+    known = shape.cache.get(("below", depth))
+    if known is None:
+        known = shape.cache["below", depth] = {}
+        for path, at in shape.places.items():
+            known.setdefault(path[:depth], []).append((path, at))
+    return known
+
+
 def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Position], dict[str, str]]:
     """The places and profiles of its attributes, by dotted path. Equal for all rows of a shape, so kept with it."""
     known = shape.cache.get(member.path)
@@ -170,7 +180,8 @@ def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Positi
         depth, prefix = len(member.path), member.path
         sections = {name for name, _ in member.slot.parts.sections}
         fields, origins = {}, {}
-        if depth and not any(path[:depth] == prefix for path in shape.places):
+        below = _below(shape, depth).get(prefix, ())
+        if depth and not below:
             # An expression made the whole map: all of it stands where the expression does.
             outer = next((prefix[:n] for n in range(depth, -1, -1) if prefix[:n] in shape.places), None)
             for name in member.attrs:
@@ -179,8 +190,8 @@ def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Positi
                 fields[name] = world.position(shape.places[outer])
                 if outer in shape.profiles:
                     origins[name] = f"profile {shape.profiles[outer]}"
-        for path, at in shape.places.items():
-            if path[:depth] == prefix and len(path) > depth and path[depth] not in sections:
+        for path, at in below:
+            if len(path) > depth and path[depth] not in sections:
                 name = ".".join(path[depth:])
                 fields[name] = world.position(at)
                 if path in shape.profiles:

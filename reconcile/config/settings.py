@@ -15,7 +15,7 @@ from reconcile.config.coerce import number_of, shown
 from reconcile.config.fleet import Parts, Said
 from reconcile.config.layers import ABSENT, Layer, Scope
 from reconcile.config.models import model_flaws
-from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.report import Flaw, suggestion
 from reconcile.config.slots import Slot, settings_slots
 from reconcile.config.tables import Spec, Table, read
 from reconcile.config.world import World
@@ -24,6 +24,7 @@ from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Kind
 from reconcile.errors import Position
+from reconcile.files import NotRead
 
 LIMITS = ("delete", "forget", "replace", "change", "unread")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
@@ -59,7 +60,7 @@ def provider_settings(
                     f"there is no provider {shown(name)}",
                     world.position(node.key_at(name)),
                     notes=[f"Providers: {', '.join(providers)}"],
-                    way_out=did_you_mean(name, providers),
+                    way_out=suggestion(name, providers),
                     show_line=False,
                 )
     elif node is not None:
@@ -108,8 +109,13 @@ def evaluate(
     return ({} if value is ABSENT else value), shape
 
 
-def state_path(world: World, parts: Parts, names: Mapping[str, Any]) -> str:
-    """Where the local state lives, resolved against the fleet's directory."""
+def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: bool) -> str:
+    """
+    Where the local state lives, all links on the way followed; below the root, else it is reported.
+
+    Args:
+        elsewhere: whether the command line names another place, so that this one is not used.
+    """
     directory = world.sources.directory
     node = parts.main.get("state")
     value: dict[str, Any] | None = {}
@@ -119,8 +125,18 @@ def state_path(world: World, parts: Parts, names: Mapping[str, Any]) -> str:
     if written is not None and (not written or "\0" in written or written.endswith("/")):
         world.report.add("state.path is not the path of a file", world.position(node.at if node else 0))
         written = None
-    path = Path(written) if written else Path("state") / f"{parts.name}.db"
-    return os.path.normpath(directory / path)
+    path = Path(os.path.normpath(directory / (written or f"state/{parts.name}.db")))
+    try:
+        return str(world.sources.root.making(str(path), directory))
+    except NotRead as wrong:
+        if not elsewhere:
+            world.report.add(
+                f"the state {shown(written or f'state/{parts.name}.db')} {wrong.why}",
+                world.position(node.at if node else parts.main.key_at("fleet")),
+                address="state.path",
+                way_out=f"Whoever runs the command can keep it anywhere: --state PATH. {wrong.way_out or ''}".strip(),
+            )
+        return str(path)
 
 
 def limits(world: World, parts: Parts) -> dict[str, Limit]:
@@ -138,7 +154,7 @@ def limits(world: World, parts: Parts) -> dict[str, Limit]:
                 raise Flaw(
                     f"{shown(kind)} is not a kind of limit",
                     notes=[f"There is: {', '.join(LIMITS)}"],
-                    way_out=did_you_mean(kind, LIMITS),
+                    way_out=suggestion(kind, LIMITS),
                 )
             if type(member) is Scalar and member.null:
                 continue
@@ -181,7 +197,7 @@ def tables(world: World, declared: Mapping[str, Said], names: Mapping[str, Any])
             if spec.min_rows < 0:
                 raise Flaw("min_rows is not negative")
             at = shape.places[("file",)]
-            path = world.sources.find(spec.file, world.base(at), "the table")
+            path = world.sources.find(spec.file, world.base(at), "the table", at)
         except Flaw as flaw:
             world.report.flaw(flaw, world.position(shape.places.get(("file",), said.at)), address=f"tables.{name}")
             continue

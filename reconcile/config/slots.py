@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconcile.core.resource_type import Provider, ResourceType
-from reconcile.core.schema import Field, Kind, Mark, fields_of
+from reconcile.core.schema import LARGEST, Field, Kind, Mark, fields_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class Slot:
         computed: whether only the API may say it.
         scalar: of a resource: the field that a bare scalar stands for.
         type: of a child section (a MAP): the type of its members.
+        largest: of a FILE: the bytes that it may have.
         names: whether a list of texts stands for a map of empty resources.
         about: what it is, in the words of the model.
     """
@@ -42,6 +43,7 @@ class Slot:
     type: ResourceType | None = None
     names: bool = False
     about: str | None = None
+    largest: int = LARGEST
 
     @cached_property
     def has_refers(self) -> bool:
@@ -62,7 +64,7 @@ class Slot:
         return Parts(
             sections,
             frozenset(own),
-            tuple(name for name, inner in fields if inner.kind is Kind.FILE),
+            tuple((name, inner.largest) for name, inner in fields if inner.kind is Kind.FILE),
             tuple((name, inner) for name, inner in fields if inner.has_refers),
         )
 
@@ -74,12 +76,13 @@ class Parts:
 
     Attributes:
         sections: its children, by section. `apart`: what is no attribute: our own keys and the sections.
-        files: attributes that are uploaded. `refers`: attributes that name other resources.
+        files: attributes that are uploaded, with the bytes that each may have.
+        refers: attributes that name other resources.
     """
 
     sections: tuple[tuple[str, Slot], ...]
     apart: frozenset[str]
-    files: tuple[str, ...]
+    files: tuple[tuple[str, int], ...]
     refers: tuple[tuple[str, Slot], ...]
 
 
@@ -104,6 +107,7 @@ def _slot(of: Field) -> Slot:
         of.refers,
         Mark.COMPUTED in of.marks,
         about=of.description,
+        largest=of.largest,
     )
 
 

@@ -1,8 +1,8 @@
 """
 The files of a fleet: found, guarded, read once, shown as the user would type them, and remembered for the digest.
 
-Nothing outside the repository is read, through no symlink, and nothing that is not a plain file. The *root* is the
-nearest parent of the fleet's directory that has `.git`, else the directory that holds the fleet's directory.
+Nothing outside the root is read, through no symlink, and nothing that is not a plain file (`reconcile.files`). What
+was read and holds a secret, because a reference names it or only its owner may read it, is told by `Sources.unfit`.
 """
 
 from __future__ import annotations
@@ -10,37 +10,55 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from reconcile.config.coerce import shown
 from reconcile.config.report import Flaw, did_you_mean
-from reconcile.config.yaml import MAX_BYTES
+from reconcile.config.yaml import MAX_BYTES, place
 from reconcile.errors import Position
+from reconcile.files import NotRead, Root, open_anywhere, read
 
 MAX_FILES = 4000  # positions number them in 12 bits
 MAX_TEXT_BYTES = 1 << 20  # of a `{file: path}`
 YAML_ENDINGS = (".yaml", ".yml")
 
 
+_File = tuple[int, int]  # device and inode: which file it is, whatever it is called
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    path: Path
+    open_to_others: bool
+    public: bool  # whether the plan shows what is in it
+
+
 class Sources:
     """
     Args:
-        directory: of the fleet, resolved.
+        directory: of the fleet, resolved. `root`: below which files may be named, resolved.
         cwd: what relative paths are shown against.
         absolute: whether the user typed an absolute path; then files outside `cwd` are shown so.
     """
 
-    def __init__(self, directory: Path, cwd: Path, absolute: bool) -> None:
+    def __init__(self, directory: Path, root: Path, cwd: Path, absolute: bool) -> None:
         self.directory, self.cwd, self.absolute = directory, cwd, absolute
-        self.root = root_of(directory)
+        self.root = Root(root, self.show)
         self.names: list[str] = []
         self.paths: list[Path] = []
+        self._numbers: dict[Path, int] = {}
         self._prints: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._hashes: dict[Path, str | None] = {}
         self._read: dict[Path, str] = {}
         self._checked: dict[tuple[Path, str], Path] = {}
+        self._readings: dict[_File, _Reading] = {}
+        self._named_at: dict[Path, int] = {}
+        self._secrets: dict[_File, str] = {}
 
     def show(self, path: Path) -> str:
         """A path as the user would type it."""
@@ -50,69 +68,81 @@ class Sources:
 
     def number(self, path: Path) -> int:
         """The number that positions carry for a file."""
-        if path in self.paths:
-            return self.paths.index(path)
-        if len(self.paths) >= MAX_FILES:
-            raise Flaw(f"the fleet has more than {MAX_FILES:,} files")
-        self.paths.append(path)
-        self.names.append(self.show(path))
-        return len(self.paths) - 1
+        known = self._numbers.get(path)
+        if known is None:
+            if len(self.paths) >= MAX_FILES:
+                raise Flaw(f"the fleet has more than {MAX_FILES:,} files")
+            known = self._numbers[path] = len(self.paths)
+            self.paths.append(path)
+            self.names.append(self.show(path))
+        return known
 
-    def find(self, text: str, base: Path, what: str) -> Path:
+    def find(self, text: str, base: Path, what: str, at: int = 0) -> Path:
         """
         The file or directory that `text` names in a file of the directory `base`, resolved.
 
+        Args:
+            at: the place where it is named.
+
         Raises:
-            Flaw: it is not there, or not below the root.
+            Flaw: it is not there, or may not be read.
         """
+        return self._find(text, base, what, at, there=True)
+
+    def upload(self, text: str, base: Path, what: str, at: int = 0) -> Path:
+        """The path of a file that is uploaded; it need not be there. Raises Flaw when it may not be read."""
+        return self._find(text, base, what, at, there=False)
+
+    def _find(self, text: str, base: Path, what: str, at: int, there: bool) -> Path:
         if known := self._checked.get((base, text)):
             return known
         if not text or "\0" in text:
             raise Flaw(f"{what} has no path", kind=what)
-        if Path(text).is_absolute():
+        if text.startswith("/"):
             raise Flaw(
-                f'{what} "{text}" is absolute',
+                f"{what} {shown(text)} is absolute",
                 way_out="A path is relative to the file it stands in",
                 kind=(what, "abs"),
             )
-        plain = Path(os.path.normpath(base / text))
         try:
-            path = plain.resolve()
-        except (OSError, RuntimeError):
-            raise Flaw(f'{what} "{text}" is a link that leads nowhere', kind=(what, "loop")) from None
-        if not path.is_relative_to(self.root) or not plain.is_relative_to(self.root):
-            raise Flaw(
-                f'{what} "{text}" lies outside {self.show(self.root)}',
-                way_out="Only files below the root of the repository are read, links included",
-                kind=(what, "outside"),
-            )
-        if not path.exists():
-            raise Flaw(f'{what} "{text}" does not exist', way_out=lambda: _near(plain, self), kind=(what, "missing"))
+            path = self.root.find(text, base) if there else self.root.place(text, base)
+        except NotRead as wrong:
+            plain = Path(os.path.normpath(base / text))
+            way_out = (lambda: _near(plain, self)) if wrong.kind == "missing" else wrong.way_out
+            raise Flaw(f"{what} {shown(text)} {wrong.why}", way_out=way_out, kind=(what, wrong.kind)) from None
         self._checked[base, text] = path
+        self._named_at.setdefault(path, at)
         return path
 
-    def read(self, path: Path, limit: int = MAX_BYTES, remember: bool = True) -> bytes:
+    def read(self, path: Path, limit: int = MAX_BYTES) -> bytes:
         """
-        The bytes of a plain file, remembered for the digest unless that is unwanted.
+        The bytes of a file that `find` gave, remembered for the digest.
 
         Raises:
             Flaw: it is not a plain file, larger than `limit`, or cannot be read.
         """
-        shown = self.show(path)
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
-        with _plain_file(handle, shown) as file:
-            try:
-                data = file.read(limit + 1)
-            except OSError as error:
-                raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
-        if len(data) > limit:
-            raise Flaw(f"{shown} is larger than {limit:,} bytes")
-        if remember:
-            self._prints[self.relative(path)] = hashlib.sha256(data).hexdigest()
+            data = read(self._open(path, public=True), limit)
+        except NotRead as wrong:
+            raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
+        self._prints[self.relative(path)] = hashlib.sha256(data).hexdigest()
         return data
+
+    def read_given(self, path: Path) -> bytes:
+        """The bytes of a file that the command line names, which the digest leaves out. Raises Flaw."""
+        try:
+            below = path.is_relative_to(self.root.path)
+            return read(self._open(path, public=False) if below else open_anywhere(path), MAX_BYTES)
+        except NotRead as wrong:
+            raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
+
+    def _open(self, path: Path, public: bool) -> BufferedReader:
+        file = self.root.open(path)
+        found = os.fstat(file.fileno())
+        key = found.st_dev, found.st_ino
+        if key not in self._readings or public:
+            self._readings[key] = _Reading(path, bool(stat.S_IMODE(found.st_mode) & 0o077), public)
+        return file
 
     def read_text(self, path: Path) -> str:
         """The text of a `{file: path}`. Raises Flaw."""
@@ -128,33 +158,75 @@ class Sources:
         self._read[path] = text
         return text
 
-    def sha256(self, path: Path) -> str | None:
-        """The SHA-256 of a file that is uploaded, hex; None when there is no such file. Raises Flaw."""
+    def sha256(self, path: Path, most: int) -> str | None:
+        """
+        The SHA-256 of a file that is uploaded, hex; None when there is no such file.
+
+        Raises:
+            Flaw: it has more than `most` bytes, or cannot be read.
+        """
         if path in self._hashes:
             return self._hashes[path]
-        shown = self.show(path)
+        found: str | None = None
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            self._hashes[path] = None
-            return None
+            with self._open(path, public=False) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > most:
+                    raise Flaw(
+                        f"{self.show(path)} has {size:,} bytes, at most {most:,} are uploaded",
+                        way_out="Is it the right file?",
+                        kind=("large", path),
+                    )
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except NotRead as wrong:
+            if wrong.kind != "missing":
+                raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
         except OSError as error:
-            raise Flaw(f"{shown} cannot be read: {error.strerror}") from None
-        with _plain_file(handle, shown) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            raise Flaw(f"{self.show(path)} cannot be read: {error.strerror}") from None
         self._hashes[path] = found
-        self._prints[self.relative(path)] = found
+        if found is not None:
+            self._prints[self.relative(path)] = found
         return found
 
-    def upload(self, text: str, base: Path, what: str) -> Path:
-        """The path of a file that is uploaded; it need not be there. Raises Flaw when it lies outside the root."""
-        if known := self._checked.get((base, text)):
-            return known
-        plain = Path(os.path.normpath(base / text)) if text and "\0" not in text else self.root.parent
-        if not plain.exists() and plain.is_relative_to(self.root) and not Path(text).is_absolute():
-            self._checked[base, text] = plain
-            return plain
-        return self.find(text, base, what)
+    def secret(self, rest: str) -> None:
+        """Remembers the file of a reference to a secret, `rest` relative to the fleet's directory."""
+        try:
+            found = (self.directory / rest).stat()
+        except (OSError, ValueError):
+            return  # what is not there cannot be read as anything else
+        self._secrets.setdefault((found.st_dev, found.st_ino), rest)
+
+    def unfit(self, main: Path | None) -> Iterator[tuple[Flaw, Position]]:
+        """
+        What was read and may not be: `(flaw, place where it is named)`. Nothing that came from there may be shown.
+
+        Whether a reference to a secret names a file is known for certain at the end only: it may be a template, and
+        stand behind what reads the file.
+
+        Args:
+            main: the main file.
+        """
+        open_main = any(reading.path == main and reading.open_to_others for reading in self._readings.values())
+        for file, reading in self._readings.items():
+            name = self.show(reading.path)
+            at = self._named_at.get(reading.path, 0)
+            where = self.position(*place(at)) if at else Position(name)
+            if file in self._secrets:
+                yield (
+                    Flaw(
+                        f"{name} is read here, and a reference to a secret names it: file:{self._secrets[file]}",
+                        way_out="A secret's file is nothing else: keep what is no secret in a file of its own",
+                    ),
+                    where,
+                )
+            elif open_main and reading.public and not reading.open_to_others:
+                yield (
+                    Flaw(
+                        f"{name} is read here, and only its owner may read it, other than the main file",
+                        way_out=f"If it holds no secret: chmod go+r {name}",
+                    ),
+                    where,
+                )
 
     def keep(self, path: Path, text: str) -> None:
         """Remembers a text, so that messages can show its lines, until `forget`."""
@@ -187,29 +259,6 @@ class Sources:
 
     def relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self.directory)).as_posix()
-
-
-def root_of(directory: Path) -> Path:
-    """The directory below which a fleet may name files."""
-    for parent in (directory, *directory.parents):
-        if (parent / ".git").exists():
-            return parent
-    return directory.parent
-
-
-def _plain_file(handle: int, shown: str) -> BufferedReader:
-    mode = os.fstat(handle).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(handle)
-        raise Flaw(f"{shown} is {_kind(mode)}, not a file")
-    return os.fdopen(handle, "rb")
-
-
-def _kind(mode: int) -> str:
-    for test, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")):
-        if test(mode):
-            return word
-    return "a device"
 
 
 def _near(path: Path, sources: Sources) -> str | None:

@@ -34,7 +34,8 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
     lines = text.split("\n")
 
     def source(number: int) -> str:
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        # The patterns below go back and forth in it, and one line may be the whole of a file.
+        return lines[number - 1][:1000] if 0 < number <= len(lines) else ""
 
     problem, context = error.problem or "", error.context or ""
     began = error.context_mark.line + 1 if error.context_mark else line

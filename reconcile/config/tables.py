@@ -16,15 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconcile.config.coerce import Spelled, as_text, plain, shown
+from reconcile.config.coerce import as_text, plain, shown
+from reconcile.config.json_text import first_twice, json_data
 from reconcile.config.layers import ABSENT
-from reconcile.config.report import Flaw, Report, did_you_mean, letters, listed
+from reconcile.config.report import Flaw, Report, did_you_mean, letters, listed, suggestion
 from reconcile.config.sources import YAML_ENDINGS, Sources
 from reconcile.config.yaml import Map, Scalar, Seq, decode, parse, place
 from reconcile.errors import Position
 
 ENDINGS = (".csv", ".jsonl", ".json", *YAML_ENDINGS)
 MAX_ROWS = 5_000_000
+MAX_COLUMNS = 2_000
+FEW_CELLS = 4_000_000  # beyond them, rows of different columns have no more cells than bytes
 _NO_CODEC = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
 
 Rows = tuple[Sequence[str], list[tuple[Any, ...]], "array[int]"]
@@ -117,7 +120,7 @@ class Table:
             self._by_letters = {letters(name): name for name in self.by_key}
         if found := self._by_letters.get(letters(key)):
             return f'Did you mean "{found}"?'
-        return did_you_mean(key, self.by_key) if len(self.by_key) <= 2000 else None
+        return did_you_mean(key, self.by_key)
 
 
 def read(name: str, spec: Spec, path: Path, sources: Sources, report: Report, where: Position | None) -> Table | None:
@@ -164,8 +167,8 @@ def _renamed(columns: Sequence[str], spec: Spec, shown_path: str) -> list[str]:
         if theirs not in columns:
             raise Flaw(
                 f"{shown_path} has no column {shown(theirs)}",
-                notes=[f"Columns: {listed([shown(name) for name in columns])}"],
-                way_out=did_you_mean(theirs, columns),
+                notes=[f"Columns: {listed(columns, show=shown)}"],
+                way_out=suggestion(theirs, columns),
             )
         if ours != theirs and ours in columns and ours not in spec.columns.values():
             raise Flaw(f"{shown_path} has a column {shown(ours)} already, it cannot be the name of {shown(theirs)}")
@@ -173,8 +176,8 @@ def _renamed(columns: Sequence[str], spec: Spec, shown_path: str) -> list[str]:
     if spec.key is not None and spec.key not in names:
         raise Flaw(
             f"{shown_path} has no column {shown(spec.key)}, which is its key",
-            notes=[f"Columns: {listed([shown(name) for name in names])}"],
-            way_out=did_you_mean(spec.key, names),
+            notes=[f"Columns: {listed(names, show=shown)}"],
+            way_out=suggestion(spec.key, names),
         )
     return names
 
@@ -277,37 +280,21 @@ def _header(row: tuple[str, ...], spec: Spec, shown_path: str) -> list[str]:
                 raise Flaw(
                     f"{shown_path} has one column, {shown(columns[0])}", way_out=f'Say delimiter: "{name}" in its table'
                 )
+    _check_width(len(columns), shown_path)
     for index, name in enumerate(columns):
         if not name:
             raise Flaw(f"column {index + 1} of {shown_path} has no name")
-        if name in columns[:index]:
-            raise Flaw(f"column {shown(name)} is there twice in {shown_path}")
+    if (twice := first_twice(columns)) is not None:
+        raise Flaw(f"column {shown(twice)} is there twice in {shown_path}")
     return columns
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ValueError(f"key {shown(twice)} is given twice")
-    return found
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a number that JSON has")
-
-
-def json_data(text: str) -> Any:
-    """JSON as plain data: numbers remember their spelling, a key given twice is a ValueError."""
-    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_float)
-
-
-def _float(text: str) -> float:
-    found = Spelled(text)
-    if found in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:40]} is too large a number")
-    return found
+def _check_width(columns: int, shown_path: str) -> None:
+    if columns > MAX_COLUMNS:
+        raise Flaw(
+            f"{shown_path} has more than {MAX_COLUMNS:,} columns",
+            way_out="Is it turned on its side? A row is one unit, a column what it says of each",
+        )
 
 
 def _jsonl(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | None:
@@ -329,7 +316,7 @@ def _jsonl(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | N
                 row=f"{shown_path} line {number}",
                 group=("jsonl", shown_path),
             )
-    return None if wrong else _from_maps(members)
+    return None if wrong else _from_maps(members, shown_path, len(data))
 
 
 def _json(data: bytes, spec: Spec, shown_path: str) -> Rows:
@@ -338,7 +325,7 @@ def _json(data: bytes, spec: Spec, shown_path: str) -> Rows:
     except ValueError as error:
         line = f" on line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Flaw(f"{shown_path} is not JSON{line}: {getattr(error, 'msg', error)}") from None
-    return _of_data(found, spec, shown_path, lambda index, key: 1)
+    return _of_data(found, spec, shown_path, len(data), lambda index, key: 1)
 
 
 def _yaml(data: bytes, spec: Spec, path: Path, sources: Sources, report: Report) -> Rows | None:
@@ -359,15 +346,10 @@ def _yaml(data: bytes, spec: Spec, path: Path, sources: Sources, report: Report)
             return place(root.key_at(key))[1]
         return place(root.members[index].at)[1] if type(root) is Seq else 1
 
-    if type(root) is Map and len(root.members) > 1000:  # key_at walks: once is enough
-        lines = {
-            key: place(int.from_bytes(root.keys[8 * i : 8 * i + 8], "little"))[1] for i, key in enumerate(root.members)
-        }
-        return _of_data(plain(root), spec, shown_path, lambda index, key: lines[key or ""])
-    return _of_data(plain(root), spec, shown_path, line_of)
+    return _of_data(plain(root), spec, shown_path, len(data), line_of)
 
 
-def _of_data(found: Any, spec: Spec, shown_path: str, line_of: Callable[[int, str | None], int]) -> Rows:
+def _of_data(found: Any, spec: Spec, shown_path: str, size: int, line_of: Callable[[int, str | None], int]) -> Rows:
     if isinstance(found, list):
         members = [(line_of(index, None), row) for index, row in enumerate(found)]
     elif isinstance(found, dict) and spec.key is not None:
@@ -384,14 +366,20 @@ def _of_data(found: Any, spec: Spec, shown_path: str, line_of: Callable[[int, st
     for index, (_, row) in enumerate(members):
         if not isinstance(row, dict):
             raise Flaw(f"row {index + 1} of {shown_path} is not a map")
-    return _from_maps(members)
+    return _from_maps(members, shown_path, size)
 
 
-def _from_maps(members: list[tuple[int, Any]]) -> Rows:
+def _from_maps(members: list[tuple[int, Any]], shown_path: str, size: int) -> Rows:
     columns: dict[str, None] = {}
     for _, row in members:
         if row.keys() != columns.keys():
             columns.update(dict.fromkeys(row))
+            _check_width(len(columns), shown_path)
     names = list(columns)
+    if len(names) * len(members) > max(FEW_CELLS, size):
+        raise Flaw(
+            f"{shown_path} has {len(members):,} rows and {len(names):,} columns, and hardly a row has most of them",
+            way_out="Rows of one table are alike: make two tables of it, or one map of what is rare",
+        )
     rows = [tuple([row.get(name, ABSENT) for name in names]) for _, row in members]
     return names, rows, array("I", [line for line, _ in members])

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from reconcile.config.budget import CHARS_PER_FIELD, MAX_CHARS, STEPS_PER_FIELD, too_large
 from reconcile.config.coerce import as_text
-from reconcile.config.operations import MAX_CHARS, Names, bounded, use
+from reconcile.config.operations import Names, bounded, use
 from reconcile.config.report import Flaw
 
 Run = Callable[[Names], Any]
@@ -98,7 +99,10 @@ def _lookup(found: re.Match[str]) -> Run:
         return plain
 
     def cased(names: Names) -> Any:
-        return case(bounded(as_text(plain(names)) or ""))
+        text = bounded(as_text(plain(names)) or "")
+        if len(text) > CHARS_PER_FIELD:
+            names["@budget"].spend(len(text))
+        return case(text)
 
     return cased
 
@@ -110,10 +114,17 @@ def _explain(of: str, name: str, names: Names) -> Any:
 
 
 def _joined(parts: list[str | Run]) -> Run:
+    steps = len(parts)
+
     def run(names: Names) -> str:
+        if steps > STEPS_PER_FIELD:
+            names["@budget"].step(steps)
         words = [part if isinstance(part, str) else as_text(part(names)) or "" for part in parts]
-        if sum(map(len, words)) > MAX_CHARS:
-            bounded("x" * (MAX_CHARS + 1))
+        chars = sum(map(len, words))
+        if chars > CHARS_PER_FIELD:
+            if chars > MAX_CHARS:
+                raise too_large()
+            names["@budget"].spend(chars)
         return "".join(words)
 
     return run

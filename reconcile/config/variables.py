@@ -16,9 +16,9 @@ from typing import Any
 
 from reconcile.config.coerce import Spelled, as_boolean, as_number, plain, shown
 from reconcile.config.fleet import Said
-from reconcile.config.report import Flaw, Report, did_you_mean, listed
+from reconcile.config.json_text import json_data
+from reconcile.config.report import Flaw, Report, listed, suggestion
 from reconcile.config.sources import Sources
-from reconcile.config.tables import json_data
 from reconcile.config.templates import is_template
 from reconcile.config.yaml import Map, Node, Scalar, decode, parse, place
 from reconcile.errors import Position
@@ -123,15 +123,15 @@ def resolve(
         try:
             value = _typed(variable, one.value)
             if variable.allowed is not None and value not in variable.allowed:
-                words = [shown(allowed) for allowed in variable.allowed]
-                near = did_you_mean(value, [word.strip('"') for word in words]) if isinstance(value, str) else None
-                raise Flaw(f"{shown(value)} is not allowed", notes=[f"Allowed: {listed(words)}"], way_out=near)
+                near = suggestion(value, variable.allowed) if isinstance(value, str) else None
+                allowed = listed(variable.allowed, show=shown)
+                raise Flaw(f"{shown(value)} is not allowed", notes=[f"Allowed: {allowed}"], way_out=near)
         except Flaw as flaw:
             report.add(
                 f"variable {name}: {flaw.what}",
                 one.where or sources.position(*place(variable.at)),
                 notes=(*flaw.notes, f"The value comes from {one.origin}"),
-                way_out=flaw.way_out,
+                way_out=flaw.written_way_out,
                 show_line=one.where is not None,
             )
             continue
@@ -159,7 +159,7 @@ def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sourc
                 f"{shown(key)} is not a key of a variable",
                 sources.position(*place(node.key_at(key))),
                 notes=[f"There is: {', '.join(_KEYS)}"],
-                way_out=did_you_mean(key, _KEYS),
+                way_out=suggestion(key, _KEYS),
             )
     default, kind = node.get("default"), node.get("type")
     type_name = _type_of(default)
@@ -170,7 +170,7 @@ def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sourc
                 f"{shown(type_name)} is not a type",
                 sources.position(*place(kind.at)),
                 notes=[f"There is: {', '.join(TYPES)}"],
-                way_out=did_you_mean(type_name, TYPES) or {"string": 'Did you mean "text"?'}.get(type_name),
+                way_out=suggestion(type_name, TYPES, {"string": 'Did you mean "text"?'}.get(type_name)),
             )
             return None
     if default is not None:
@@ -251,8 +251,8 @@ def _undeclared(name: str, where: Position | None, what: str, declared: Mapping[
     report.add(
         f"{what}: no variable {shown(name)} is declared",
         where,
-        notes=[f"Variables: {listed(list(declared))}" if declared else "No variable is declared"],
-        way_out=did_you_mean(name, declared),
+        notes=[f"Variables: {listed(declared)}" if declared else "No variable is declared"],
+        way_out=suggestion(name, declared),
         show_line=False,
     )
 
@@ -292,7 +292,7 @@ def _take_file(
 ) -> None:
     name = sources.show(path)
     try:
-        text = decode(sources.read(path, remember=False))
+        text = decode(sources.read_given(path))
         sources.keep(path, text)
         tree = parse(text, sources.number(path))
     except Flaw as flaw:

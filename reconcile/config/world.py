@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconcile.config.budget import Budget
 from reconcile.config.report import Report
 from reconcile.config.sources import Sources
 from reconcile.config.templates import Templates
@@ -14,12 +15,13 @@ from reconcile.errors import Position
 
 @dataclass(slots=True)
 class World:
-    """What every evaluation shares: files, templates, the report, and the schemes of secrets."""
+    """What every evaluation shares: files, templates and what they may cost, the report, and the secrets' schemes."""
 
     sources: Sources
     report: Report
     templates: Templates
     schemes: tuple[str, ...]
+    budget: Budget = field(default_factory=Budget)
 
     def position(self, at: int) -> Position:
         """The place of a packed place."""

@@ -67,17 +67,20 @@ class Seq:
 class Map:
     """A map; `keys` packs the places of its keys, in order, eight bytes each."""
 
-    __slots__ = ("at", "keys", "members")
+    __slots__ = ("_ordinals", "at", "keys", "members")
 
     def __init__(self, members: dict[str, Node], at: int, keys: bytes) -> None:
         self.members, self.at, self.keys = members, at, keys
+        self._ordinals: dict[str, int] | None = None
 
     def key_at(self, name: str) -> int:
         """The place of a key, for `place`."""
-        for index, member in enumerate(self.members):
-            if member == name and len(self.keys) >= 8 * index + 8:
-                return int.from_bytes(self.keys[8 * index : 8 * index + 8], "little")
-        return self.at
+        if self._ordinals is None:  # every key of a large map may be wrong, so they are counted once
+            self._ordinals = {member: index for index, member in enumerate(self.members)}
+        index = self._ordinals.get(name)
+        if index is None or len(self.keys) < 8 * index + 8:
+            return self.at
+        return int.from_bytes(self.keys[8 * index : 8 * index + 8], "little")
 
     def items(self) -> Iterator[tuple[str, Node, int]]:
         """`(key, member, place of the key)`, in order."""

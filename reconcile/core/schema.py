@@ -18,6 +18,9 @@ from pydantic import BaseModel
 
 from reconcile.core.values import FileRef, SecretRef
 
+LARGEST = 4 << 30
+"""Bytes of a file that is uploaded, unless its field says fewer: what 32 bits count, as no firmware is larger."""
+
 
 class Mark(StrEnum):
     """How a field is treated. A field may have several."""
@@ -58,6 +61,13 @@ class Same:
     form: str
 
 
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """How many bytes a file may have that is uploaded."""
+
+    bytes: int
+
+
 class Kind(StrEnum):
     """What a scalar of the document becomes before the model sees it."""
 
@@ -80,11 +90,12 @@ class Field:
 
     Attributes:
         kind: what a value of it is.
-        marks: all `Mark`, `Refers`, `Together` and `Same` of its annotation.
+        marks: all `Mark`, `Refers`, `Together`, `Same` and `Largest` of its annotation.
         fields: of an OBJECT: its fields by name.
         member: of a MAP or LIST: the shape of its members.
         choices: the texts that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
+        largest: of a FILE: the bytes that it may have.
         secret: whether it holds a secret, so that no rendering ever shows it.
         formed: whether it is compared in a form, itself or something in it. `whole`: whether it holds a whole map.
     """
@@ -98,6 +109,7 @@ class Field:
     choices: tuple[Any, ...] = ()
     description: str | None = None
     refers: str | None = field(init=False, default=None)
+    largest: int = field(init=False, default=LARGEST)
     secret: bool = field(init=False, default=False)
     formed: bool = field(init=False, default=False)
     whole: bool = field(init=False, default=False)
@@ -106,6 +118,8 @@ class Field:
         # Asked for once for every resource: worked out once for every model.
         refers = next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
         object.__setattr__(self, "refers", refers)
+        largest = min((mark.bytes for mark in self.marks if isinstance(mark, Largest)), default=LARGEST)
+        object.__setattr__(self, "largest", largest)
         object.__setattr__(self, "secret", self.kind is Kind.SECRET)
         below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
         formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
@@ -128,6 +142,7 @@ class Field:
         return found
 
 
+_MARKS = (Mark, Refers, Together, Same, Largest)
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
 
 
@@ -143,10 +158,10 @@ def fields_of(model: type[BaseModel]) -> Mapping[str, Field]:
 
 
 def _field(name: str, annotation: Any, required: bool, metadata: tuple[Any, ...], about: str | None) -> Field:
-    marks = [mark for mark in metadata if isinstance(mark, (Mark, Refers, Together, Same))]
+    marks = [mark for mark in metadata if isinstance(mark, _MARKS)]
     while get_origin(annotation) is Annotated:
         annotation, *extra = get_args(annotation)
-        marks += [mark for mark in extra if isinstance(mark, (Mark, Refers, Together, Same))]
+        marks += [mark for mark in extra if isinstance(mark, _MARKS)]
     if get_origin(annotation) in (Union, types.UnionType):
         options = [option for option in get_args(annotation) if option is not type(None)]
         if len(options) == 1:

@@ -49,7 +49,7 @@ SCHEMES: Mapping[str, Callable[[Path, Path | None, Mapping[str, str]], Scheme]] 
     "env": lambda root, repository, environ: Environment(environ),
     "file": lambda root, repository, environ: Files(root, repository),
 }
-"""By name: what makes the scheme from the fleet's directory, the repository's root and the environment."""
+"""By name: what makes the scheme from the fleet's directory, the root of its files and the environment."""
 
 
 class Secrets:
@@ -72,7 +72,7 @@ class Secrets:
         """
         Args:
             root: the fleet's directory, against which relative files are resolved.
-            repository: the root of the checkout, below which files may lie as well; None outside of one.
+            repository: the root below which files may lie (`reconcile.files`); None = the fleet's directory.
         """
         self.key = key
         self.schemes: dict[str, Scheme] = {name: make(root, repository, environ) for name, make in SCHEMES.items()}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 import pytest
 
 from reconcile.backends import connection, file, leases
+from reconcile.backends.schema import entry_row
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Head, Lease
@@ -358,6 +360,7 @@ HOLDER = """
 import asyncio, os, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from reconcile.backends.schema import entry_row
 from reconcile.backends.sqlite import SqliteStore
 now = datetime(2026, 1, 1, tzinfo=UTC)
 store = SqliteStore(Path(sys.argv[1]), now=lambda: now, rng=None, host="h1", pid=os.getpid())
@@ -580,6 +583,23 @@ def test_an_edited_operation_is_an_error(fleet: Fleet) -> None:
         run(fleet.store().unfinished())
 
 
+def test_a_row_that_is_too_large_is_an_error_before_it_is_built(fleet: Fleet) -> None:
+    fleet.filled()
+    fleet.sql("UPDATE entries SET body = zeroblob(100000000) WHERE unit = 'UV3'")
+    started = time.process_time()
+    with pytest.raises(StateError, match="more than 16,777,216 bytes"):
+        list(fleet.store().entries())
+    assert time.process_time() - started < 2
+    assert {device(1).address: device(1)} == run(fleet.store().get([device(1).address]))
+
+
+def test_a_row_that_would_be_too_large_is_not_written(fleet: Fleet) -> None:
+    fleet.filled()
+    large = replace(device(3), attrs={"value": "x" * (16 << 20)})
+    with pytest.raises(StateError, match="too many for the state"):
+        entry_row(large)
+
+
 def test_no_flipped_byte_changes_what_the_state_says(fleet: Fleet) -> None:
     """A flip is an error, or it lies where nothing is kept; never other data, never another kind of error."""
     fleet.filled()
@@ -690,6 +710,7 @@ WRITER = """
 import asyncio, os, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from reconcile.backends.schema import entry_row
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended

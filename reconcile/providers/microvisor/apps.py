@@ -19,6 +19,7 @@ from reconcile.provider import (
     BadAnswer,
     Entry,
     FileRef,
+    Largest,
     Mark,
     Mistake,
     NotFound,
@@ -38,7 +39,7 @@ class App(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    bundle: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE] = Field(description="The zip to upload.")
+    bundle: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE, Largest(1 << 30)] = Field(description="The zip to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
         default=None, description="SHA-256 of the bundle, hex; stands in for the file until it is uploaded."
     )

@@ -1,0 +1,231 @@
+"""
+Plain files, opened safely, and the root: the directory below which a document may name files.
+
+In: paths as somebody wrote them. Out: resolved paths and open files, or `NotRead` with what is wrong, in words that
+follow the file's name. A document is reviewed but not trusted: a path is judged as it is written and again after its
+links are followed, and what was judged is opened without following a link that was put there since.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from io import BufferedReader
+from pathlib import Path
+
+from reconcile.errors import InvalidInput, Problem
+
+ROOT_VARIABLE = "RECONCILE_ROOT"
+WIDER = f"Whoever runs the command can name a wider root: --root DIR, or {ROOT_VARIABLE}"
+_GIT = ".git"
+_MOST_DIRECTORIES = 10_000  # remembered
+
+# A directory that may be searched and not listed is opened where the system can (O_PATH, Linux).
+_SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not be waited for
+
+
+class NotRead(Exception):
+    """
+    A file that is not read.
+
+    Attributes:
+        why: in words that follow the file's name. `kind`: one word for it.
+    """
+
+    def __init__(self, kind: str, why: str, way_out: str | None = None) -> None:
+        super().__init__(why)
+        self.kind, self.why, self.way_out = kind, why, way_out
+
+
+def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """
+    The directory below which a fleet may name files.
+
+    It is what whoever runs the command says, else the nearest parent with a `.git`, else the fleet's own directory.
+
+    Args:
+        directory: of the fleet, resolved.
+        given: `--root`, relative to `cwd`; None = `RECONCILE_ROOT`, if that is set.
+
+    Raises:
+        InvalidInput: what is given is no directory, or does not contain the fleet.
+    """
+    name, said = ("--root", given) if given is not None else (ROOT_VARIABLE, environ.get(ROOT_VARIABLE) or None)
+    if said is None:
+        return next((parent for parent in (directory, *directory.parents) if (parent / _GIT).exists()), directory)
+    try:
+        root = (cwd / said).resolve(strict=True)
+        is_directory = root.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        is_directory = False
+    if not said or not is_directory:
+        raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", way_out="Name one that is there"))
+    if not directory.is_relative_to(root):
+        raise InvalidInput(
+            Problem(
+                f"{name} {_short(said)} does not contain the fleet, which is in {directory}",
+                way_out="The root is the fleet's directory or one above it",
+            )
+        )
+    return root
+
+
+class Root:
+    """
+    Files below a directory.
+
+    Args:
+        path: resolved.
+        show: a path as the user would type it.
+    """
+
+    def __init__(self, path: Path, show: Callable[[Path], str] = str) -> None:
+        self.path, self._show = path, show
+        self._inside = _with_slash(str(path))
+        self._directories: dict[str, str] = {}
+
+    def find(self, text: str, base: Path) -> Path:
+        """
+        The file or directory that `text` names in the directory `base`, all links followed.
+
+        Raises:
+            NotRead: it is not there (kind `missing`), lies outside the root or in `.git`, or is no path.
+        """
+        return Path(self._place(text, base, there=True))
+
+    def place(self, text: str, base: Path) -> Path:
+        """As `find`, for a file that need not be there yet."""
+        return Path(self._place(text, base, there=False))
+
+    def making(self, text: str, base: Path) -> Path:
+        """As `find`, for a file that is about to be made: links on the way are followed, one in its place is not."""
+        plain = os.path.normpath(text if text.startswith("/") else f"{base}/{text}")
+        if "\0" in text:
+            raise NotRead("nothing", "is not a path")
+        self._judge(plain)
+        directory, name = os.path.split(plain)
+        made = Path(self._place(directory, base, there=False)) / name
+        self._judge(str(made))
+        return made
+
+    def open(self, path: Path) -> BufferedReader:
+        """
+        The plain file that `find` gave, open for reading; no link is followed on the way.
+
+        Raises:
+            NotRead: it is none, or cannot be read.
+        """
+        *directories, name = path.relative_to(self.path).parts or (".",)
+        try:
+            here = os.open(self.path, _SEARCH)
+            try:
+                for part in directories:
+                    inner = os.open(part, _SEARCH | os.O_NOFOLLOW, dir_fd=here)
+                    os.close(here)
+                    here = inner
+                handle = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=here)
+            finally:
+                os.close(here)
+        except OSError as error:
+            raise _unreadable(error) from None
+        return _plain(handle)
+
+    def _place(self, text: str, base: Path, there: bool) -> str:
+        if not text or "\0" in text:
+            raise NotRead("nothing", "is not a path")
+        absolute = text.startswith("/")
+        plain = os.path.normpath(text if absolute else f"{base}/{text}")
+        if not absolute:
+            self._judge(plain)  # before the disk is asked, which would tell what there is elsewhere
+        if _in_git(text.split("/")):
+            raise _git()
+        directory, name = os.path.split(plain)
+        try:
+            place = self._resolved(directory) + name
+            self._judge(place)
+            if stat.S_ISLNK(os.lstat(place).st_mode):
+                place = os.path.realpath(place)
+                self._judge(place)
+                if stat.S_ISLNK(os.lstat(place).st_mode):
+                    raise NotRead("loop", "is a link that leads nowhere")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if there:
+                raise _unreadable(error) from None
+        except (OSError, ValueError) as error:
+            raise _unreadable(error) from None
+        return place
+
+    def _judge(self, place: str) -> None:
+        if not f"{place}/".startswith(self._inside):
+            raise NotRead("outside", f"lies outside the root ({self._show(self.path)}), links followed", WIDER)
+        if _GIT in place.casefold() and _in_git(place[len(self._inside) :].split("/")):
+            raise _git()
+
+    def _resolved(self, directory: str) -> str:
+        """A directory with its links followed and a slash at its end."""
+        known = self._directories.get(directory)
+        if known is None:
+            known = _with_slash(os.path.realpath(directory))
+            if len(self._directories) < _MOST_DIRECTORIES:
+                self._directories[directory] = known
+        return known
+
+
+def _with_slash(path: str) -> str:
+    return path.rstrip("/") + "/"
+
+
+def open_anywhere(path: Path) -> BufferedReader:
+    """A plain file that whoever runs the command names, open for reading. Raises NotRead."""
+    try:
+        handle = os.open(path, _READ)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from None
+    return _plain(handle)
+
+
+def read(file: BufferedReader, most: int) -> bytes:
+    """All bytes of an open file, which is closed. Raises NotRead when there are more than `most`."""
+    with file:
+        try:
+            data = file.read(most + 1)
+        except OSError as error:
+            raise _unreadable(error) from None
+    if len(data) > most:
+        raise NotRead("large", f"is larger than {most:,} bytes")
+    return data
+
+
+def _plain(handle: int) -> BufferedReader:
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        raise NotRead("kind", f"is {_kind(mode)}, not a plain file")
+    return os.fdopen(handle, "rb")
+
+
+def _kind(mode: int) -> str:
+    for test, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")):
+        if test(mode):
+            return word
+    return "a device"
+
+
+def _in_git(parts: list[str]) -> bool:
+    return any(part.casefold() == _GIT for part in parts)
+
+
+def _git() -> NotRead:
+    return NotRead("git", "lies in .git", "Nothing there is read: it may hold what opens the repository")
+
+
+def _unreadable(error: Exception) -> NotRead:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return NotRead("missing", "does not exist")
+    return NotRead("unreadable", f"cannot be read: {(getattr(error, 'strerror', None) or 'it is no path').lower()}")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:80] + "…")
