@@ -173,9 +173,9 @@ def trial(file: Path, rounds: int, seed: int) -> tuple[int, int]:
 def test_a_forged_plan_is_refused_or_shown_and_breaks_nothing(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("RECONCILE_FINGERPRINT_KEY", raising=False)
-    refused, taken = trial(tmp_path / "plan", 600, 0)
+    refused, taken = trial(tmp_path / "plan", 250, 0)
     assert refused > 100
-    assert taken > 50  # else the forger of this test is too clumsy to show anything
+    assert taken > 20  # else the forger of this test is too clumsy to show anything
 
 
 if __name__ == "__main__":

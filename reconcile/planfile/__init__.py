@@ -158,9 +158,7 @@ def _refused(path: Path, seal: Seal) -> Refused:
             what = f"{path} is sealed with the key {seal.key_id}, and the key here is {seal.here}"
         case _:
             what = f"{path} was changed after it was made: its seal, of the key {seal.key_id}, does not fit {seal.here}"
-    way_out = (
-        "Plan again here; or give the machine that plans this key, in RECONCILE_FINGERPRINT_KEY, and plan there again"
-    )
+    way_out = "Plan again here; or plan where RECONCILE_FINGERPRINT_KEY is the same key as here"
     return Refused(Problem(what, way_out=f"{way_out} (`reconcile key show-id` tells which key is here)"))
 
 
