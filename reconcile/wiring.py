@@ -26,10 +26,12 @@ from reconcile.core.ports import Document, Env
 from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.values import Attrs, Secret, SecretRef
-from reconcile.errors import InvalidInput, Position, Problem, ReconcileError
+from reconcile.errors import InvalidInput, Position, Problem, ReconcileError, StateError
 from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
-from reconcile.secrets import FingerprintKey, Secrets, config_dir, load_key
+from reconcile.secrets import KEY_VARIABLE, Secrets, config_dir, key_file, load_key
+from reconcile.secrets import FingerprintKey as FingerprintKey
+from reconcile.secrets import new_key as new_key
 from reconcile.transport import Net, RequestDone, allow_list, is_loopback
 from reconcile.workflow import World
 
@@ -128,6 +130,33 @@ def store(request: Request, path: Path, rng: random.Random) -> SqliteStore:
     return SqliteStore(path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid())
 
 
+def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
+    """
+    The fingerprint key of this user or pipeline, without a fleet; None when there is none.
+
+    Raises:
+        InvalidInput: the variable is empty or too short.
+        StateError: the file is there and cannot be used, or (`create`) cannot be made.
+    """
+    return load_key(environ, _config_dir(environ), create)
+
+
+def key_source(environ: Mapping[str, str]) -> str | None:
+    """Where the key that is here comes from, or would: the variable's name, else the file; None without a home."""
+    if KEY_VARIABLE in environ:
+        return KEY_VARIABLE
+    directory = _config_dir(environ)
+    return str(key_file(directory)) if directory is not None else None
+
+
+def _config_dir(environ: Mapping[str, str]) -> Path | None:
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is not set, and the user is in no table of users: usual in containers
+        return config_dir(environ, None)
+    return config_dir(environ, home if home.is_absolute() else None)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -152,7 +181,7 @@ class Wired:
         files = document(request)
         path = state_path(request, files)
         self.store = store(request, path, self.rng)
-        self.key = load_key(request.environ, self._config_dir(), create=False)
+        self.key = key_here(request.environ)
         self.secrets = Secrets(
             root=Path(files.directory),
             repository=root(request, files),
@@ -259,31 +288,46 @@ class Wired:
         """
         if self.key is not None:
             return
-        if await self._has_prints():
+        if await self._recorded_key() is not None:
             self.request.emit(
                 Noted(
                     "the fingerprint key of this state is not here: secrets written now are recorded with a new one,"
                     " all others cannot be compared"
                 )
             )
-        self.use_key(load_key(self.request.environ, self._config_dir(), create=True))
+        self.use_key(key_here(self.request.environ, create=True))
+
+    async def key_to_seal(self) -> str | None:
+        """
+        Sees to a key that a plan can be sealed with, and makes one where there is none.
+
+        Returns:
+            Why there is none all the same: nowhere to keep it, or the state has another one, which is not here.
+        """
+        if self.key is not None:
+            return None
+        if (other := await self._recorded_key()) is not None:
+            return f"the state holds fingerprints by the key {other}, which is not here"
+        try:
+            self.use_key(key_here(self.request.environ, create=True))
+        except StateError as error:
+            return error.problems[0].what
+        return None
 
     def use_key(self, key: FingerprintKey | None) -> None:
         """Fingerprints are made with this key from now on."""
         self.key = self.secrets.key = key
 
-    async def _has_prints(self) -> bool:
+    async def _recorded_key(self) -> str | None:
+        """The id of a key that made a fingerprint in the state, or None."""
         if await self.store.head() is None:
-            return False
+            return None
         for path, kind in self.world.types.items():
             if any(spec.kind is Kind.SECRET for spec in fields_of(kind.Model).values()):
                 for entry in self.store.entries(path):
-                    if entry.prints:
-                        return True
-        return False
-
-    def _config_dir(self) -> Path:
-        return config_dir(self.request.environ, Path.home())
+                    for recorded in entry.prints.values():
+                        return str(recorded.get("key_id"))
+        return None
 
 
 def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.bindings import check_bindings
+from reconcile.core.bindings import KEYED, check_bindings
 from reconcile.core.events import Noted
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
@@ -24,16 +24,16 @@ from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
-from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
+from reconcile.engine.opened import digests, open_secrets, written
 from reconcile.engine.operation import verb_of
 from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
 from reconcile.engine.uploads import files_are_there
-from reconcile.errors import InvalidInput, Problem, Refused, StateError
+from reconcile.errors import Problem, Refused, StateError
 
 SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
@@ -46,6 +46,7 @@ __all__ = [
     "Stop",
     "World",
     "apply",
+    "bind",
     "check_plan",
     "connect",
     "held",
@@ -56,6 +57,7 @@ __all__ = [
     "unread_allowed",
     "verb_of",
     "waiting",
+    "writes_secrets",
 ]
 
 
@@ -204,13 +206,29 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         head.lineage if head else None,
         head.serial if head else None,
         world.document.digest,
-        world.document.variables,
+        _variables(world),
         dict(world.accounts),
         world.tool,
         now.isoformat(timespec="seconds"),
         (now + expires).isoformat(timespec="seconds") if expires else None,
         options.to_json(),
     )
+
+
+def _variables(world: World) -> str:
+    """The digest of the variables; "" without a key: a PIN among them could be tried out against a bare one."""
+    keyed = world.secrets.keyed("plan variables", world.document.variables)
+    return KEYED + keyed if keyed is not None else ""
+
+
+async def bind(world: World, plan: Plan) -> None:
+    """Binds a plan that is about to be sealed to the variables and to the values of the secrets that it writes."""
+    plan.bindings = replace(plan.bindings, variables=_variables(world), secrets=await digests(world.secrets, plan))
+
+
+def writes_secrets(plan: Plan) -> bool:
+    """Whether the plan writes a secret, so that there has to be a key to record it with."""
+    return next(written(plan), None) is not None
 
 
 async def unread_allowed(world: World, plan: Plan) -> bool:
@@ -250,9 +268,7 @@ async def lock(world: World, wait_s: float) -> Journal:
 
 
 @asynccontextmanager
-async def held(
-    world: World, wait_s: float, made: Plan | None = None, overwrite_pending: bool = False
-) -> AsyncIterator[Journal]:
+async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIterator[Journal]:
     """
     The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
 
@@ -262,14 +278,14 @@ async def held(
     Raises:
         Locked: another run holds it.
         Refused: the plan is blocked, or for something else than what is here by now.
-        InvalidInput: a secret of a first run has no value; not even the state was made.
+        InvalidInput: a secret of a first run has no value, or (Refused) another one; not even the state was made.
     """
     await connect(world)
     if made is not None:
         await check_plan(world, made)
-        refuse(made, overwrite_pending)
+        refuse(made)
         if await world.store.head() is None:
-            await open_secrets(world, made)
+            await open_secrets(world.secrets, made)
     try:
         async with await lock(world, wait_s) as journal:
             if made is not None:
@@ -290,32 +306,12 @@ async def check_plan(world: World, plan: Plan) -> None:
         Refused: naming the first thing that differs.
     """
     head = await world.store.head()
-    check_bindings(plan.bindings, _bindings(world, Options(), head, None), world.env.now())
+    here = _bindings(world, Options(), head, None)
+    if not plan.bindings.variables.startswith(KEYED):  # of an earlier version: a bare digest
+        here = replace(here, variables=world.document.variables)
+    check_bindings(plan.bindings, here, world.env.now())
     if plan.bindings.lineage is None and await world.store.unfinished():
         raise Refused(Problem("another run began after the plan was made", way_out="Plan again"))
-
-
-async def open_secrets(world: World, plan: Plan) -> dict[SecretRef, Secret]:
-    """
-    Everything secret that the plan writes.
-
-    Raises:
-        InvalidInput: secrets without a value, all of them.
-    """
-    opened: dict[SecretRef, Secret] = {}
-    problems: list[Problem] = []
-    for change in plan.changes:
-        for part in change.fields:
-            if not isinstance(part.after, SecretRef) or part.after in opened:
-                continue
-            try:
-                opened[part.after] = await world.secrets.open(part.after)
-            except InvalidInput as missing:
-                where = part.where or change.where
-                problems += [replace(problem, where=where, address=change.address) for problem in missing.problems]
-    if problems:
-        raise InvalidInput(*problems)
-    return opened
 
 
 async def apply(
@@ -326,7 +322,6 @@ async def apply(
     read_at: float | None,
     digest: str | None,
     running: Callable[[Apply], None],
-    overwrite_pending: bool = False,
 ) -> list[Result]:
     """
     Carries a plan out under a held lease.
@@ -337,10 +332,10 @@ async def apply(
         running: gets the `Apply`, so that a signal can stop it.
 
     Raises:
-        Refused: a guard.
+        Refused: a guard; a secret has another value than the one that was planned. Nothing was sent.
         InvalidInput: a secret has no value; nothing was sent.
     """
-    refuse(plan, overwrite_pending)
+    refuse(plan)
     if plan.bindings.lineage is None:
         head = await world.store.head()
         if head is None:
@@ -359,7 +354,7 @@ async def apply(
         Path(world.document.directory),
         read_at,
         world.workers,
-        opened=await open_secrets(world, plan),
+        opened=await open_secrets(world.secrets, plan),
     )
     for intent in await world.store.unfinished():
         carrying.older.setdefault(intent.address, []).append(intent.operation)
@@ -376,21 +371,14 @@ async def waiting(world: World, made: Plan, results: Sequence[Result]) -> Settle
     return Settle(world.types, world.apis, results, list(entries.values()), world.env, world.workers)
 
 
-def refuse(plan: Plan, overwrite_pending: bool = False) -> None:
+def refuse(plan: Plan) -> None:
     """
     Raises when a guard blocks the plan.
-
-    Args:
-        overwrite_pending: whether what somebody else staged may be lost.
 
     Raises:
         Refused: with every reason, and the words that allow it.
     """
-    problems = [
-        Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out)
-        for blocked in plan.blocked
-        if blocked.kind != "pending" or not overwrite_pending
-    ]
+    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
     problems += [
         Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
         for change in plan.changes

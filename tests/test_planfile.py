@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 from dataclasses import fields, replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from reconcile import planfile
 from reconcile.core.address import Address
+from reconcile.core.options import Options
 from reconcile.core.plan import (
     Action,
     Bindings,
@@ -30,11 +32,12 @@ from reconcile.core.plan import (
     Unread,
     Unsettled,
 )
+from reconcile.core.seal import Fit
 from reconcile.core.values import FileRef, Ref, Secret, SecretRef, Unknown
 from reconcile.errors import InvalidInput, Position, ReconcileError, Refused
 from reconcile.planfile import rows
 
-KEY, KEY_ID = b"k" * 32, "fp-1"
+KEY, KEY_ID = b"k" * 32, "1" * 16
 CONFIG = Address.of("microvisor.devices.configs", ("warehouse-7", "mqtt.host"))
 DEVICE = Address.of("microvisor.devices", ("warehouse-7",))
 
@@ -44,8 +47,10 @@ def small_plan() -> Plan:
     where = Position("fleet.yaml", 3, 5, 2)
     return Plan(
         Bindings(
-            "depot", "./depot", "lineage-1", 4, "d" * 64, "v" * 64, {"microvisor": ("AC1", "api")}, "0.1.0",
-            "2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z", {"targets": [str(DEVICE)], "destroy": False},
+            "depot", "./depot", "lineage-1", 4, "d" * 64, "hmac-sha256:" + "a" * 64, {"microvisor": ("AC1", "api")},
+            "0.1.0",
+            "2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z", {"targets": [str(DEVICE)], "destroy": True},
+            {"env:PSK": "b" * 64},
         ),
         [
             Change(
@@ -66,11 +71,14 @@ def small_plan() -> Plan:
     )  # fmt: skip
 
 
+EMPTY = Plan(Bindings("f", ".", made="2026-01-01T00:00:00+00:00"))
+
+
 def write(plan: Plan, path: Path, **given: Any) -> str:
     return planfile.write(plan, path, **{"seal_key": KEY, "key_id": KEY_ID, **given})
 
 
-def read(path: Path, **given: Any) -> tuple[Plan, str, bool]:
+def read(path: Path, **given: Any) -> planfile.Saved:
     return planfile.read(path, **{"seal_key": KEY, "key_id": KEY_ID, **given})
 
 
@@ -98,7 +106,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=6,
 )
-plain = st.recursive(leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2))
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat(timespec="seconds"))
+options = st.builds(
+    Options,
+    targets=st.lists(names, max_size=2).map(tuple),
+    allow=st.dictionaries(names, st.integers(0, 9), max_size=2),
+    destroy=st.booleans(),
+    refresh=st.booleans(),
+).map(Options.to_json)
 attrs = st.dictionaries(names, values, max_size=3)
 maybe = st.none() | names
 places = st.none() | st.builds(Position, names, st.integers(0, 9), st.integers(0, 9), st.none() | st.integers(1, 9))
@@ -150,14 +166,20 @@ plans = st.builds(
         lineage=maybe,
         serial=st.none() | counts,
         accounts=st.dictionaries(names, st.tuples(names, names), max_size=2),
-        made=names,
-        expires=maybe,
-        options=st.dictionaries(names, plain, max_size=2),
+        made=moments,
+        expires=st.none() | moments,
+        options=options,
+        secrets=st.dictionaries(names, digests, max_size=2),
+        variables=st.just("") | digests | digests.map("hmac-sha256:{}".format),
     ),
-    changes=st.lists(changes, max_size=3),
-    unsettled=st.lists(st.builds(Unsettled, addresses, names, names, maybe), max_size=2),
-    unread=st.lists(st.builds(Unread, names, st.none() | addresses, names, st.booleans()), max_size=2),
-    blocked=st.lists(st.builds(Blocked, names, maybe, maybe, counts), max_size=2),
+    changes=st.lists(changes, max_size=3, unique_by=lambda change: change.address),
+    unsettled=st.lists(
+        st.builds(Unsettled, addresses, st.sampled_from(["pending", "failed"]), names, maybe),
+        max_size=2,
+        unique_by=lambda row: row.address,
+    ),
+    unread=st.lists(st.builds(Unread, names, st.none() | addresses, names, st.booleans()), max_size=2, unique=True),
+    blocked=st.lists(st.builds(Blocked, names, maybe, maybe, counts), max_size=2, unique=True),
     warnings=st.lists(names, max_size=2),
     in_sync=st.dictionaries(names, counts, max_size=2),
     unmanaged=st.dictionaries(names, counts, max_size=2),
@@ -172,9 +194,11 @@ plans = st.builds(
 )
 def test_a_plan_comes_back_as_it_was_written(tmp_path: Path, plan: Plan, sealed: bool) -> None:
     path = tmp_path / "plan"
-    digest = write(plan, path, seal_key=KEY if sealed else None)
-    assert (plan, digest, sealed) == read(path)
-    assert planfile.fingerprint_of(plan) == planfile.fingerprint_of(read(path)[0])
+    key = KEY if sealed else None
+    digest = write(plan, path, seal_key=key)
+    saved = read(path, seal_key=key)
+    assert (plan, digest, sealed) == (saved.plan, saved.digest, saved.seal.verified)
+    assert planfile.fingerprint_of(plan) == planfile.fingerprint_of(saved.plan)
 
 
 @pytest.mark.parametrize(
@@ -192,14 +216,14 @@ def test_every_field_of_a_plan_is_known_to_its_file(kind: type, known: dict[str,
 
 
 def test_an_empty_plan_is_a_plan(tmp_path: Path) -> None:
-    write(Plan(Bindings("f", ".")), tmp_path / "plan")
-    assert Plan(Bindings("f", ".")) == read(tmp_path / "plan")[0]
+    write(EMPTY, tmp_path / "plan")
+    assert read(tmp_path / "plan").plan == EMPTY
 
 
 def test_the_digest_is_of_every_byte_after_the_first_line(saved: Path) -> None:
     """`tail -n +2 FILE | sha256sum` tells a person the digest."""
     first, _, rest = saved.read_bytes().partition(b"\n")
-    assert hashlib.sha256(rest).hexdigest() == json.loads(first)["sha256"] == read(saved)[1]
+    assert hashlib.sha256(rest).hexdigest() == json.loads(first)["sha256"] == read(saved).digest
 
 
 def test_the_file_is_ascii_so_that_nothing_in_it_acts_on_a_terminal(saved: Path) -> None:
@@ -213,7 +237,7 @@ def test_the_file_is_ascii_so_that_nothing_in_it_acts_on_a_terminal(saved: Path)
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    plan = Plan(Bindings("f", "."), [Change(DEVICE, Action.FORGET, Reason.NOT_IN_FILES, id="UV1")])
+    plan = Plan(EMPTY.bindings, [Change(DEVICE, Action.FORGET, Reason.NOT_IN_FILES, id="UV1")])
     write(plan, tmp_path / "tiny")
     return tmp_path / "tiny"
 
@@ -277,19 +301,80 @@ def test_a_changed_plan_with_the_old_seal_is_refused(saved: Path) -> None:
 
 
 def test_a_plan_sealed_with_another_key_is_refused(saved: Path) -> None:
-    with pytest.raises(Refused, match="fp-1"):
-        read(saved, seal_key=b"z" * 32, key_id="fp-2")
+    with pytest.raises(Refused, match=f"the key {KEY_ID}, and the key here is {'2' * 16}.*RECONCILE_FINGERPRINT_KEY"):
+        read(saved, seal_key=b"z" * 32, key_id="2" * 16)
     with pytest.raises(Refused):
         read(saved, seal_key=b"z" * 32)
 
 
+def test_a_seal_that_was_taken_off_is_refused_where_the_key_is(saved: Path) -> None:
+    forge(saved, lambda lines: lines)
+    with pytest.raises(
+        Refused, match=f"not sealed .key: none., and the key here is {KEY_ID}.*RECONCILE_FINGERPRINT_KEY"
+    ):
+        read(saved)
+
+
 @pytest.mark.parametrize("strip", [True, False])
-def test_without_a_seal_or_a_key_the_caller_is_told_to_compare(saved: Path, strip: bool) -> None:
-    """A seal that was taken off gains nothing: the plan counts as not sealed."""
+def test_without_a_key_nobody_vouches_for_a_plan(saved: Path, strip: bool) -> None:
     if strip:
         forge(saved, lambda lines: lines)
-    plan, _, sealed = read(saved, seal_key=KEY if strip else None)
-    assert (small_plan(), False) == (plan, sealed)
+    found = read(saved, seal_key=None, key_id=None)
+    assert (found.plan, found.seal.verified) == (small_plan(), False)
+    assert found.seal.key_id == (None if strip else KEY_ID)
+
+
+@pytest.mark.parametrize("key", [None, b"z" * 32])
+def test_the_seal_is_checked_before_anything_is_taken_apart(saved: Path, key: bytes | None) -> None:
+    """A file without a seal, or with another one, whose lines are none of a plan: refused, not looked at."""
+    forge(saved, lambda lines: [b"[" * 100_000 + b"\n"], key=key)
+    with pytest.raises(Refused):
+        read(saved)
+
+
+@pytest.mark.parametrize(
+    ("given", "forged", "fit"),
+    [
+        ({}, {}, Fit.FITS),
+        ({"seal_key": None}, {}, Fit.NO_KEY),
+        ({"key_id": "2" * 16}, {}, Fit.ANOTHER),
+        ({"seal_key": b"z" * 32}, {}, Fit.BROKEN),
+        ({}, {"seal": None, "key_id": None}, Fit.NONE),
+    ],
+)
+def test_a_plan_that_is_only_shown_says_how_its_seal_stands(
+    saved: Path, given: dict[str, Any], forged: dict[str, Any], fit: Fit
+) -> None:
+    forge(saved, lambda lines: lines, key=KEY, header=forged)
+    found = read(saved, only_shown=True, **given)
+    assert (found.seal.fit, found.plan) == (fit, small_plan())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"seal": 0},
+        {"seal": ""},
+        {"seal": ["a" * 64]},
+        {"seal": "a" * 63},
+        {"key_id": 0},
+        {"key_id": None},
+        {"key_id": "1" * 15},
+        {"key_id": "\u001b[2J\u001b[2J\u001b[2J"},
+        {"seal": None},
+        {"sha256": 0},
+        {"sha256": None},
+        {"reconcile_plan": True},
+        {"reconcile_plan": 1.0},
+        {"reconcile_plan": "1"},
+        {"reconcile_plan": None},
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_first_line_of_another_shape_is_damage(saved: Path, header: dict[str, Any], key: bytes | None) -> None:
+    forge(saved, lambda lines: lines, key=KEY, header=header)
+    with pytest.raises(InvalidInput):
+        read(saved, seal_key=key)
 
 
 def _edit(kind: str, edit: Any) -> Any:
@@ -312,6 +397,7 @@ def _edit(kind: str, edit: Any) -> Any:
         lambda lines: lines[1:],
         lambda lines: [lines[1], lines[0], *lines[2:]],
         lambda lines: [*lines, lines[2]],
+        *(lambda lines, at=at: [*lines[: at + 1], *lines[at:]] for at in range(2, 8)),
         lambda lines: [*lines, lines[0]],
         lambda lines: [*lines, b"[]\n"],
         lambda lines: [*lines, b"null\n"],
@@ -330,6 +416,17 @@ def _edit(kind: str, edit: Any) -> Any:
         _edit("bindings", lambda row: row.update(serial=-1)),
         _edit("bindings", lambda row: row.update(accounts={"m": ["a"]})),
         _edit("bindings", lambda row: row.update(accounts=[])),
+        _edit("bindings", lambda row: row.update(serial=2**63)),
+        _edit("bindings", lambda row: row.update(expires="soon")),
+        _edit("bindings", lambda row: row.update(expires="2026-01-08T00:00:00")),
+        _edit("bindings", lambda row: row.update(made="")),
+        _edit("bindings", lambda row: row.update(variables="a PIN")),
+        _edit("bindings", lambda row: row.update(secrets={"env:A": 7})),
+        _edit("bindings", lambda row: row.update(options={"exec": True})),
+        _edit("bindings", lambda row: row.update(options={"destroy": "yes"})),
+        _edit("bindings", lambda row: row.update(options={"destroy": False})),
+        _edit("bindings", lambda row: row.update(options={"allow": {"delete": "9"}})),
+        _edit("bindings", lambda row: row.update(options={"targets": [1]})),
         _edit("totals", lambda row: row.update(units="6")),
         _edit("totals", lambda row: row.pop("units")),
         _edit("change", lambda row: row.update(action="exec")),
@@ -341,6 +438,12 @@ def _edit(kind: str, edit: Any) -> Any:
         _edit("change", lambda row: row.update(needs="m.devices.a")),
         _edit("change", lambda row: row.update(after=[])),
         _edit("change", lambda row: row.update(after={"x": {"$secret": "none"}})),
+        _edit("change", lambda row: row.update(after={"$secret": "env:PSK"})),
+        _edit("change", lambda row: row.update(before={"$unknown": "x"})),
+        _edit("change", lambda row: row.update(patch={"$file": "x", "sha256": None})),
+        _edit("change", lambda row: row.update(facts={})),
+        _edit("change", lambda row: row.update(after={"x": {"$map": {"y": 1}}})),
+        _edit("change", lambda row: row.update(fields=[{"path": [], "cause": "you"}])),
         _edit("change", lambda row: row.update(where=["f", 1])),
         _edit("change", lambda row: row.update(fields=[{"path": ["a"]}])),
         _edit("change", lambda row: row.update(fields=[{"path": "a", "cause": "you"}])),
@@ -349,6 +452,7 @@ def _edit(kind: str, edit: Any) -> Any:
         _edit("change", lambda row: row.update(command="rm")),
         _edit("change", lambda row: row.pop("reason")),
         _edit("unsettled", lambda row: row.update(address=None)),
+        _edit("unsettled", lambda row: row.update(kind="asleep")),
         _edit("unread", lambda row: row.update(denied="no")),
         _edit("blocked", lambda row: row.update(count=-1)),
     ],
@@ -358,6 +462,18 @@ def test_a_line_that_is_not_of_a_plan_is_invalid_even_under_a_good_seal(saved: P
     with pytest.raises(InvalidInput) as caught:
         read(saved)
     assert caught.value.exit_code == 3
+
+
+def test_a_plan_that_was_written_before_secrets_were_bound_is_read(saved: Path) -> None:
+    """Format 1 without `secrets`, and with a bare SHA-256 of the variables."""
+
+    def earlier(row: dict[str, Any]) -> None:
+        del row["secrets"]
+        row["variables"] = "a" * 64
+
+    forge(saved, _edit("bindings", earlier), key=KEY)
+    bindings = read(saved).plan.bindings
+    assert bindings == replace(small_plan().bindings, variables="a" * 64, secrets={})
 
 
 def test_a_plan_of_a_newer_version_says_so(saved: Path) -> None:
@@ -429,7 +545,7 @@ def test_an_old_plan_or_an_empty_file_is_replaced(tmp_path: Path, old: bytes) ->
     path.write_bytes(old)
     path.chmod(0o644)
     write(small_plan(), path)
-    assert read(path)[0] == small_plan()
+    assert read(path).plan == small_plan()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -458,7 +574,7 @@ def test_a_failed_write_leaves_the_old_plan_and_nothing_else(saved: Path, monkey
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ReconcileError, match="No space left"):
-        write(Plan(Bindings("other", ".")), saved)
+        write(Plan(replace(EMPTY.bindings, fleet="other")), saved)
     assert [saved] == list(saved.parent.iterdir())
     assert before == saved.read_bytes()
 

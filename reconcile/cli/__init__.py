@@ -24,6 +24,7 @@ COMMANDS = {
     "state": ("state", "Look after the state."),
     "lock": ("lock", "See who holds the state."),
     "unlock": ("lock", "Break a lock that nobody holds any more."),
+    "key": ("key", "Make a fingerprint key, or see which is here."),
     "simulator": ("simulator", "Serve the embedded APIs on this machine."),
 }
 

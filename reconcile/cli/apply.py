@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconcile.cli.approval import approve
-from reconcile.cli.options import document_options, format_option, general_options, options_of, plan_options
+from reconcile.cli.options import (
+    document_options,
+    format_option,
+    general_options,
+    options_of,
+    plan_options,
+    request_of,
+)
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
 from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
-from reconcile.errors import InvalidInput, PartlyApplied, Problem, ReconcileError, Refused, worst
+from reconcile.core.text import printable
+from reconcile.errors import PartlyApplied, Problem, ReconcileError, Refused, worst
 
 if TYPE_CHECKING:
+    from reconcile.planfile import Saved
     from reconcile.workflow import Result
 
 
@@ -44,10 +53,6 @@ def apply_options(command: Any) -> Any:
         click.option(
             "--timeout", type=click.FloatRange(min=0), default=600.0, metavar="S", help="How long --wait settled waits."
         ),
-        click.option(
-            "--overwrite-pending", is_flag=True, help="Replace what somebody else staged and no unit has fetched yet."
-        ),
-        click.option("--retry-failed", is_flag=True, help="Send again what units could not do."),
     ):
         command = option(command)
     return command
@@ -82,11 +87,19 @@ def destroy(**given: Any) -> int:
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 
-def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
+def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None = None) -> int:
+    """
+    Plans, shows that, asks, and carries it out.
+
+    Args:
+        saved: the file that has to agree with what is planned now, where there is no key that vouches for it.
+    """
+
     async def story(session: Session) -> int:
         from reconcile import workflow
 
         world, wait_s = session.world, given["lock_timeout"]
+        digest = saved.digest if saved else None
 
         async def plan_and_ask() -> workflow.Planned:
             planned = await workflow.plan(world, options)
@@ -94,79 +107,63 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
             await session.planned(made)
             if given["format_"] == "text":
                 show_plan(made, world.types, "text", planned.per_s)
+            if saved:
+                from reconcile.cli.saved import check_agreement
+
+                check_agreement(saved, made)
             workflow.refuse(made)
             if (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]:
-                await approve(made)
+                await approve(made, given["path"] if saved else None)
             return planned
 
         await workflow.connect(world)
+        if saved:
+            await _not_applied(session, saved)
+            await workflow.check_plan(world, saved.plan)
         if await world.store.head() is not None:
             # Another run's changes would make this plan stale: so the lease comes first, once there is a state.
-            async with workflow.held(world, wait_s) as journal:
+            async with workflow.held(world, wait_s, saved.plan if saved else None) as journal:
                 planned = await plan_and_ask()
                 await workflow.remember(planned, journal)
-                results = await _carry_out(session, planned.plan, journal, planned.read_at)
+                results = await _carry_out(session, planned.plan, journal, planned.read_at, digest)
         else:
             planned = await plan_and_ask()
             results = []
-            if planned.plan.changes:
+            if planned.plan.changes or saved:
                 async with workflow.held(world, wait_s, planned.plan) as journal:
-                    results = await _carry_out(session, planned.plan, journal, planned.read_at)
+                    results = await _carry_out(session, planned.plan, journal, planned.read_at, digest)
         return await _finish(given, session, planned.plan, results)
 
     return run_session(given, story)
 
 
 def _apply_saved(given: dict[str, Any], options: Options) -> int:
-    if replace(options, overwrite_pending=False) != Options():
-        raise InvalidInput(
-            Problem("a saved plan is applied exactly as it is", way_out="Leave the plan options out, or plan again")
-        )
-    from reconcile.planfile import fingerprint_of, read
+    """Carries out a plan that its seal vouches for; one that nobody vouches for is planned again, and asked about."""
+    from reconcile.cli.saved import read_saved
 
-    file = Path(given["path"])
-    # The seal needs the key, and the key the wiring, and the wiring the PATH: so the file is read twice.
-    unchecked, _, _ = read(file, seal_key=None, key_id=None)
-    planned_for = unchecked.bindings.path
-    if not Path(planned_for).exists():
-        raise InvalidInput(
-            Problem(
-                f"the plan is of {planned_for}, and that is not here",
-                way_out="A plan names its fleet as it was given: run this in the directory where the plan was made",
-            )
-        )
+    saved = read_saved(given, options)
+    made = saved.plan
+    given_there = {**given, "path": made.bindings.path}
+    if not saved.seal.verified:
+        request_of(given)
+        complain([printable(f"No key here vouches for {given['path']}: {made.bindings.path} is planned again.")])
+        return _plan_and_apply(given_there, Options.from_json(made.bindings.options), saved)
 
     async def story(session: Session) -> int:
         from reconcile import workflow
 
-        world, key = session.world, session.wired.key
-        made, digest, sealed = read(
-            file, seal_key=key.subkey("seal") if key else None, key_id=key.key_id if key else None
-        )
-        if await world.store.applied(digest):
-            raise Refused(Problem("this plan was applied already", way_out="Plan again"))
+        await _not_applied(session, saved)
         await session.planned(made)
-        overwrite = options.overwrite_pending
-        async with workflow.held(world, given["lock_timeout"], made, overwrite) as journal:
-            read_at = None
-            if not sealed:
-                # Nobody vouches for the file here: so what would be planned now is compared with it, and applied.
-                again = await workflow.plan(world, Options.from_json(made.bindings.options))
-                await workflow.remember(again, journal)
-                await session.planned(again.plan)
-                same = fingerprint_of(again.plan) == fingerprint_of(made)
-                made, read_at = again.plan, again.read_at
-                if not same:
-                    raise Refused(
-                        Problem(
-                            "the plan is not what would be planned now, and no key is here that vouches for it",
-                            way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
-                        )
-                    )
-            results = await _carry_out(session, made, journal, read_at, digest, overwrite)
+        async with workflow.held(session.world, given["lock_timeout"], made) as journal:
+            results = await _carry_out(session, made, journal, None, saved.digest)
         return await _finish(given, session, made, results)
 
-    return run_session({**given, "path": planned_for}, story)
+    return run_session(given_there, story)
+
+
+async def _not_applied(session: Session, saved: Saved) -> None:
+    if await session.world.store.applied(saved.digest):
+        raise Refused(Problem("this plan was applied already", way_out="Plan again"))
 
 
 async def _carry_out(
@@ -175,16 +172,14 @@ async def _carry_out(
     journal: Any,
     read_at: float | None,
     digest: str | None = None,
-    overwrite_pending: bool = False,
 ) -> list[Result]:
     """Sends a plan's changes under the lease; a saved plan (`digest`) of nothing is recorded as applied too."""
     from reconcile import workflow
-    from reconcile.core.values import SecretRef
     from reconcile.workflow import Apply, Stop
 
     if not made.changes and digest is None:
         return []
-    if any(isinstance(part.after, SecretRef) for change in made.changes for part in change.fields):
+    if workflow.writes_secrets(made):
         await session.wired.make_key()
 
     def running(carrying: Apply) -> None:
@@ -201,7 +196,6 @@ async def _carry_out(
         read_at=read_at,
         digest=digest,
         running=running,
-        overwrite_pending=overwrite_pending,
     )
     session.watch.close()
     return results

@@ -8,12 +8,16 @@ import sys
 
 from reconcile.cli.output import ask
 from reconcile.core.plan import Plan
+from reconcile.core.text import printable
 from reconcile.errors import Problem, ReconcileError
 
 
-async def approve(made: Plan) -> None:
+async def approve(made: Plan, path: str | None = None) -> None:
     """
     Asks whether to carry the plan out.
+
+    Args:
+        path: of the fleet, where a file that nobody vouches for has named it.
 
     Raises:
         ReconcileError: the answer is not `yes`, or nobody is there to ask.
@@ -22,14 +26,17 @@ async def approve(made: Plan) -> None:
         raise ReconcileError(
             Problem(
                 "there is no terminal to ask at",
-                way_out="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve",
+                way_out="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve"
+                if path is None
+                else "Set RECONCILE_FINGERPRINT_KEY to the key that the plan was made with, or pass --auto-approve",
             )
         )
     scopes = ", ".join(f"{account} at {host}" for account, host in made.bindings.accounts.values())
+    named = f", the fleet in {path}" if path is not None else ""
     ask(
         [
             "",
-            f"Do you want to perform these actions on {made.bindings.fleet} ({scopes})?",
+            printable(f"Do you want to perform these actions on {made.bindings.fleet} ({scopes}){named}?"),
             "  Only 'yes' will be accepted to approve.",
             "",
             "  Enter a value: ",

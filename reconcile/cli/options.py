@@ -58,6 +58,12 @@ def plan_options(command: Command) -> Command:
             click.option("--exclude", "excludes", multiple=True, metavar="ADDR", help="Everything but this."),
             click.option("--allow", multiple=True, metavar="KIND=N", help="Raise a limit for this plan."),
             click.option("--rewrite", multiple=True, metavar="ADDR", help="Write the secrets of this again."),
+            click.option("--retry-failed", is_flag=True, help="Send again what units could not do."),
+            click.option(
+                "--overwrite-pending",
+                is_flag=True,
+                help="Replace what somebody else staged and no unit has fetched yet.",
+            ),
             click.option("--refresh-only", is_flag=True, help="Only take what is live over into the state."),
             click.option("--destroy", "destroys", is_flag=True, help="Plan to delete what can be deleted."),
             click.option("--no-refresh", is_flag=True, help="Take the state's word for what it knows."),
@@ -99,8 +105,8 @@ def options_of(given: dict[str, Any]) -> Options:
         given["destroys"],
         given["refresh_only"],
         not given["no_refresh"],
-        given.get("overwrite_pending", False),
-        given.get("retry_failed", False),
+        given["overwrite_pending"],
+        given["retry_failed"],
     )
 
 

@@ -20,6 +20,7 @@ from reconcile.cli.options import (
 from reconcile.cli.output import colored, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.plan import Plan
+from reconcile.core.seal import Fit, Seal
 
 
 @click.command()
@@ -37,23 +38,22 @@ def plan(**given: Any) -> int:
 
     async def story(session: Session) -> int:
         from reconcile import workflow
-        from reconcile.core.values import SecretRef
+        from reconcile.cli.saved import sealing
         from reconcile.planfile import write
 
         planned = await workflow.plan(session.world, options, expires)
         made = planned.plan
         await session.planned(made)
+        seal = None
         if given["out"]:
-            if any(isinstance(part.after, SecretRef) for change in made.changes for part in change.fields):
-                await session.wired.make_key()
+            why = await session.wired.key_to_seal()
             key = session.wired.key
-            write(
-                made,
-                Path(given["out"]),
-                seal_key=key.subkey("seal") if key else None,
-                key_id=key.key_id if key else None,
-            )
-        show_plan(made, session.world.types, given["format_"], planned.per_s)
+            await workflow.bind(session.world, made)
+            write(made, Path(given["out"]), **sealing(key))
+            seal = Seal(Fit.FITS, key.key_id, key.key_id) if key else Seal(Fit.NONE, why=why)
+        if seal is not None and not seal.verified and given["format_"] == "text":
+            say_seal(seal)
+        show_plan(made, session.world.types, given["format_"], planned.per_s, seal)
         if given["out"] and given["format_"] == "text":
             say(["", f"Saved the plan to: {given['out']}"])
             if not made.refused:
@@ -89,12 +89,20 @@ def drift(**given: Any) -> int:
     return run_session(given, story)
 
 
-def show_plan(made: Plan, types: Any, format_: str, per_s: float | None = None) -> None:
-    """A plan on standard output."""
+def say_seal(seal: Seal) -> None:
+    """On standard output, whether anybody vouches for a plan's file; before the plan itself."""
+    from reconcile.render.paint import Paint
+    from reconcile.render.show import seal_line
+
+    say([seal_line(seal, Paint(colored(sys.stdout)))])
+
+
+def show_plan(made: Plan, types: Any, format_: str, per_s: float | None = None, seal: Seal | None = None) -> None:
+    """A plan on standard output; JSON holds the `seal` of its file, if it has one."""
     if format_ == "json":
         from reconcile.render.json.plan import plan_json_text
 
-        for part in plan_json_text(made, types):
+        for part in plan_json_text(made, types, seal):
             put(part)
         put("\n")
         return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reconcile.cli.options import document_options, format_option, general_options
+from reconcile.cli.options import document_options, format_option, general_options, request_of
 from reconcile.cli.output import colored, emit_json, say
-from reconcile.cli.plan import screen_width, show_plan
+from reconcile.cli.plan import say_seal, screen_width, show_plan
 from reconcile.errors import InvalidInput, Problem
 
 
@@ -22,27 +23,31 @@ from reconcile.errors import InvalidInput, Problem
 @general_options
 def show(address: str | None, **given: Any) -> int:
     """Show a saved plan, ADDRESS of it (a resource, or a block), or the state of the fleet at PATH."""
+    from reconcile.cli.saved import sealing
     from reconcile.planfile import looks_like_plan, read
-    from reconcile.wiring import types_of_plan
+    from reconcile.wiring import key_here, types_of_plan
 
     path = Path(given["path"])
     if not looks_like_plan(path):
         from reconcile.cli.state import show_state
 
         return show_state({**given, "address": address})
-    made, _, _ = read(path, seal_key=None, key_id=None)
-    types = types_of_plan(made)
+    request_of(given)
+    saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
+    made, types = saved.plan, types_of_plan(saved.plan)
+    if given["format_"] == "text":
+        say_seal(saved.seal)
     if address is None:
-        show_plan(made, types, given["format_"])
+        show_plan(made, types, given["format_"], seal=saved.seal)
         return 0
     if given["format_"] == "json":
-        from reconcile.render.json.plan import plan_json
+        from reconcile.render.json.plan import plan_json, seal_json
 
         rows = plan_json(made, types)["resource_changes"]
         found = [row for row in rows if row["address"] == address]
         if not found:
             raise _absent(address)
-        emit_json(found[0])
+        emit_json({**found[0], "reconcile": {**found[0]["reconcile"], "seal": seal_json(saved.seal)}})
         return 0
     from reconcile.render.show import change_text
 

@@ -8,6 +8,9 @@ from datetime import datetime
 from reconcile.core.plan import Bindings
 from reconcile.errors import Problem, Refused
 
+KEYED = "hmac-sha256:"
+"""Begins a digest of the variables that was made with a key. Earlier plans have a bare SHA-256."""
+
 
 def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
     """
@@ -26,7 +29,8 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
         raise Refused(Problem(f"the plan was made by reconcile {bound.tool}, this is {here.tool}", way_out=again))
     if bound.fleet != here.fleet:
         raise Refused(Problem(f"the plan is for the fleet {bound.fleet}, {bound.path} now holds {here.fleet}"))
-    if bound.variables != here.variables:
+    # Where either side has no digest there is no key here, and what is carried out is planned here, with what is given.
+    if bound.variables and here.variables and bound.variables != here.variables:
         raise Refused(
             Problem(
                 "the variables have other values than when the plan was made",

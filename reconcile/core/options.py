@@ -34,10 +34,13 @@ class Options:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Options:
-        """The inverse of `to_json`."""
-        known: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in row.items()
-        }
+        """The inverse of `to_json`. Raises ValueError when `row` is not one of its answers."""
+        known: dict[str, Any] = {}
+        usual = cls()
+        for name, value in row.items():
+            known[name] = tuple(value) if isinstance(value, list) else value
+            if name not in cls.__slots__ or not _like(getattr(usual, name), known[name]):
+                raise ValueError(f"the option {name} is not known, or of another type")
         return cls(**known)
 
     def touches(self, root: Address, block: str | None = None) -> bool:
@@ -53,6 +56,16 @@ class Options:
         if self.targets and not any(covers(target, address, block) for target in self.targets):
             return False
         return not any(covers(exclude, address, block) for exclude in self.excludes)
+
+
+def _like(usual: Any, value: Any) -> bool:
+    """Whether a value is of an option's type, told by the value that it usually has."""
+    match usual:
+        case tuple():
+            return isinstance(value, tuple) and all(isinstance(member, str) for member in value)
+        case Mapping():
+            return isinstance(value, Mapping) and all(type(number) is int for number in value.values())
+    return type(value) is type(usual)
 
 
 def covers(pattern: str, address: Address, block: str | None) -> bool:

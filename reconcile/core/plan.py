@@ -298,11 +298,13 @@ class Bindings:
     Attributes:
         fleet, path: the fleet's name, and PATH as it was given.
         lineage, serial: of the state; both None before the first apply.
-        document, variables: SHA-256, hex, of what the files say and of the variables' values.
+        document: SHA-256, hex, of what the files say.
+        variables: keyed digest of the variables' values; "" where no key is, for a person could try values out.
         accounts: by provider, `(account, host)`.
         tool: version of reconcile.
         made, expires: RFC 3339 UTC.
         options: what `apply` must repeat: targets, excludes, allow, destroy and so on, plain JSON.
+        secrets: by reference, the keyed digest of the value that was planned; of a sealed plan.
     """
 
     fleet: str
@@ -316,6 +318,7 @@ class Bindings:
     made: str = ""
     expires: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -220,6 +220,9 @@ class Secrets(Protocol):
     def matches(self, recorded: Mapping[str, Any], value: Secret) -> bool | None:
         """Whether `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
 
+    def keyed(self, purpose: str, *parts: str | Secret) -> str | None:
+        """A digest of the parts, hex, that only the key can make, of one purpose alone; None when there is no key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Env:

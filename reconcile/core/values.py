@@ -141,6 +141,6 @@ def from_json(value: Any) -> Any:
             return Ref(path, name)
         case {"$unknown": str(of), **rest} if not rest:
             return Unknown(of)
-        case {"$map": dict(plain), **rest} if not rest:
+        case {"$map": dict(plain), **rest} if not rest and any(key.startswith("$") for key in plain):
             return {key: from_json(member) for key, member in plain.items()}
     raise ValueError("not a reference")

@@ -10,8 +10,8 @@ In: a `Plan` and, where there is one, the key that seals it. Out: the same plan,
 
 `sha256` is of every byte after the first line (`tail -n +2 FILE | sha256sum`) and is the plan's digest. `check` is of
 the first line without it, so that no byte of the file is unguarded where there is no key. `seal` is an HMAC-SHA256 over
-version, key id and digest. Every line has one spelling: any other is refused. It is JSON and never pickle, and it
-holds no secret: `core.values.to_json` refuses one.
+version, key id and digest; it is checked before any line after the first is taken apart. Every line has one spelling:
+any other is refused. It is JSON and never pickle, and it holds no secret: `core.values.to_json` refuses one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from reconcile.core.plan import FORMAT, Plan
+from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
 from reconcile.planfile.rows import line_of, lines, plan_of
 
@@ -48,7 +51,7 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
     Args:
         path: replaced when it holds a plan (or is empty), refused when it is anything else.
         seal_key: 32 bytes made for this purpose alone; None = not sealed.
-        key_id: names the key, so that a plan sealed with another is told; None without a key.
+        key_id: 16 hex digits that name the key, so that a plan sealed with another is told; None without a key.
 
     Raises:
         InvalidInput: something else stands at the path, or the path cannot be written.
@@ -84,43 +87,79 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
     return digest.hexdigest()
 
 
-def read(path: Path, *, seal_key: bytes | None, key_id: str | None) -> tuple[Plan, str, bool]:
+@dataclass(frozen=True, slots=True)
+class Saved:
     """
-    A saved plan, its digest, and whether its seal was checked and fits.
+    A plan that was read from a file.
 
-    Without the seal (the file has none, or there is no key here) the caller must plan again, compare the two by
-    `fingerprint_of`, and carry out the plan that it made itself.
+    Attributes:
+        digest: SHA-256, hex, of every byte after the first line.
+        seal: unless it is verified, the file may be anybody's: whoever applies it plans again, compares the two by
+            `fingerprint_of`, asks, and carries out the plan that was made here.
+    """
+
+    plan: Plan
+    digest: str
+    seal: Seal
+
+
+def read(path: Path, *, seal_key: bytes | None, key_id: str | None, only_shown: bool = False) -> Saved:
+    """
+    A saved plan, and how its seal stands.
 
     Args:
         seal_key, key_id: as for `write`.
+        only_shown: nothing is done with it, so that a seal which does not fit is told and no refusal.
 
     Raises:
+        Refused: a key is here, and the file has no seal, one of another key, or one that does not fit. Nothing after
+            the first line was taken apart then.
         InvalidInput: it is not a plan, is damaged, or was written by a newer version.
-        Refused: it is sealed with another key, or the seal does not fit.
     """
     with _opened(path) as file:
         try:
             header = _read_header(path, file)
+            start = file.tell()
+            if hashlib.file_digest(file, "sha256").hexdigest() != header["sha256"]:
+                raise _damaged(path)
+            seal = _checked(header, seal_key, key_id)
+            if seal_key is not None and not seal.verified and not only_shown:
+                raise _refused(path, seal)
+            file.seek(start)
             digest = hashlib.sha256()
             plan = plan_of(_body(path, file, digest))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _damaged(path) from error
         except OSError as error:
             raise InvalidInput(Problem(f"{path} cannot be read: {error.strerror}")) from error
+    # Once more, of the bytes that were taken apart: somebody may have written to the file in between.
     if digest.hexdigest() != header["sha256"]:
         raise _damaged(path)
-    if header["seal"] is None or seal_key is None:
-        return plan, digest.hexdigest(), False
-    if header["key_id"] != key_id:
-        raise Refused(
-            Problem(
-                f"{path} is sealed with the key {header['key_id']}, and the key here is {key_id}",
-                way_out=f"Apply it where it was made, or use that key here; or: {_AGAIN.lower()}",
-            )
-        )
-    if not hmac.compare_digest(header["seal"], _seal(header["sha256"], seal_key, key_id)):
-        raise Refused(Problem(f"{path} was changed after it was made: its seal does not fit", way_out=_AGAIN))
-    return plan, digest.hexdigest(), True
+    return Saved(plan, digest.hexdigest(), seal)
+
+
+def _checked(header: Mapping[str, Any], seal_key: bytes | None, here: str | None) -> Seal:
+    key_id = header["key_id"]
+    if header["seal"] is None:
+        return Seal(Fit.NONE, None, here)
+    if seal_key is None:
+        return Seal(Fit.NO_KEY, key_id)
+    if key_id != here:
+        return Seal(Fit.ANOTHER, key_id, here)
+    good = hmac.compare_digest(header["seal"], _seal(header["sha256"], seal_key, key_id))
+    return Seal(Fit.FITS if good else Fit.BROKEN, key_id, here)
+
+
+def _refused(path: Path, seal: Seal) -> Refused:
+    match seal.fit:
+        case Fit.NONE:
+            what = f"{path} is not sealed (key: none), and the key here is {seal.here}"
+        case Fit.ANOTHER:
+            what = f"{path} is sealed with the key {seal.key_id}, and the key here is {seal.here}"
+        case _:
+            what = f"{path} was changed after it was made: its seal, of the key {seal.key_id}, does not fit {seal.here}"
+    way_out = "Plan again here; or plan where RECONCILE_FINGERPRINT_KEY is the same key as here"
+    return Refused(Problem(what, way_out=f"{way_out} (`reconcile key show-id` tells which key is here)"))
 
 
 def looks_like_plan(path: Path) -> bool:
@@ -192,7 +231,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     """The file, open for reading. Raises InvalidInput when it is not a plain file, or too large to be a plan."""
     try:
         # Asked before it is opened, since opening a device can do something; below once more, of what was opened.
@@ -209,25 +248,28 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _read_header(path: Path, file: IO[bytes]) -> dict[str, Any]:
+def _read_header(path: Path, file: BufferedReader) -> dict[str, Any]:
     line = file.readline(4096)
     if not line.startswith(_MARK):
         raise InvalidInput(Problem(f"{path} is not a plan file", way_out="plan --out FILE makes one"))
     header = json.loads(line)
     version = header["reconcile_plan"]
-    if header.keys() != set(_HEADER) or _header_line(header) != line:
-        if isinstance(version, int) and version > FORMAT and "check" not in header:
+    if header.keys() != set(_HEADER) or _header_line(header) != line or type(version) is not int:
+        if type(version) is int and version > FORMAT and "check" not in header:
             raise _newer(path, version)
         raise _damaged(path)
     if version != FORMAT:
         raise _newer(path, version)
-    for name, pattern in (("sha256", "[0-9a-f]{64}"), ("seal", "([0-9a-f]{64})?")):
-        if not re.fullmatch(pattern, header[name] or ""):
+    sealed = header["seal"] is not None
+    for name, digits in (("sha256", 64), *((("seal", 64), ("key_id", 16)) if sealed else ())):
+        if not isinstance(header[name], str) or not re.fullmatch(f"[0-9a-f]{{{digits}}}", header[name]):
             raise _damaged(path)
+    if not sealed and header["key_id"] is not None:
+        raise _damaged(path)
     return dict(header)
 
 
-def _body(path: Path, file: IO[bytes], digest: Any) -> Iterator[tuple[str, Any]]:
+def _body(path: Path, file: BufferedReader, digest: Any) -> Iterator[tuple[str, Any]]:
     """Lines after the first as `(kind, row)`; each is added to the digest, and refused in any spelling but ours."""
     while line := file.readline(MAX_LINE_BYTES):
         digest.update(line)

@@ -12,10 +12,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.bindings import KEYED
+from reconcile.core.options import Options
 from reconcile.core.plan import Bindings, Blocked, Change, Plan, Unread, Unsettled
+from reconcile.core.resource import Status
 from reconcile.errors import InvalidInput
 
 _TOTALS = ("in_sync", "unmanaged", "units", "requests", "expected_requests", "unresolved_secrets")
@@ -33,7 +37,9 @@ def lines(plan: Plan) -> Iterator[bytes]:
     yield line_of("totals", {name: getattr(plan, name) for name in _TOTALS})
     for change in plan.changes:
         yield line_of("change", change.to_json())
-    for kind, rows in (("unsettled", plan.unsettled), ("unread", plan.unread), ("blocked", plan.blocked)):
+    # What is said twice is written once: the reader refuses a line that stands there twice.
+    unread, blocked = dict.fromkeys(plan.unread), dict.fromkeys(plan.blocked)
+    for kind, rows in (("unsettled", plan.unsettled), ("unread", unread), ("blocked", blocked)):
         for row in rows:
             yield line_of(kind, _plain(row))
     for warning in plan.warnings:
@@ -62,6 +68,7 @@ def plan_of(rows: Iterator[tuple[str, Any]]) -> Plan:
     for name in _TOTALS:
         setattr(plan, name, totals[name])
     last = 0
+    seen: set[Any] = set()
     for kind, row in rows:
         if (at := _ORDER.index(kind)) < last:
             raise ValueError(f"{kind} is out of order")
@@ -69,15 +76,25 @@ def plan_of(rows: Iterator[tuple[str, Any]]) -> Plan:
         match kind:
             case "change":
                 plan.changes.append(_change(row))
+                _once(seen, (kind, plan.changes[-1].address))
             case "unsettled":
                 plan.unsettled.append(Unsettled(**_known(row, Unsettled)))
+                _once(seen, (kind, plan.unsettled[-1].address))
             case "unread":
                 plan.unread.append(Unread(**_known(row, Unread)))
+                _once(seen, plan.unread[-1])
             case "blocked":
                 plan.blocked.append(Blocked(**_known(row, Blocked)))
-            case _:
+                _once(seen, plan.blocked[-1])
+            case _:  # a sentence may be there several times: it is shown with its count
                 plan.warnings.append(row if _text(row) else _refuse(row))
     return plan
+
+
+def _once(seen: set[Any], what: Any) -> None:
+    if what in seen:
+        raise ValueError("stands there twice")
+    seen.add(what)
 
 
 _ORDER = ("change", "unsettled", "unread", "blocked", "warning")
@@ -93,9 +110,13 @@ def _bindings(row: Any) -> Bindings:
     return Bindings(**known)
 
 
+_LATER = {"secrets"}
+"""Names that plans of format 1 had not from the beginning: they may be missing."""
+
+
 def _known(row: Any, kind: type) -> dict[str, Any]:
     """The fields of a flat row, each one there and of its type; an address made one."""
-    _check(row, _SHAPES[kind], required=tuple(_SHAPES[kind]))
+    _check(row, _SHAPES[kind], required=tuple(name for name in _SHAPES[kind] if name not in _LATER))
     out = dict(row)
     if out.get("address") is not None:
         out["address"] = Address(out["address"])
@@ -106,9 +127,10 @@ def _change(row: Any) -> Change:
     _check(row, _CHANGE_SHAPE, required=("address", "action", "reason"))
     for field in row.get("fields", ()):
         _check(field, _FIELD_SHAPE, required=("path", "cause"))
-        field.setdefault("before", None)  # left out when it is None, and without a default
-        field.setdefault("after", None)
-    return Change.from_json(row)
+    change = Change.from_json(row)
+    if not all(isinstance(getattr(change, name), Mapping) for name in _MAPS if name in row):
+        raise ValueError("a reference where attributes belong")
+    return change
 
 
 Holds = Callable[[Any], bool]
@@ -134,7 +156,39 @@ def _maybe_text(value: Any) -> bool:
 
 
 def _count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
+
+
+def _keyed(value: Any) -> bool:
+    return isinstance(value, str) and _digest(value.removeprefix(KEYED))
+
+
+def _digest_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_digest, value.values()))
+
+
+def _moment(value: Any) -> bool:
+    """RFC 3339 with an offset: it is compared with the time of day here."""
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _maybe_moment(value: Any) -> bool:
+    return value is None or _moment(value)
+
+
+def _options(value: Any) -> bool:
+    return isinstance(value, dict) and Options.from_json(value).to_json() == value
+
+
+def _state(value: Any) -> bool:
+    return value in (Status.PENDING, Status.FAILED)
 
 
 def _maybe_count(value: Any) -> bool:
@@ -145,12 +199,17 @@ def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _written(holds: Holds) -> Holds:
+    """Of what is only written where it is not empty: the same plan has one spelling."""
+    return lambda value: bool(value) and holds(value)
+
+
+def _something(value: Any) -> bool:
+    return value is not None
+
+
 def _object(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _any(value: Any) -> bool:
-    return True
 
 
 def _texts(value: Any) -> bool:
@@ -204,37 +263,46 @@ _TOTALS_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("units", "requests", "expected_requests", "unresolved_secrets"), _count),
     **dict.fromkeys(("in_sync", "unmanaged"), _count_map),
 }
+_MAPS = ("after", "before", "seen", "facts", "prints", "patch", "stamp")
 _CHANGE_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("action", "reason", "id", "name", "parent", "former", "former_name", "temporary"), _text),
-    **dict.fromkeys(("block", "on_removal", "blocked", "overwrites"), _text),
-    **dict.fromkeys(("after", "before", "seen", "facts", "prints", "patch", "stamp"), _object),
+    **dict.fromkeys(("block", "overwrites"), _text),
+    **dict.fromkeys(("on_removal", "blocked"), _written(_text)),
+    **dict.fromkeys(_MAPS, _written(_object)),
     **dict.fromkeys(("address", "moved_from"), _address),
-    "needs": _addresses,
-    **dict.fromkeys(("labels", "refers"), _text_map),
-    "protect": _flag,
-    "wave": _count,
-    "notes": _texts,
+    "needs": _written(_addresses),
+    **dict.fromkeys(("labels", "refers"), _written(_text_map)),
+    "protect": _written(_flag),
+    "wave": _written(_count),
+    "notes": _written(_texts),
     "where": _place,
-    "fields": _objects,
+    "fields": _written(_objects),
 }
 _FIELD_SHAPE: dict[str, Holds] = {
-    "path": _texts,
-    **dict.fromkeys(("before", "after", "prior"), _any),
-    **dict.fromkeys(("cause", "origin", "note"), _text),
-    **dict.fromkeys(("sensitive", "naming"), _flag),
+    "path": _written(_texts),
+    **dict.fromkeys(("before", "after", "prior"), _something),
+    "cause": _text,
+    **dict.fromkeys(("origin", "note"), _written(_text)),
+    **dict.fromkeys(("sensitive", "naming"), _written(_flag)),
     "where": _place,
 }
 _SHAPES: dict[type, dict[str, Holds]] = {
     Bindings: {
-        **dict.fromkeys(("fleet", "path", "document", "variables", "tool", "made"), _text),
-        **dict.fromkeys(("lineage", "expires"), _maybe_text),
+        **dict.fromkeys(("fleet", "path", "tool"), _text),
+        "document": _digest,
+        "variables": _keyed,
+        "made": _moment,
+        "expires": _maybe_moment,
+        "lineage": _maybe_text,
         "serial": _maybe_count,
         "accounts": _pair_map,
-        "options": _object,
+        "options": _options,
+        "secrets": _digest_map,
     },
     Unsettled: {
         "address": _address,
-        **dict.fromkeys(("kind", "detail"), _text),
+        "kind": _state,
+        "detail": _text,
         "since": _maybe_text,
         "age_s": _maybe_count,
         "holds": _object,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from reconcile.core.address import Address
 from reconcile.core.plan import Change, Plan
+from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput
 from reconcile.render.detail import attribute, symbol, whole
-from reconcile.render.paint import BOLD, DIM, Paint
+from reconcile.render.paint import BOLD, DIM, GREEN, RED, YELLOW, Paint
 from reconcile.render.text import WIDTH, unsettled_lines
 from reconcile.render.values import SENSITIVE, outside, show
 from reconcile.render.words import Types, block_name, many, place
@@ -17,6 +18,29 @@ from reconcile.render.words import Types, block_name, many, place
 if TYPE_CHECKING:
     from reconcile.core.ports import Head
     from reconcile.core.resource import Entry
+
+
+def seal_line(seal: Seal, paint: Paint) -> str:
+    """Whether anybody vouches for a plan's file: what stands above everything that is read in it."""
+    match seal.fit:
+        case Fit.FITS:
+            return f"{paint('Seal verified:', GREEN)} made with the key {seal.key_id}, which is here."
+        case Fit.NONE if seal.why is not None:
+            return (
+                f"{paint('Not sealed:', YELLOW)} {outside(seal.why)}."
+                " So `apply FILE` plans again, compares, shows that and asks."
+            )
+        case Fit.NONE if seal.here is None:
+            return f"{paint('Not verified:', YELLOW)} the file has no seal, and no key is here."
+        case Fit.NO_KEY:
+            return f"{paint('Not verified:', YELLOW)} sealed with the key {seal.key_id}, and no key is here."
+        case Fit.NONE:
+            what = f"the file has no seal, and the key here is {seal.here}"
+        case Fit.ANOTHER:
+            what = f"sealed with the key {seal.key_id}, and the key here is {seal.here}"
+        case Fit.BROKEN:
+            what = f"changed after it was made: the seal, of the key {seal.key_id}, does not fit"
+    return f"{paint('NOT VERIFIED:', RED)} {what}; apply refuses it."
 
 
 def change_text(plan: Plan, name: str, *, types: Types, color: bool = False, width: int = WIDTH) -> Iterator[str]:

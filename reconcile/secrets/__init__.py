@@ -16,8 +16,8 @@ from reconcile.errors import InvalidInput, Problem
 from reconcile.secrets.document import Document, parse, value_at
 from reconcile.secrets.env import Environment
 from reconcile.secrets.file import Files
-from reconcile.secrets.fingerprint import Print, fingerprint, matches
-from reconcile.secrets.key import KEY_VARIABLE, FingerprintKey, config_dir, load_key
+from reconcile.secrets.fingerprint import Print, fingerprint, keyed, matches
+from reconcile.secrets.key import KEY_VARIABLE, FingerprintKey, config_dir, key_file, load_key, new_key
 
 __all__ = [
     "KEY_VARIABLE",
@@ -28,8 +28,11 @@ __all__ = [
     "Secrets",
     "config_dir",
     "fingerprint",
+    "key_file",
+    "keyed",
     "load_key",
     "matches",
+    "new_key",
 ]
 
 
@@ -121,6 +124,10 @@ class Secrets:
     def matches(self, recorded: Mapping[str, object], value: Secret) -> bool | None:
         """Whether `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
         return matches(Print.from_json(recorded), self.key, value)
+
+    def keyed(self, purpose: str, *parts: str | Secret) -> str | None:
+        """A digest of the parts that only the key can make, as `fingerprint.keyed`; None when there is no key."""
+        return None if self.key is None else keyed(self.key, purpose, *parts)
 
 
 def _unresolved(ref: SecretRef, why: str, way_out: str | None = None) -> InvalidInput:

@@ -69,8 +69,16 @@ def matches(recorded: Print, key: FingerprintKey | None, value: Secret) -> bool 
 
 
 def _mac(key: FingerprintKey, lineage: str, type_path: str, unit: str, name: str, value: Secret) -> str:
-    """Each part after its length in bytes, so that no two records run together to the same text."""
-    texts = (lineage, type_path, unit, name, value.reveal())
-    parts = [text.encode(errors="surrogatepass") for text in texts]
-    message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return hmac.digest(key.subkey("secret fingerprint"), message, hashlib.sha256).hex()
+    return keyed(key, "secret fingerprint", lineage, type_path, unit, name, value)
+
+
+def keyed(key: FingerprintKey, purpose: str, *parts: str | Secret) -> str:
+    """
+    HMAC-SHA256, hex, of the parts, with the subkey of one purpose.
+
+    Each part goes in after its length in bytes, so that no two lists of parts run together to the same text.
+    """
+    texts = [part.reveal() if isinstance(part, Secret) else part for part in parts]
+    encoded = [text.encode(errors="surrogatepass") for text in texts]
+    message = b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
+    return hmac.digest(key.subkey(purpose), message, hashlib.sha256).hex()

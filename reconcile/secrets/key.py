@@ -23,7 +23,7 @@ FILE_NAME = "fingerprint.key"
 
 _LEAST = 32  # bytes, as many as HMAC-SHA256 uses
 _MOST = 4096  # bytes of the file; more is another file
-_HOW_TO_MAKE = "Make one with: openssl rand -hex 32"
+_HOW_TO_MAKE = "`reconcile key new` makes one"
 
 
 class FingerprintKey:
@@ -53,23 +53,38 @@ class FingerprintKey:
         raise TypeError("a key is not written anywhere")
 
 
-def config_dir(environ: Mapping[str, str], home: Path) -> Path:
-    """The user's configuration directory (XDG): `$XDG_CONFIG_HOME/reconcile`, else `~/.config/reconcile`."""
-    named = environ.get("XDG_CONFIG_HOME", "")
-    return (Path(named) if Path(named).is_absolute() else home / ".config") / "reconcile"
+def new_key() -> str:
+    """A new key, as it stands in the variable or the file: 32 random bytes as hex."""
+    return os.urandom(_LEAST).hex()
 
 
-def load_key(environ: Mapping[str, str], config_dir: Path, create: bool) -> FingerprintKey | None:
+def config_dir(environ: Mapping[str, str], home: Path | None) -> Path | None:
+    """
+    The user's configuration directory (XDG): `$XDG_CONFIG_HOME/reconcile`, else `~/.config/reconcile`.
+
+    None for a user without either.
+    """
+    named = Path(environ.get("XDG_CONFIG_HOME", ""))
+    above = named if named.is_absolute() else home and home / ".config"
+    return above and above / "reconcile"
+
+
+def key_file(config_dir: Path) -> Path:
+    """The file that holds the key where the variable is not set."""
+    return config_dir / FILE_NAME
+
+
+def load_key(environ: Mapping[str, str], config_dir: Path | None, create: bool) -> FingerprintKey | None:
     """
     The key of this user or pipeline; None when there is none.
 
     Args:
-        config_dir: where the file `fingerprint.key` is, of `config_dir`.
+        config_dir: where the file `fingerprint.key` is, of `config_dir`; None = nowhere.
         create: makes the file when there is neither variable nor file.
 
     Raises:
         InvalidInput: the variable is empty or too short.
-        StateError: the file is no plain file of this user, can be read by others, or holds no key.
+        StateError: the file is no plain file of this user, can be read by others, holds no key, or cannot be made.
     """
     text = environ.get(KEY_VARIABLE)
     if text is not None:
@@ -83,7 +98,15 @@ def load_key(environ: Mapping[str, str], config_dir: Path, create: bool) -> Fing
                 )
             )
         return FingerprintKey(key)
-    path = config_dir / FILE_NAME
+    if config_dir is None:
+        if create:
+            raise StateError(
+                Problem(
+                    "a fingerprint key cannot be made: this user has no home directory", way_out=f"Use {KEY_VARIABLE}"
+                )
+            )
+        return None
+    path = key_file(config_dir)
     key = _read(path)
     if key is None and create:
         _make(path)
@@ -109,9 +132,15 @@ def _decode(text: str) -> bytes | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """The key in the file; None when there is no file."""
+    """The key in the file; None when there is no file, as far as this user may see."""
     flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
-    if path.is_symlink():
+    try:
+        link = stat.S_ISLNK(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None  # a home like /dev/null or /nonexistent, or another user's: no key of ours is there
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot be read: {(getattr(error, 'strerror', None) or 'failed').lower()}", "") from None
+    if link:
         raise _unusable(path, "is a symbolic link", f"Put the key itself there, or into {KEY_VARIABLE}")
     try:
         with os.fdopen(os.open(path, flags | getattr(os, "O_NOFOLLOW", 0)), "rb") as file:
@@ -161,7 +190,8 @@ def _make(path: Path) -> None:
         finally:
             os.close(directory)
     except FileExistsError:
-        return
+        if not path.exists():  # a plain file stands where a directory should be
+            raise _unusable(path, "cannot be made: a file is in the way", f"Use {KEY_VARIABLE}") from None
     except OSError as error:
         reason = (error.strerror or "failed").lower()
         raise _unusable(path, f"cannot be made: {reason}", f"Use {KEY_VARIABLE}") from None
@@ -169,7 +199,7 @@ def _make(path: Path) -> None:
 
 def _write(path: Path) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(os.urandom(_LEAST).hex() + "\n")
+        file.write(new_key() + "\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -71,9 +71,13 @@ def test_a_denied_reading_wins_over_a_saved_plan_that_is_blocked(denied: Rig) ->
     assert denied.mutations() == []
 
 
-def test_a_denied_reading_wins_over_a_saved_plan_that_nobody_vouches_for(denied: Rig) -> None:
+def test_a_denied_reading_wins_over_a_saved_plan_that_nobody_vouches_for(
+    denied: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     denied.sim.set_faults()
     file = denied.saved()
+    denied.lose_key()
+    monkeypatch.chdir(denied.directory)
     denied.sim.set_faults(refused(f"/v1/Devices/{sid(1)}/Configs*"))
     with denied.outside() as world:
         world["configs"]["host"] = "theirs"

@@ -213,6 +213,13 @@ class Rig:
         assert ran.code == 0, ran
         return file
 
+    def lose_key(self) -> None:
+        """Takes the local fingerprint key away, as on another machine; `find_key` brings it back."""
+        (self.directory / "config").rename(self.directory / "key-is-elsewhere")
+
+    def find_key(self) -> None:
+        (self.directory / "key-is-elsewhere").rename(self.directory / "config")
+
     def changes(self, *options: str) -> dict[str, Any]:
         """By address, the resource changes of a plan's JSON that are not in sync; fails if there is no plan."""
         ran = self.plan("--format", "json", *options)

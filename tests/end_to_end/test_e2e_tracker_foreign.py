@@ -160,6 +160,9 @@ def test_a_saved_plan_is_refused_without_the_flag_and_carried_out_with_it(fleet:
     assert ran.code == 5, ran
     assert fleet.patches() == [] and fleet.pending("A1") == THEIRS
     ran = fleet.apply_file(file, "--overwrite-pending")
+    assert ran.code == 3, ran
+    assert "--out" in ran.err and fleet.patches() == [], ran
+    ran = fleet.apply_file(fleet.saved("--overwrite-pending"))
     assert ran.code == 0, ran
     assert fleet.patches() == ["PATCH /A1/cfg"]
     fleet.sim.advance(HOUR)
@@ -173,7 +176,7 @@ def test_a_foreign_update_that_arrives_after_the_plan_was_saved_is_a_conflict(
 ) -> None:
     """The flag is for what the plan has shown, and this one nobody has seen."""
     edit(fleet)
-    file = fleet.saved()
+    file = fleet.saved(*options)
     stage(fleet)
     fleet.mark()
     ran = fleet.apply_file(file, *options)
@@ -186,7 +189,7 @@ def test_a_foreign_update_that_arrives_after_the_plan_was_saved_is_a_conflict(
 def test_another_foreign_update_than_the_plan_showed_is_a_conflict(fleet: TrackerRig) -> None:
     stage(fleet)
     edit(fleet)
-    file = fleet.saved()
+    file = fleet.saved("--overwrite-pending")
     other = {"updateId": "theirs-2", "readingPeriod": 33}
     with fleet.outside_trackers() as trackers:
         trackers["A1"]["pending"] = other
@@ -196,10 +199,13 @@ def test_another_foreign_update_than_the_plan_showed_is_a_conflict(fleet: Tracke
     assert fleet.patches() == [] and fleet.pending("A1") == other
 
 
-def test_without_a_key_a_saved_plan_that_a_foreign_update_made_stale_is_refused(fleet: TrackerRig) -> None:
-    del fleet.environ["RECONCILE_FINGERPRINT_KEY"]
+def test_without_a_key_a_saved_plan_that_a_foreign_update_made_stale_is_refused(
+    fleet: TrackerRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edit(fleet)
     file = fleet.saved()
+    del fleet.environ["RECONCILE_FINGERPRINT_KEY"]
+    monkeypatch.chdir(fleet.directory)
     stage(fleet)
     fleet.mark()
     ran = fleet.apply_file(file)

@@ -3,12 +3,13 @@
 import base64
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, StateError
-from reconcile.secrets import FingerprintKey, Print, Secrets, config_dir, fingerprint, load_key, matches
+from reconcile.secrets import FingerprintKey, Print, Secrets, config_dir, fingerprint, keyed, load_key, matches
 
 KEY = FingerprintKey(bytes(range(32)))
 WHERE = {"lineage": "l", "type_path": "microvisor.devices.secrets", "unit": "UV1", "name": "psk"}
@@ -182,3 +183,28 @@ def test_the_configuration_directory_is_xdgs(tmp_path):
     assert config_dir({}, tmp_path) == tmp_path / ".config" / "reconcile"
     assert config_dir({"XDG_CONFIG_HOME": "/x"}, tmp_path).as_posix() == "/x/reconcile"
     assert config_dir({"XDG_CONFIG_HOME": "relative"}, tmp_path) == tmp_path / ".config" / "reconcile"
+    assert config_dir({"XDG_CONFIG_HOME": "/x"}, None) == Path("/x/reconcile")
+    assert config_dir({}, None) is None
+
+
+def test_a_user_without_a_home_has_no_key_and_gets_none() -> None:
+    assert load_key({}, None, False) is None
+    with pytest.raises(StateError, match="no home directory"):
+        load_key({}, None, True)
+
+
+def test_where_no_directory_can_be_there_is_no_key_and_none_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/dev/null")):
+        assert load_key({}, place, False) is None
+        with pytest.raises(StateError, match="cannot be made"):
+            load_key({}, place, True)
+
+
+def test_a_keyed_digest_is_of_one_purpose_and_of_each_part() -> None:
+    def digest(purpose: str, *parts: str | Secret) -> str:
+        return keyed(FingerprintKey(b"k" * 32), purpose, *parts)
+
+    assert digest("a", "env:X", Secret("v")) == digest("a", "env:X", "v")
+    assert len({digest("a", "xy", "z"), digest("a", "x", "yz"), digest("b", "xy", "z"), digest("a", "xyz")}) == 4
+    assert keyed(FingerprintKey(b"o" * 32), "a", "xyz") != digest("a", "xyz")

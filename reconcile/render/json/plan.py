@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
+from reconcile.core.seal import Seal
 from reconcile.core.values import SecretRef
 from reconcile.render.groups import section_of, was
 from reconcile.render.json.values import (
@@ -38,16 +39,21 @@ _ACTIONS = {
 }
 
 
-def plan_json(plan: Plan, types: Types) -> dict[str, Any]:
+def plan_json(plan: Plan, types: Types, seal: Seal | None = None) -> dict[str, Any]:
     """The whole plan as one value; `plan_json_text` streams the same."""
-    head, tail = _frame(plan)
+    head, tail = _frame(plan, seal)
     drift = [_drift(change, types) for change in plan.changes if change.drifted]
     return {**head, "resource_drift": drift, "resource_changes": [_change(row, types) for row in plan.changes], **tail}
 
 
-def plan_json_text(plan: Plan, types: Types) -> Iterator[str]:
-    """The lines of the same JSON, one change a line, so that a large plan is never whole in memory."""
-    head, tail = _frame(plan)
+def plan_json_text(plan: Plan, types: Types, seal: Seal | None = None) -> Iterator[str]:
+    """
+    The lines of the same JSON, one change a line, so that a large plan is never whole in memory.
+
+    Args:
+        seal: of the file that holds the plan, if one does.
+    """
+    head, tail = _frame(plan, seal)
     yield "{"
     for name, value in head.items():
         yield f"{dumps(name)}: {dumps(value)},"
@@ -69,7 +75,12 @@ def _listed(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield before
 
 
-def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+def seal_json(seal: Seal) -> dict[str, Any]:
+    """Whether somebody who has the key that is here vouches for the file, and which key the file names."""
+    return {"verified": seal.verified, "key_id": seal.key_id}
+
+
+def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any]]:
     made = plan.bindings
     imported, added, changed, destroyed, forgotten = plan.counts
     head = {
@@ -79,7 +90,7 @@ def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         "complete": plan.complete,
         "applyable": bool(plan.changes) and not plan.refused,
     }
-    ours = {
+    ours: dict[str, Any] = {
         "version": made.tool,
         "fleet": made.fleet,
         "bindings": {
@@ -122,6 +133,8 @@ def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
     }
+    if seal is not None:
+        ours["seal"] = seal_json(seal)
     return head, {"reconcile": ours}
 
 

@@ -1,0 +1,154 @@
+"""
+A saved plan on its way to `apply`: what has to hold before anything in it is carried out, or even believed.
+
+Where the key is here, the seal vouches for the file. Where none is, the file may be anybody's: it names no directory
+outside of this repository, and what it was allowed has to be allowed again by whoever runs this.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reconcile.core.options import Options
+from reconcile.core.plan import Plan
+from reconcile.errors import InvalidInput, Problem, Refused
+from reconcile.files import root_of
+from reconcile.planfile import Saved, fingerprint_of, read
+from reconcile.wiring import FingerprintKey, key_here
+
+Words = tuple[str, ...]
+REPEATED = ("--destroy", "--allow", "--rewrite", "--retry-failed", "--overwrite-pending")
+"""What a file for which nobody vouches cannot grant itself."""
+
+
+def sealing(key: FingerprintKey | None) -> dict[str, Any]:
+    """What a plan file is sealed and checked with."""
+    return {"seal_key": key and key.subkey("seal"), "key_id": key and key.key_id}
+
+
+def read_saved(given: dict[str, Any], options: Options) -> Saved:
+    """
+    The plan in a file, for `apply`.
+
+    Args:
+        options: of the command line; they can only repeat what the file holds.
+
+    Raises:
+        InvalidInput: it is damaged, its fleet is not here, or the command line asks for more than it holds.
+        Refused: the seal does not fit the key that is here; or no key is here, and an option is not repeated, or the
+            fleet is outside of this repository.
+    """
+    file = Path(given["path"])
+    saved = read(file, **sealing(key_here(os.environ)))
+    bound = saved.plan.bindings
+    asked, held = _words(options), _words(Options.from_json(bound.options))
+    if more := [words for words in asked if words not in held]:
+        again = ["plan", bound.path, "--out", str(file), *_flat([*held, *more]), *_given(given)]
+        raise InvalidInput(
+            Problem(
+                f"{file} was not planned with {_listed(more)}, and a saved plan is applied exactly as it is",
+                way_out=f"Plan again with it: {_command(again)}",
+            )
+        )
+    _is_here(bound.path)
+    if not saved.seal.verified:
+        if missing := [words for words in held if words[0] in REPEATED and words not in asked]:
+            approved = ["--auto-approve"] if given["auto_approve"] else []
+            again = ["apply", str(file), *_flat([*asked, *missing]), *_given(given), *approved]
+            raise Refused(
+                Problem(
+                    f"no key is here that vouches for {file}, so what it was planned with has to be said again:"
+                    f" {_listed(missing)}",
+                    way_out=f"If that is meant: {_command(again)}",
+                )
+            )
+        _is_ours(bound.path)
+    return saved
+
+
+def check_agreement(saved: Saved, made: Plan) -> None:
+    """
+    Compares a file for which nobody vouches with the plan that was made here, by what the two would do.
+
+    Raises:
+        Refused: they would not do the same.
+    """
+    if fingerprint_of(made) != fingerprint_of(saved.plan):
+        raise Refused(
+            Problem(
+                "the plan is not what would be planned now, and no key is here that vouches for it",
+                way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
+            )
+        )
+
+
+def _is_here(path: str) -> None:
+    try:
+        found = Path(path).exists()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise InvalidInput(
+            Problem(
+                f"the plan is of {path}, and that is not here",
+                way_out="A plan names its fleet as it was given: run this in the directory where the plan was made",
+            )
+        )
+
+
+def _is_ours(path: str) -> None:
+    """A plan that came from elsewhere could bring its own fleet with it, which nobody here has reviewed."""
+    here = Path.cwd().resolve()
+    root = root_of(here, None, {}, here)
+    try:
+        ours = Path(path).resolve(strict=True).is_relative_to(root)
+    except (OSError, ValueError, RuntimeError):
+        ours = False
+    if not ours:
+        raise Refused(
+            Problem(
+                f"the plan is of {path}, which is not below {root}, and no key is here that vouches for the plan",
+                way_out="Run this in the repository of the fleet, or set RECONCILE_FINGERPRINT_KEY to the key that the"
+                " plan was made with",
+            )
+        )
+
+
+def _words(options: Options) -> list[Words]:
+    """The options as they are written on a command line, one by one."""
+    words: list[Words] = []
+    for name, value in options.to_json().items():
+        flag = {"targets": "--target", "excludes": "--exclude", "refresh": "--no-refresh"}.get(
+            name, f"--{name.replace('_', '-')}"
+        )
+        if isinstance(value, list):
+            words += [(flag, member) for member in value]
+        elif isinstance(value, dict):
+            words += [(flag, f"{kind}={number}") for kind, number in value.items()]
+        else:
+            words.append((flag,))
+    return words
+
+
+def _given(given: dict[str, Any]) -> list[str]:
+    """What else was given and has to be given again."""
+    values = (("--var", "var"), ("--var-file", "var_files"), ("--allow-host", "allow_hosts"))
+    words = [word for flag, name in values for value in given[name] for word in (flag, value)]
+    once = (("--state", "state"), ("--root", "root"))
+    return [*words, *(word for flag, name in once if given[name] is not None for word in (flag, given[name]))]
+
+
+def _flat(many: Sequence[Words]) -> list[str]:
+    return [word for words in many for word in words]
+
+
+def _listed(many: Sequence[Words]) -> str:
+    return ", ".join(" ".join(words) for words in many)
+
+
+def _command(words: Sequence[str]) -> str:
+    return shlex.join(["reconcile", *words])
