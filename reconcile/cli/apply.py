@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconcile.cli.approval import approve
-from reconcile.cli.options import document_options, format_option, general_options, options_of, plan_options
+from reconcile.cli.options import (
+    document_options,
+    format_option,
+    general_options,
+    options_of,
+    plan_options,
+    refuse_untrusted,
+    trusted_option,
+)
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
 from reconcile.cli.session import Session, run_session
+from reconcile.core.bindings import check_trust
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.errors import InvalidInput, PartlyApplied, Problem, ReconcileError, Refused, worst
@@ -57,11 +66,13 @@ def apply_options(command: Any) -> Any:
 @click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
 @apply_options
 @plan_options
+@trusted_option
 @document_options
 @format_option("text", "json")
 @general_options
 def apply(**given: Any) -> int:
     """Make the live APIs agree with the fleet at PATH, or carry out the plan saved in PLAN_FILE."""
+    refuse_untrusted(given)
     options = options_of(given)
     from reconcile.planfile import looks_like_plan
 
@@ -74,11 +85,13 @@ def apply(**given: Any) -> int:
 @click.argument("path", default=".")
 @apply_options
 @plan_options
+@trusted_option
 @document_options
 @format_option("text", "json")
 @general_options
 def destroy(**given: Any) -> int:
     """Delete what can be deleted of the fleet at PATH, and forget the rest."""
+    refuse_untrusted(given)
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 
@@ -127,6 +140,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
     file = Path(given["path"])
     # The seal needs the key, and the key the wiring, and the wiring the PATH: so the file is read twice.
     unchecked, _, _ = read(file, seal_key=None, key_id=None)
+    check_trust(unchecked)
     planned_for = unchecked.bindings.path
     if not Path(planned_for).exists():
         raise InvalidInput(

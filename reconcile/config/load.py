@@ -12,6 +12,7 @@ from reconcile.config.blocks import Shared, entries_of
 from reconcile.config.check import Checker, Known, locate
 from reconcile.config.document import LoadedDocument
 from reconcile.config.fleet import Parts
+from reconcile.config.opened import Opened
 from reconcile.config.report import Flaw, Report
 from reconcile.config.slots import Family, families
 from reconcile.config.sources import Sources
@@ -21,6 +22,7 @@ from reconcile.config.world import World
 from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
+from reconcile.core.trust import TRUSTED, Trust
 from reconcile.errors import InvalidInput, Problem
 
 
@@ -33,6 +35,7 @@ def load(
     var_files: Sequence[str] = (),
     cwd: Path | None = None,
     secrets_schemes: Sequence[str] = ("env", "file"),
+    trust: Trust = TRUSTED,
 ) -> Document:
     """
     A fleet's files, loaded and checked; needs no network and no credentials.
@@ -44,6 +47,7 @@ def load(
         var: `name=value` of `--var`. `var_files`: paths of `--var-file`, relative to `cwd`.
         cwd: what paths are relative to and shown against.
         secrets_schemes: the schemes that a reference to a secret may have.
+        trust: which of them may be opened; what may not is a mistake, unless nobody trusts the document anyway.
 
     Raises:
         InvalidInput: with everything that is wrong, each with its place.
@@ -58,7 +62,7 @@ def load(
     with _collector_at_rest():
         world = World(sources, report, Templates(), tuple(secrets_schemes))
         try:
-            return _load(path, main, world, providers, environ, var, var_files)
+            return _load(path, main, world, providers, environ, var, var_files, Opened(trust))
         except Flaw as flaw:  # one that has no place: too many files
             report.flaw(flaw, None)
             report.raise_if_any()
@@ -75,6 +79,7 @@ def _load(
     environ: Mapping[str, str],
     var: Sequence[str],
     var_files: Sequence[str],
+    opened: Opened,
 ) -> Document:
     sources, report = world.sources, world.report
     kinds = _Kinds(providers)
@@ -89,7 +94,7 @@ def _load(
     )
     names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn}
     names["@broken"] = parts.variables.keys() - given.values.keys()
-    provider_settings, places = settings.provider_settings(world, parts, providers, names)
+    provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
     state_path = settings.state_path(world, parts, names)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
@@ -103,7 +108,7 @@ def _load(
     usable: dict[str, Table | None] = dict(declared)
     usable |= _tables_by_path(world, parts, declared)
     known: dict[str, Known] = {}
-    checker = Checker(world)
+    checker = Checker(world, opened)
     for provider in providers:
         for section, family in kinds[provider].items() if provider in parts.used else ():
             known[family.type.path] = _resources(world, shared, parts, provider, section, family, usable)
@@ -119,6 +124,7 @@ def _load(
         digest=sources.digest(),
         variables=given.digest(),
         warnings=(),
+        opens=opened.names,
         world=world,
         known=known,
         counts=checker.counts,

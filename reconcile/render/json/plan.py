@@ -82,6 +82,7 @@ def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     ours = {
         "version": made.tool,
         "fleet": made.fleet,
+        "untrusted": plan.untrusted,
         "bindings": {
             "path": made.path,
             "lineage": made.lineage,
@@ -113,6 +114,7 @@ def _frame(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
                 "address": None if row.address is None else str(row.address),
                 "error": row.error,
                 "denied": row.denied,
+                **({} if row.allow is None else {"allow_agent": row.allow}),
             }
             for row in plan.unread
         ],
