@@ -3,6 +3,7 @@ Every error that a user can meet, and the exit code it leads to (design §3).
 
     ReconcileError                1   anything else
     ├── InvalidInput              3   document, arguments, variables, plan file; a reference that does not resolve
+    │   └── NotAllowed            3   a reference that nobody allowed the document to have opened
     ├── ApiError                  1   an API answered with an error
     │   ├── AccessDenied          4   any 401 or 403
     │   ├── NotFound              1   a 404
@@ -93,6 +94,10 @@ class InvalidInput(ReconcileError):
     """What the user wrote cannot be used. Nothing was sent."""
 
     exit_code = 3
+
+
+class NotAllowed(InvalidInput):
+    """A document asks for a secret that it may not have opened. What needs it is not read, and not compared."""
 
 
 class ApiError(ReconcileError):

@@ -25,8 +25,9 @@ from reconcile.core.plan import Plan
 from reconcile.core.ports import Document, Env
 from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
+from reconcile.core.trust import ALLOWED_AGENTS, ALLOWED_ENV, UNTRUSTED, Trust, agents_of, credentials, names_of, said
 from reconcile.core.values import Attrs, Secret, SecretRef
-from reconcile.errors import InvalidInput, Position, Problem, ReconcileError, StateError
+from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, ReconcileError, StateError
 from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
 from reconcile.secrets import KEY_VARIABLE, Secrets, config_dir, key_file, load_key
@@ -50,7 +51,8 @@ class Request:
         path: PATH as it was given.
         var, var_files: `--var K=V`, `--var-file F`, in order.
         state: `--state PATH`, or None. `root`: `--root DIR`, or None.
-        allow_hosts: every `--allow-host`.
+        allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
+        untrusted: `--untrusted`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
     """
 
@@ -65,6 +67,23 @@ class Request:
     parallelism: int = 16
     wordy: bool = False
     root: str | None = None
+    allow_agents: Sequence[str] = ()
+    untrusted: bool = False
+
+
+def trust_of(request: Request) -> Trust:
+    """
+    How far the document is trusted, as the command line and the environment say it.
+
+    Raises:
+        InvalidInput: a variable of ours is not spelled as it should be.
+    """
+    environ = request.environ
+    return Trust(
+        request.untrusted or said(UNTRUSTED, environ.get(UNTRUSTED)),
+        names_of(environ.get(ALLOWED_ENV)),
+        agents_of(environ.get(ALLOWED_AGENTS), *request.allow_agents),
+    )
 
 
 def document(request: Request) -> Document:
@@ -72,7 +91,7 @@ def document(request: Request) -> Document:
     The fleet's files, loaded and checked.
 
     Raises:
-        InvalidInput: every mistake in them.
+        InvalidInput: every mistake in them, references that nobody allowed among them.
     """
     return load(
         request.path,
@@ -82,6 +101,7 @@ def document(request: Request) -> Document:
         var_files=request.var_files,
         root=request.root,
         state=request.state,
+        trust=trust_of(request),
     )
 
 
@@ -187,6 +207,7 @@ class Wired:
             repository=root(request, files),
             environ=request.environ,
             key=self.key,
+            trust=trust_of(request),
         )
         try:
             self.world = await self._world(files)
@@ -228,6 +249,7 @@ class Wired:
             __version__,
             str(uuid4()),
             request.parallelism,
+            trust=self.secrets.trust,
         )
 
     def _guard(self, check: Callable[[], None]) -> None:
@@ -236,11 +258,16 @@ class Wired:
     def _connecting(
         self, provider: Provider, settings: Attrs, url: str | None, places: Mapping[str, Position]
     ) -> Callable[[], Awaitable[tuple[Any, Binding]]]:
+        stated = list(credentials(provider.Settings, settings))
+        own = {reference for _, reference, is_default in stated if is_default}
+
         async def open_secret(reference: SecretRef) -> Secret:
             if url and reference.scheme == "simulator":
                 return Secret((await self._credentials(url))[reference.rest])
             try:
-                return await self.secrets.open(reference)
+                return await self.secrets.open(reference, own=reference in own)
+            except NotAllowed:
+                raise
             except InvalidInput as missing:
                 raise InvalidInput(
                     Problem(
@@ -252,9 +279,15 @@ class Wired:
                 ) from None
 
         async def connecting() -> tuple[Any, Binding]:
+            # Each in the setting that it is written in, on the simulator too: there it is only rehearsed.
+            for name, reference, is_default in stated:
+                if (refusal := self.secrets.trust.refusal(reference, own=is_default)) is not None:
+                    raise NotAllowed(replace(refusal, address=f"providers.{provider.name}.{name}"))
             chosen = provider.simulated(settings, url, await self._credentials(url)) if url else settings
             try:
                 return await provider.connect(chosen, self.net, open_secret)
+            except NotAllowed:
+                raise
             except InvalidInput as error:
                 raise InvalidInput(*(_placed(problem, places) for problem in error.problems)) from None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.bindings import KEYED, check_bindings
+from reconcile.core.bindings import KEYED, check_bindings, check_head
 from reconcile.core.events import Noted
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
@@ -24,6 +24,7 @@ from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
+from reconcile.core.trust import TRUSTED, Trust
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
@@ -33,7 +34,7 @@ from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
 from reconcile.engine.uploads import files_are_there
-from reconcile.errors import Problem, Refused, StateError
+from reconcile.errors import NotAllowed, Problem, Refused, StateError
 
 SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
@@ -73,6 +74,8 @@ class World:
         requests: how many requests were sent so far; http_s: seconds during which one was under way.
         tool: version of reconcile.
         lineage: for the state that a first apply makes.
+        trust: how far the document is trusted.
+        barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
     """
 
     document: Document
@@ -89,6 +92,8 @@ class World:
     workers: int = 16
     apis: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    trust: Trust = TRUSTED
+    barred: dict[str, NotAllowed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +123,18 @@ async def connect(world: World) -> None:
         InvalidInput: a credential is missing.
     """
     for name, connecting in world.connect.items():
-        if name not in world.apis:
+        if name in world.apis or name in world.barred:
+            continue
+        try:
             world.apis[name], binding = await connecting()
             world.accounts[name] = (binding.account, binding.host)
+        except NotAllowed as barred:
+            if not world.trust.untrusted:
+                raise
+            world.barred[name] = barred
     head = await world.store.head()
     if head is not None:
-        _same_fleet(head, world)
-
-
-def _same_fleet(head: Head, world: World) -> None:
-    if head.fleet and head.fleet != world.document.fleet:
-        raise Refused(
-            Problem(
-                f"the state {world.document.state_path} belongs to the fleet {head.fleet}, not to"
-                f" {world.document.fleet}",
-                way_out="Give each fleet its own state (state.path), or rename the fleet back",
-            )
-        )
-    for name, (account, host) in world.accounts.items():
-        if name in head.accounts and tuple(head.accounts[name]) != (account, host):
-            before = " at ".join(head.accounts[name])
-            raise Refused(
-                Problem(
-                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
-                    way_out="Use the credentials of that account, or another state (state.path, --state)",
-                )
-            )
+        check_head(head, world.document.fleet, world.accounts, world.document.state_path)
 
 
 async def plan(world: World, options: Options, expires: timedelta | None = None) -> Planned:
@@ -156,6 +147,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
         StateError: the state cannot be used.
     """
     await connect(world)
+    options = replace(options, untrusted=world.trust.untrusted)
     read_at, before, spent = asyncio.get_running_loop().time(), world.requests(), world.http_s()
     head = await world.store.head()
     document = Nothing(world.document) if options.destroy else world.document
@@ -178,8 +170,13 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
             env=world.env,
             workers=world.workers,
             uncertain=uncertain,
+            trust=world.trust,
         )
         await observer.run()
+    for path in world.types:
+        barred = world.barred.get(path.partition(".")[0])
+        if barred and path.count(".") == 1 and (document.count(path) or await world.store.count(path)):
+            planner.unread(path, None, barred, False)
     held = {path: await world.store.count(path) for path in world.types}
     wanted = sum(document.count(path) for path in world.types)
     made = planner.finish(world.document.limits, held, wanted)
@@ -241,6 +238,8 @@ async def unread_allowed(world: World, plan: Plan) -> bool:
     limit = world.document.limits.get("unread", Limit(number=0))
     silent: dict[str, set[Address]] = {}
     for unread in plan.unread:
+        if unread.allow is not None:
+            continue  # nobody asked it
         if unread.address is None or unread.denied:
             return False
         silent.setdefault(unread.address.type_path, set()).add(unread.address)

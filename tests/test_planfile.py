@@ -64,7 +64,7 @@ def small_plan() -> Plan:
             Change(DEVICE, Action.ADOPT, Reason.NOT_IN_STATE, id="UV1", after={"app": Unknown("microvisor.apps.a")}),
         ],
         [Unsettled(DEVICE, "pending", "update staged", None)],
-        [Unread("microvisor.apps", None, "503", False), Unread("microvisor.devices", DEVICE, "403", True)],
+        [Unread("microvisor.apps", None, "503", False), Unread("microvisor.devices", DEVICE, "403", True, "EVIL")],
         [Blocked("too many", "--allow delete=3", "delete", 3)],
         ["a warning"],
         {"microvisor.devices": 5}, {"microvisor.apps": 1}, 6, 7, 8, 9,

@@ -17,7 +17,9 @@ from reconcile.cli.options import (
     general_options,
     options_of,
     plan_options,
+    refuse_untrusted,
     request_of,
+    trusted_option,
 )
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
@@ -62,11 +64,13 @@ def apply_options(command: Any) -> Any:
 @click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
 @apply_options
 @plan_options
+@trusted_option
 @document_options
 @format_option("text", "json")
 @general_options
 def apply(**given: Any) -> int:
     """Make the live APIs agree with the fleet at PATH, or carry out the plan saved in PLAN_FILE."""
+    refuse_untrusted(given)
     options = options_of(given)
     from reconcile.planfile import looks_like_plan
 
@@ -79,11 +83,13 @@ def apply(**given: Any) -> int:
 @click.argument("path", default=".")
 @apply_options
 @plan_options
+@trusted_option
 @document_options
 @format_option("text", "json")
 @general_options
 def destroy(**given: Any) -> int:
     """Delete what can be deleted of the fleet at PATH, and forget the rest."""
+    refuse_untrusted(given)
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 

@@ -12,8 +12,9 @@ import click
 
 from reconcile.cli.output import colored, complain, no_color, unheard
 from reconcile.core.options import Options
+from reconcile.core.trust import UNTRUSTED
 from reconcile.errors import InvalidInput, Problem
-from reconcile.wiring import Request
+from reconcile.wiring import Request, trust_of
 
 Command = Callable[..., Any]
 
@@ -40,7 +41,37 @@ def general_options(command: Command) -> Command:
     command = click.option(
         "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Send credentials to this host too."
     )(command)
+    command = click.option(
+        "--allow-agent",
+        "allow_agents",
+        multiple=True,
+        metavar="ID",
+        help="Send credentials to this unit too, though an untrusted document names it.",
+    )(command)
     return click.option("--state", metavar="PATH", help="Keep the state in this file.")(command)
+
+
+def untrusted_option(command: Command) -> Command:
+    """Of the commands that only show."""
+    return click.option(
+        "--untrusted", is_flag=True, help="The author must not have this job's secrets: open only what is allowed."
+    )(command)
+
+
+def trusted_option(command: Command) -> Command:
+    """Of the commands that write: the same, and refused."""
+    return click.option("--untrusted", is_flag=True, hidden=True)(command)
+
+
+def refuse_untrusted(given: dict[str, Any]) -> None:
+    """Raises InvalidInput when a command that writes is told that its document is not trusted."""
+    if trust_of(request_of(given)).untrusted:
+        raise InvalidInput(
+            Problem(
+                "an untrusted document is not applied",
+                way_out=f"Review it, then leave --untrusted out and {UNTRUSTED} unset; `plan --untrusted` shows it",
+            )
+        )
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
@@ -161,6 +192,8 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
         parallelism=given.get("parallelism", 16),
         wordy=given.get("verbose", 0) > 0,
         root=given.get("root"),
+        allow_agents=tuple(given.get("allow_agents", ())),
+        untrusted=given.get("untrusted", False),
         **more,
     )
 

@@ -16,6 +16,7 @@ from reconcile.cli.options import (
     options_of,
     path_argument,
     plan_options,
+    untrusted_option,
 )
 from reconcile.cli.output import colored, put, say
 from reconcile.cli.session import Session, run_session
@@ -29,6 +30,7 @@ from reconcile.core.seal import Fit, Seal
 @click.option("--expires", default="7d", show_default=True, help="How long a saved plan may be applied.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @plan_options
+@untrusted_option
 @document_options
 @format_option("text", "json")
 @general_options
@@ -56,7 +58,9 @@ def plan(**given: Any) -> int:
         show_plan(made, session.world.types, given["format_"], planned.per_s, seal)
         if given["out"] and given["format_"] == "text":
             say(["", f"Saved the plan to: {given['out']}"])
-            if not made.refused:
+            if made.untrusted:
+                say(["", "It is for reading: apply refuses the plan of an untrusted document."])
+            elif not made.refused:
                 intro = "To perform exactly these actions, run the following command to apply:"
                 say(["", intro, f"    reconcile apply {given['out']}"])
         return 2 if given["detailed_exitcode"] and made.changed else 0
@@ -66,6 +70,7 @@ def plan(**given: Any) -> int:
 
 @click.command()
 @path_argument
+@untrusted_option
 @document_options
 @format_option("text", "json")
 @general_options

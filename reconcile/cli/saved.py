@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reconcile.core.bindings import check_trust
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.errors import InvalidInput, Problem, Refused
@@ -40,10 +41,11 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
     Raises:
         InvalidInput: it is damaged, its fleet is not here, or the command line asks for more than it holds.
         Refused: the seal does not fit the key that is here; or no key is here, and an option is not repeated, or the
-            fleet is outside of this repository.
+            fleet is outside of this repository; or it was planned for an untrusted document.
     """
     file = Path(given["path"])
     saved = read(file, **sealing(key_here(os.environ)))
+    check_trust(saved.plan)
     bound = saved.plan.bindings
     asked, held = _words(options), _words(Options.from_json(bound.options))
     if more := [words for words in asked if words not in held]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from reconcile.cli.options import document_options, format_option, general_options, request_of
+from reconcile.cli.options import document_options, format_option, general_options, request_of, untrusted_option
 from reconcile.cli.output import colored, complain, emit_json, say
 from reconcile.errors import InvalidInput, Problem, worst
 
 
 @click.command()
 @click.argument("paths", nargs=-1)
+@untrusted_option
 @document_options
 @format_option("text", "json")
 @general_options
@@ -23,25 +24,30 @@ def validate(paths: tuple[str, ...], format_: str, **given: Any) -> int:
 
     from reconcile.render.json.results import problems_json
     from reconcile.render.problems import problems_text, warnings_text
-    from reconcile.wiring import document
+    from reconcile.wiring import document, trust_of
 
     request = request_of(given)
+    trust = trust_of(request)
     color, codes, reports = colored(sys.stderr), [0], []
     for path in paths or (".",):
         problems: tuple[Problem, ...] = ()
         warnings: list[str] = []
+        opens: list[str] = []
         try:
             files = document(replace(request, path=path))
-            warnings = list(files.warnings)
+            opens, warnings = list(files.opens), list(files.warnings)
             if format_ == "text":
                 complain(warnings_text(warnings, color=color))
                 say([f"Success! The configuration is valid: {files.fleet} ({path})."])
+                if opens:
+                    say([f"Environment: {', '.join(opens)}"])
         except InvalidInput as wrong:
             problems = wrong.problems
             codes.append(wrong.exit_code)
             if format_ == "text":
                 complain(problems_text(problems, color=color))
-        reports.append({"path": path, "valid": not problems, **problems_json(problems, warnings)})
+        ours = {"untrusted": trust.untrusted, "environment": opens}
+        reports.append({"path": path, "valid": not problems, **problems_json(problems, warnings), "reconcile": ours})
     if format_ == "json":
         emit_json(reports if len(reports) != 1 else reports[0])
     return worst(codes)

@@ -17,6 +17,7 @@ from reconcile.config.coerce import shown
 from reconcile.config.index import HashIndex
 from reconcile.config.layers import ABSENT, Path_
 from reconcile.config.models import model_flaws
+from reconcile.config.opened import Opened, references
 from reconcile.config.report import Flaw, did_you_mean
 from reconcile.config.resources import Member, address_of, members, with_refs
 from reconcile.config.slots import Family
@@ -50,8 +51,8 @@ class Known:
 class Checker:
     """Goes through all resources, type by type, and gives each root its handle."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, opened: Opened) -> None:
+        self.world, self.opened = world, opened
         self.counts: Counter[str] = Counter()
         self._handle = 0
         self._named: dict[tuple[str, str], tuple[Address, Position]] = {}
@@ -122,6 +123,7 @@ class Checker:
                 if not member.path:
                     self._unit(known, member, handle, all_names)
                 self._refers(member, source, row, built)
+                self._secrets(member, source, row, built)
         except Flaw as flaw:
             self._say(source, row, built, flaw, 0, ())
 
@@ -174,6 +176,16 @@ class Checker:
                     at = _nearest(built.shape.places, (*member.path, name))
                     where = self.world.position(at) if at else source.where(row)
                     self._named[path, word] = (address_of(member), where)
+
+    def _secrets(self, member: Member, source: Source, row: int, built: Built) -> None:
+        for name in member.slot.parts.secrets:
+            if (value := member.attrs.get(name)) is None:
+                continue
+            path = (*member.path, name)
+            at = _nearest(built.shape.places, path)
+            for reference in references(value):
+                if (flaw := self.opened.note(reference, at)) is not None:
+                    self._say(source, row, built, flaw, at, path, show_line=False)
 
     def _twins(self, known: Known, folded: HashIndex, all_names: HashIndex) -> None:
         report, path = self.world.report, known.family.type.path

@@ -38,6 +38,7 @@ class LoadedDocument:
     digest: str
     variables: str
     warnings: Sequence[str]
+    opens: Sequence[str]
     world: World
     known: Mapping[str, Known]
     counts: Counter[str]

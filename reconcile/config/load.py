@@ -14,6 +14,7 @@ from reconcile.config.blocks import Shared, entries_of
 from reconcile.config.check import Checker, Known, locate
 from reconcile.config.document import LoadedDocument
 from reconcile.config.fleet import Parts
+from reconcile.config.opened import Opened
 from reconcile.config.report import Flaw, Report
 from reconcile.config.slots import Family, families
 from reconcile.config.sources import Sources
@@ -23,6 +24,7 @@ from reconcile.config.world import World
 from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
+from reconcile.core.trust import TRUSTED, Trust
 from reconcile.errors import InvalidInput, Problem
 from reconcile.files import NotRead, root_of
 
@@ -38,6 +40,7 @@ def load(
     secrets_schemes: Sequence[str] = ("env", "file"),
     root: str | None = None,
     state: str | None = None,
+    trust: Trust = TRUSTED,
 ) -> Document:
     """
     A fleet's files, loaded and checked; needs no network and no credentials.
@@ -50,6 +53,7 @@ def load(
         cwd: what paths are relative to and shown against.
         secrets_schemes: the schemes that a reference to a secret may have.
         root: `--root`, below which the fleet may name files. `state`: `--state`, in place of what the files say.
+        trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
 
     Raises:
         InvalidInput: with everything that is wrong, each with its place.
@@ -64,7 +68,7 @@ def load(
     with _collector_at_rest():
         world = World(sources, report, Templates(), tuple(secrets_schemes))
         try:
-            return _load(path, main, world, providers, environ, var, var_files, state)
+            return _load(path, main, world, providers, environ, var, var_files, state, Opened(trust))
         except Flaw as flaw:  # one that has no place: too many files
             report.flaw(flaw, None)
             _finish(world, main)
@@ -82,6 +86,7 @@ def _load(
     var: Sequence[str],
     var_files: Sequence[str],
     state: str | None,
+    opened: Opened,
 ) -> Document:
     sources, report = world.sources, world.report
     kinds = _Kinds(providers)
@@ -96,7 +101,7 @@ def _load(
     )
     names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn, "@budget": world.budget}
     names["@broken"] = parts.variables.keys() - given.values.keys()
-    provider_settings, places = settings.provider_settings(world, parts, providers, names)
+    provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
     state_path = settings.state_path(world, parts, names, elsewhere=state is not None)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
@@ -109,7 +114,7 @@ def _load(
     shared = Shared(world, {**names, "table": named}, parts.profiles)
     usable = _tables_by_path(world, parts, declared)
     known: dict[str, Known] = {}
-    checker = Checker(world)
+    checker = Checker(world, opened)
     for provider in providers:
         for section, family in kinds[provider].items() if provider in parts.used else ():
             known[family.type.path] = _resources(world, shared, parts, provider, section, family, usable)
@@ -125,6 +130,7 @@ def _load(
         digest=sources.digest(),
         variables=given.digest(),
         warnings=(),
+        opens=opened.names,
         world=world,
         known=known,
         counts=checker.counts,

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from reconcile.config.report import Flaw, did_you_mean
+from reconcile.core.trust import OURS, is_ours
 from reconcile.core.values import SecretRef
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,6 +48,12 @@ def secret_reference(text: str, schemes: tuple[str, ...], base: Path, directory:
     if found.scheme == "env" and not _VARIABLE.fullmatch(found.rest):
         raise Flaw(
             "env: is followed by the name of a variable, [A-Za-z0-9_]", way_out=f"Write {_ways(schemes)}", kind="env"
+        )
+    if is_ours(found):
+        raise Flaw(
+            f"{found} is not opened: variables that begin with {OURS} are reconcile's own",
+            way_out="Give the value under another name",
+            kind="ours",
         )
     if found.scheme != "file":
         return found

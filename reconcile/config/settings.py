@@ -15,6 +15,8 @@ from reconcile.config.coerce import number_of, shown
 from reconcile.config.fleet import Parts, Said
 from reconcile.config.layers import ABSENT, Layer, Scope
 from reconcile.config.models import model_flaws
+from reconcile.config.opened import Opened
+from reconcile.config.references import secret_reference
 from reconcile.config.report import Flaw, suggestion
 from reconcile.config.slots import Slot, settings_slots
 from reconcile.config.tables import Spec, Table, read
@@ -23,6 +25,7 @@ from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Kind
+from reconcile.core.trust import credentials
 from reconcile.errors import Position
 from reconcile.files import NotRead
 
@@ -44,7 +47,7 @@ _TABLE = Slot(
 
 
 def provider_settings(
-    world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any]
+    world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any], opened: Opened
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Position]]:
     """
     The settings of each provider that the document uses or configures, in the order of the registry; and where each
@@ -69,14 +72,19 @@ def provider_settings(
     places: dict[str, Position] = {}
     for name in providers:
         if name in written or name in parts.used:
-            settings = _settings(world, providers[name], written.get(name), names, places)
+            settings = _settings(world, providers[name], written.get(name), names, places, opened)
             if settings is not None:
                 found[name] = settings
     return found, places
 
 
 def _settings(
-    world: World, provider: Provider, node: Node | None, names: Mapping[str, Any], places: dict[str, Position]
+    world: World,
+    provider: Provider,
+    node: Node | None,
+    names: Mapping[str, Any],
+    places: dict[str, Position],
+    opened: Opened,
 ) -> dict[str, Any] | None:
     address = f"providers.{provider.name}"
     layers = [Layer(node)] if node is not None else []
@@ -91,7 +99,16 @@ def _settings(
             world.report.flaw(flaw, world.position(at), address=address, show_line=False)
         return None
     places |= {".".join((address, *path)): world.position(at) for path, at in shape.places.items()}
-    return {info.alias or name: getattr(model, name) for name, info in provider.Settings.model_fields.items()}
+    found = {info.alias or name: getattr(model, name) for name, info in provider.Settings.model_fields.items()}
+    for name, reference, own in credentials(provider.Settings, found):
+        at = shape.places.get((name,), node.at if node is not None else 0)
+        try:  # one in a setting that takes plain text too was not looked at yet
+            secret_reference(str(reference), world.schemes, world.sources.directory, world.sources.directory)
+            if (wrong := opened.note(reference, at, own)) is not None:
+                raise wrong
+        except Flaw as flaw:
+            world.report.flaw(flaw, world.position(at), address=f"{address}.{name}", show_line=False)
+    return found
 
 
 def evaluate(

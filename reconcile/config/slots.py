@@ -56,6 +56,12 @@ class Slot:
         return any(slot.has_refers for slot in below)
 
     @cached_property
+    def has_secrets(self) -> bool:
+        """Whether a reference to a secret stands here or below."""
+        below = [*self.fields.values(), *([self.member] if self.member else [])]
+        return self.kind is Kind.SECRET or any(slot.has_secrets for slot in below)
+
+    @cached_property
     def parts(self) -> Parts:
         """Of a resource: how its map is taken apart."""
         sections = tuple((name, inner) for name, inner in self.fields.items() if inner.type is not None)
@@ -66,6 +72,7 @@ class Slot:
             frozenset(own),
             tuple((name, inner.largest) for name, inner in fields if inner.kind is Kind.FILE),
             tuple((name, inner) for name, inner in fields if inner.has_refers),
+            tuple(name for name, inner in fields if inner.has_secrets),
         )
 
 
@@ -78,12 +85,14 @@ class Parts:
         sections: its children, by section. `apart`: what is no attribute: our own keys and the sections.
         files: attributes that are uploaded, with the bytes that each may have.
         refers: attributes that name other resources.
+        secrets: attributes that are, or hold, references to secrets.
     """
 
     sections: tuple[tuple[str, Slot], ...]
     apart: frozenset[str]
     files: tuple[tuple[str, int], ...]
     refers: tuple[tuple[str, Slot], ...]
+    secrets: tuple[str, ...]
 
 
 OWN: Mapping[str, Slot] = {

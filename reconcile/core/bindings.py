@@ -1,15 +1,57 @@
-"""Whether a plan is for what is here now (design §5): the same fleet, files, variables, account, tool and state."""
+"""
+Whether a plan is for what is here now (design §5): the same fleet, files, variables, account, tool and state; and
+whether the state is of this fleet and account.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from reconcile.core.plan import Bindings
+from reconcile.core.plan import Bindings, Plan
+from reconcile.core.ports import Head
 from reconcile.errors import Problem, Refused
 
 KEYED = "hmac-sha256:"
 """Begins a digest of the variables that was made with a key. Earlier plans have a bare SHA-256."""
+UNTRUSTED = Problem(
+    "the plan is of an untrusted document, and shows what was not allowed as not read or not compared",
+    way_out="Review the document, and plan again without --untrusted",
+)
+
+
+def check_trust(plan: Plan) -> None:
+    """Refuses a plan that was made for reading alone; asked before anything is opened for it. Raises Refused."""
+    if plan.untrusted:
+        raise Refused(UNTRUSTED)
+
+
+def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], state_path: str) -> None:
+    """
+    Refuses a state that belongs to something else.
+
+    Args:
+        accounts: by provider, `(account, host)`, of those that this run is connected to.
+
+    Raises:
+        Refused: naming both sides.
+    """
+    if head.fleet and head.fleet != fleet:
+        raise Refused(
+            Problem(
+                f"the state {state_path} belongs to the fleet {head.fleet}, not to {fleet}",
+                way_out="Give each fleet its own state (state.path), or rename the fleet back",
+            )
+        )
+    for name, (account, host) in accounts.items():
+        if name in head.accounts and tuple(head.accounts[name]) != (account, host):
+            before = " at ".join(head.accounts[name])
+            raise Refused(
+                Problem(
+                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
+                    way_out="Use the credentials of that account, or another state (state.path, --state)",
+                )
+            )
 
 
 def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
@@ -23,6 +65,8 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
         Refused: naming the first thing that differs.
     """
     again = "Plan again"
+    if bound.options.get("untrusted"):
+        raise Refused(UNTRUSTED)
     if bound.expires and now > datetime.fromisoformat(bound.expires):
         raise Refused(Problem(f"the plan expired at {bound.expires}", way_out=again))
     if bound.tool != here.tool:

@@ -291,6 +291,8 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
     for name, match in sighting.matches.items():
         if match is Match.UNRESOLVED:
             decision.untold.append((Match.NEEDED, want.attrs[name]))
+        elif match is Match.NOT_ALLOWED:
+            decision.untold.append((match, want.attrs[name]))
     decision.change = Change(
         want.address,
         Action.CREATE,

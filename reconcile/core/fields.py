@@ -123,7 +123,7 @@ def _secret(kind: ResourceType, name: str, sighting: Sighting, add: Callable[...
         add((name,), None, reference, Cause.VALUE_UNKNOWN, sensitive=True, note=note)
     elif sighting.rewrite:
         add((name,), None, reference, Cause.YOU, sensitive=True, note="written again, as asked")
-    elif match in (Match.OTHER_KEY, Match.UNRESOLVED):
+    elif match in (Match.OTHER_KEY, Match.UNRESOLVED, Match.NOT_ALLOWED):
         decision.untold.append((match, reference))
 
 

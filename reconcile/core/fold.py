@@ -41,6 +41,9 @@ def untold(match: Match, secrets: Sequence[tuple[Address, SecretRef]]) -> str:
     more = ", …" if len(secrets) > 3 else ""
     if match is Match.NEEDED:
         return f"{count} about to be made: there is no value here, and apply needs one: {named}{more}"
+    if match is Match.NOT_ALLOWED:
+        was = "was" if len(secrets) == 1 else "were"
+        return f"{count} {was} not compared: not allowed in an untrusted document: {named}{more}"
     if match is Match.UNRESOLVED:
         return f"{count} could not be compared, because there is no value here: {named}{more}"
     return (

@@ -23,6 +23,7 @@ class Options:
     refresh: bool = True
     overwrite_pending: bool = False
     retry_failed: bool = False
+    untrusted: bool = False  # nobody applies such a plan
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, defaults left out."""

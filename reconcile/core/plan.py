@@ -272,12 +272,19 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What did not answer: a resource, or (`address` None) a whole listing of `type_path`."""
+    """
+    What was not read: a resource, or (`address` None) a whole listing of `type_path`.
+
+    Attributes:
+        denied: the API refused the credentials.
+        allow: of a unit that was not asked, because nobody vouched for it: what `--allow-agent` takes. Else None.
+    """
 
     type_path: str
     address: Address | None
     error: str
     denied: bool = False
+    allow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +355,11 @@ class Plan:
     requests: int = 0
     expected_requests: int = 0
     unresolved_secrets: int = 0
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether it was made of a document that is not trusted: then it is for reading alone."""
+        return bool(self.bindings.options.get("untrusted"))
 
     @property
     def complete(self) -> bool:

@@ -165,6 +165,11 @@ class Planner:
         if address is None or self._selects(address, block):
             self.plan.unread.append(Unread(type_path, address, str(error), denied))
 
+    def stranger(self, type_path: str, address: Address, unit: str, block: str | None) -> None:
+        """A unit that was not asked, since nobody vouched for it and it would have got a credential."""
+        if self._selects(address, block):
+            self.plan.unread.append(Unread(type_path, address, "not trusted yet", allow=unit))
+
     # -- what leaves ------------------------------------------------------------------------------------------------
 
     def leave(

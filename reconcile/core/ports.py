@@ -52,6 +52,8 @@ class Document(Protocol):
         digest: SHA-256, hex, of what the files (tables and other named files included) say.
         variables: SHA-256, hex, of the variables' values.
         warnings: sentences with a position.
+        opens: the variables that its references name, as `RECONCILE_ALLOWED_ENV` takes them; defaults in their own
+            settings, which need nobody's leave, are left out.
     """
 
     fleet: str
@@ -64,6 +66,7 @@ class Document(Protocol):
     digest: str
     variables: str
     warnings: Sequence[str]
+    opens: Sequence[str]
 
     def providers(self) -> Sequence[str]:
         """Providers that have a section or settings in the document, in the order of the registry."""

@@ -147,6 +147,16 @@ class ResourceType:
         """Where a wire verb acts; `attrs` are the document's, or what was recorded of them."""
         return Target(address, id, name, parent, {name: attrs[name] for name in self._opening if name in attrs})
 
+    def stranger(self, api: Any, at: Target) -> str | None:
+        """
+        What names a unit whose endpoint anybody may own, as where a host serves many customers and a part of the path
+        says which: in an untrusted document it gets no credential before somebody vouches for it.
+
+        Returns:
+            Its id as an observation of it has it, and the state with it; None when its host was vouched for as a whole.
+        """
+        return None
+
     # -- how an observation is read ---------------------------------------------------------------------------------
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:

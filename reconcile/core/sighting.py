@@ -26,6 +26,7 @@ class Match(StrEnum):
     NO_RECORD = "no record"
     OTHER_KEY = "other key"  # recorded with another fingerprint key, or there is none here: cannot tell
     UNRESOLVED = "unresolved"  # the reference has no value here
+    NOT_ALLOWED = "not allowed"  # nobody trusts the document with it: it was not looked up
     NEEDED = "needed"  # nor has it one for what is about to be made
 
 

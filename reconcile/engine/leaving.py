@@ -63,7 +63,10 @@ class Leaving:
         if deletes and seen is None and self.observer.planner.options.refresh:
             try:
                 at = kind.target(entry.address, entry.attrs, entry.id, entry.address.key)
-                seen = (await kind.read(self.observer.api, at)).seen
+                if stranger := (await self.observer.strangers(kind, {0: at})).get(0):
+                    self.observer.planner.stranger(kind.path, entry.address, stranger, None)
+                    return
+                seen = (await self.observer.read(kind, at)).seen
             except UNANSWERED as error:
                 self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
                 return

@@ -18,17 +18,18 @@ from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
-from reconcile.core.resource import Desired, Entry, Observed, Page
+from reconcile.core.resource import Desired, Entry, Observed, Page, Reading, Target
 from reconcile.core.resource_type import Named, ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Match, Sighting
+from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import SecretRef
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
 from reconcile.engine.memberships import named
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
-from reconcile.errors import AccessDenied, BadAnswer, InvalidInput, Problem
+from reconcile.errors import AccessDenied, BadAnswer, InvalidInput, NotAllowed, Problem
 
 _BATCH = 1000
 
@@ -41,6 +42,7 @@ class Observer:
         api: what the provider's `connect` returned.
         types: the provider's types by path, in the order of their references.
         workers: how many families are read at once.
+        trust: how far the document is trusted.
     """
 
     def __init__(
@@ -55,10 +57,11 @@ class Observer:
         env: Env,
         workers: int = 16,
         uncertain: Mapping[Address, Mapping[str, Any]] | None = None,
+        trust: Trust = TRUSTED,
     ) -> None:
         self.api, self.types, self.document, self.store = api, types, document, store
         self.secrets, self.planner, self.env, self.workers = secrets, planner, env, workers
-        self.uncertain = uncertain or {}
+        self.uncertain, self.trust = uncertain or {}, trust
         self.broken: set[str] = set()  # types whose listing did not end
 
     async def run(self) -> None:
@@ -75,6 +78,26 @@ class Observer:
         """Types that must have been read before references of `kind` can be resolved."""
         return {spec.names for spec in fields_of(kind.Model).values() if spec.names}
 
+    async def read(self, kind: ResourceType, at: Target) -> Reading:
+        """
+        One unit, by itself. Raises as `ResourceType.read`.
+
+        Raises:
+            NotAllowed: a credential of its own may not be opened in this document.
+        """
+        for reference in at.attrs.values():  # its own are the default of no setting
+            if isinstance(reference, SecretRef) and (refusal := self.trust.refusal(reference)) is not None:
+                raise NotAllowed(refusal)
+        return await kind.read(self.api, at)
+
+    async def strangers(self, kind: ResourceType, targets: Mapping[int, Target]) -> dict[int, str]:
+        """Those of an untrusted document for which neither the state nor anybody else vouches, and what names each."""
+        if not self.trust.untrusted:
+            return {}
+        found = {handle: unit for handle, at in targets.items() if (unit := kind.stranger(self.api, at)) is not None}
+        known = {*await self.store.by_unit(kind.path, sorted(set(found.values()))), *self.trust.agents}
+        return {handle: unit for handle, unit in found.items() if unit not in known}
+
     async def matches(self, kind: ResourceType, want: Desired, prior: Entry | None) -> dict[str, Match]:
         """By secret field, how the value behind its reference compares with what was recorded."""
         found: dict[str, Match] = {}
@@ -84,8 +107,8 @@ class Observer:
                 continue
             try:
                 secret = await self.secrets.open(value)
-            except InvalidInput:
-                found[name] = Match.UNRESOLVED
+            except InvalidInput as closed:
+                found[name] = Match.NOT_ALLOWED if isinstance(closed, NotAllowed) else Match.UNRESOLVED
                 self.planner.plan.unresolved_secrets += 1
                 continue
             recorded = prior.prints.get(name) if prior else None
@@ -238,6 +261,8 @@ class _Roots:
         for start in range(0, len(absent), _BATCH):
             wants = [(handle, self.document.at(handle)) for handle in absent[start : start + _BATCH]]
             entries = await self.store.get([want.address for _, want in wants])
+            targets = {handle: self._target(want, entries.get(want.address)) for handle, want in wants}
+            strangers = await self.observer.strangers(kind, targets)
             found: list[tuple[int, Observed, datetime]] = []
             lost: list[tuple[int, Desired, Entry | None]] = []
 
@@ -246,12 +271,14 @@ class _Roots:
                 entries: Mapping[Address, Entry] = entries,
                 found: list[tuple[int, Observed, datetime]] = found,
                 lost: list[tuple[int, Desired, Entry | None]] = lost,
+                targets: Mapping[int, Target] = targets,
+                strangers: Mapping[int, str] = strangers,
             ) -> None:
                 handle, want = piece
                 entry = entries.get(want.address)
                 if kind.listed == "unit" and self.planner.passes_over(want.address, want.block):
                     return
-                id, name = kind.unit(want.attrs, want.address.key)
+                id, _ = kind.unit(want.attrs, want.address.key)
                 # Of what is made by us, other bytes under its key are the same resource: that is refused, with both.
                 if entry is not None and (id is None or kind.newest) and entry.id in self.loose:
                     seen, now = self.loose.pop(entry.id)
@@ -260,20 +287,20 @@ class _Roots:
                 if entry is None and kind.creates(want.attrs):
                     lost.append((handle, want, None))
                     return
-                known = entry.id if entry and (kind.newest or not kind.creates(want.attrs)) else None
+                if handle in strangers:
+                    self.planner.stranger(kind.path, want.address, strangers[handle], want.block)
+                    self._keeps(handle, entry)
+                    return
                 try:
-                    reading = await kind.read(
-                        self.observer.api, kind.target(want.address, want.attrs, id or known, name)
-                    )
+                    reading = await self.observer.read(kind, targets[handle])
+                except UNANSWERED as error:
+                    self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied), want.block)
+                    self._keeps(handle, entry)
+                    return
                 except InvalidInput as wrong:  # where its own endpoint or credentials are written
                     for problem in wrong.problems:  # what is wrong with the provider's settings is said as it is
                         own = replace(problem, where=want.where, address=want.address)
                         self.planner.problem(problem if problem.address else own)
-                    return
-                except UNANSWERED as error:
-                    self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied), want.block)
-                    if entry is not None:
-                        self.claimed.setdefault(entry.id, handle)  # the files name it; that it is silent is no reason
                     return
                 self._advanced(kind.listed == "unit")
                 if reading.seen is None and handle in self.spare:
@@ -297,6 +324,17 @@ class _Roots:
             await self.families.join([piece for piece in found if self.claimed[piece[1].id] == piece[0]])
             for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
                 await self._not_live(handle, want, entry)
+
+    def _keeps(self, handle: int, entry: Entry | None) -> None:
+        """The files name what the state has under this address; that it was not read is no reason to let it go."""
+        if entry is not None:
+            self.claimed.setdefault(entry.id, handle)
+
+    def _target(self, want: Desired, entry: Entry | None) -> Target:
+        kind = self.kind
+        id, name = kind.unit(want.attrs, want.address.key)
+        known = entry.id if entry and (kind.newest or not kind.creates(want.attrs)) else None
+        return kind.target(want.address, want.attrs, id or known, name)
 
     def _twice(self, want: Desired, seen: Observed) -> None:
         handle = self.claimed.get(seen.id)

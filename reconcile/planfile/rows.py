@@ -307,6 +307,11 @@ _SHAPES: dict[type, dict[str, Holds]] = {
         "age_s": _maybe_count,
         "holds": _object,
     },
-    Unread: {"type_path": _text, "address": _maybe_address, "error": _text, "denied": _flag},
+    Unread: {
+        **dict.fromkeys(("type_path", "error"), _text),
+        "address": _maybe_address,
+        "denied": _flag,
+        "allow": _maybe_text,
+    },
     Blocked: {"what": _text, "way_out": _maybe_text, "kind": _maybe_text, "count": _count},
 }

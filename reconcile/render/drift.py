@@ -34,8 +34,8 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
         yield "`plan` shows what an apply would put back."
     elif plan.complete:
         yield paint(NO_CHANGES, GREEN)
-    if not plan.complete:
-        yield paint("Incomplete:", RED) + f" {many(len(plan.unread), 'read')} failed; what did not answer may differ."
+    if silent := sum(row.allow is None for row in plan.unread):
+        yield paint("Incomplete:", RED) + f" {many(silent, 'read')} failed; what did not answer may differ."
 
 
 def as_drift(change: Change) -> Change:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
+from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import FROM, Group, Section, groups
@@ -14,6 +16,7 @@ from reconcile.render.values import outside, show
 from reconcile.render.words import NO_CHANGES, Types, alike, many, scope, singular_of, some, took
 
 WIDTH = 100
+MOST_STRANGERS = 20  # a screen has room for more, and nobody vouches for so many by hand
 
 
 def plan_text(
@@ -59,8 +62,10 @@ def header(plan: Plan, paint: Paint) -> Iterator[str]:
     read = f"{many(plan.units, 'unit')} read ({many(plan.requests, 'request')})"
     if plan.unread:
         read += f", {_unread_count(plan.unread)} not"
-    yield paint(f"{scope(made)} · {serial} · {read}", BOLD)
-    options = [_option(name, value) for name, value in made.options.items() if value not in (None, False, [], {}, "")]
+    trust = "untrusted document · " if plan.untrusted else ""
+    yield paint(f"{scope(made)} · {trust}{serial} · {read}", BOLD)
+    written = {name: value for name, value in made.options.items() if name != "untrusted"}
+    options = [_option(name, value) for name, value in written.items() if value not in (None, False, [], {}, "")]
     if options:
         yield "Options: " + "; ".join(options)
 
@@ -77,8 +82,8 @@ def _option(name: str, value: Any) -> str:
 
 
 def verdict(plan: Plan, paint: Paint) -> str:
-    """The sentence that scripts parse. A plan that could not read everything claims no agreement."""
-    if plan.changed or plan.unread:
+    """The sentence that scripts parse. A plan that could not read (or compare) everything claims no agreement."""
+    if plan.changed or plan.unread or (plan.untrusted and plan.unresolved_secrets):
         return paint(summary(plan.counts), BOLD)
     return paint(NO_CHANGES, GREEN)
 
@@ -106,11 +111,27 @@ def _unread_count(unread: list[Unread]) -> str:
 
 
 def unread_lines(unread: list[Unread], types: Types, paint: Paint) -> Iterator[str]:
-    """What did not answer, by type and error."""
-    if not unread:
-        return
-    yield ""
-    yield paint("Not read", YELLOW)
+    """What did not answer, by type and error; then what was not asked."""
+    strangers = [row for row in unread if row.allow is not None]
+    unread = [row for row in unread if row.allow is None]
+    if unread:
+        yield ""
+        yield paint("Not read", YELLOW)
+        yield from _silent_lines(unread, types)
+    if strangers:
+        yield ""
+        yield paint("Not read: not trusted yet", YELLOW) + " (a credential would go to units that nobody vouched for)"
+        for row in strangers[:MOST_STRANGERS]:
+            yield f"  {outside(row.address)}: {outside(row.allow)}"
+        if len(strangers) > MOST_STRANGERS:
+            yield f"  and {len(strangers) - MOST_STRANGERS:,} more"
+        # Somebody pastes this into a shell, and a stranger wrote it.
+        named = " ".join(f"--allow-agent {quote(outside(row.allow))}" for row in strangers[:3])
+        more = " …" if len(strangers) > 3 else ""
+        yield f"  If that is meant: {named}{more}, or {ALLOWED_AGENTS} with commas between them"
+
+
+def _silent_lines(unread: list[Unread], types: Types) -> Iterator[str]:
     by_error: dict[tuple[str, bool, str], list[Unread]] = {}
     for row in unread:
         by_error.setdefault((row.type_path, row.address is None, alike(row.error)), []).append(row)
@@ -215,9 +236,9 @@ def _closing(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.unresolved_secrets:
         closed = plan.unresolved_secrets
         yield f"{many(closed, 'secret')} could not be opened here and {'was' if closed == 1 else 'were'} not compared."
-    if plan.unread:
+    if silent := [row for row in plan.unread if row.allow is None]:
         yield paint("Incomplete:", RED) + (
-            f" {_unread_count(plan.unread)} could not be read; nothing is done to what was not read,"
+            f" {_unread_count(silent)} could not be read; nothing is done to what was not read,"
             " nothing is deleted because it was not seen."
         )
     for reason in plan.blocked:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import Secret, SecretRef
-from reconcile.errors import InvalidInput, Problem
+from reconcile.errors import InvalidInput, NotAllowed, Problem
 from reconcile.secrets.document import Document, parse, value_at
 from reconcile.secrets.env import Environment
 from reconcile.secrets.file import Files
@@ -71,26 +72,34 @@ class Secrets:
         repository: Path | None,
         environ: Mapping[str, str],
         key: FingerprintKey | None,
+        trust: Trust = TRUSTED,
     ) -> None:
         """
         Args:
             root: the fleet's directory, against which relative files are resolved.
             repository: the root below which files may lie (`reconcile.files`); None = the fleet's directory.
+            trust: which references the document may have opened.
         """
-        self.key = key
+        self.key, self.trust = key, trust
         self.schemes: dict[str, Scheme] = {name: make(root, repository, environ) for name, make in SCHEMES.items()}
         self._documents: dict[tuple[str, str], Document] = {}  # 12,000 rows may point into one file
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(self.schemes)}>"
 
-    async def open(self, ref: SecretRef) -> Secret:
+    async def open(self, ref: SecretRef, *, own: bool = False) -> Secret:
         """
         The secret that `ref` stands for.
 
+        Args:
+            own: whether it is the default of the setting that it is opened for.
+
         Raises:
+            NotAllowed: the document may not have it opened; nothing was looked up.
             InvalidInput: it stands for nothing, or for an empty text; the message holds the reference, never the value.
         """
+        if (refusal := self.trust.refusal(ref, own=own)) is not None:
+            raise NotAllowed(refusal)
         scheme = self.schemes.get(ref.scheme)
         if scheme is None:
             known = ", ".join(f"{name}:" for name in self.schemes)

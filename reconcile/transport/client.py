@@ -38,6 +38,7 @@ class Client:
     Attributes:
         base_url: as it is used, without a trailing slash.
         host: for bindings: `loopback`, or the host (with its port when it is not 443).
+        named: whether whoever runs the tool allowed this host by its name.
         name: of the client in events.
         timeout_s: for connecting, and again for a whole answer, of one attempt.
     """
@@ -54,8 +55,9 @@ class Client:
         timeout_s: float,
         name: str,
         any_type: bool = False,
+        named: bool = False,
     ) -> None:
-        self.base_url, self.host = base.url, base.host
+        self.base_url, self.host, self.named = base.url, base.host, named
         self.name, self.timeout_s, self._any_type = name, timeout_s, any_type
         self._net, self._wire, self._base = net, wire, base
         self._auth, self._limit, self._policy = auth, limit, policy

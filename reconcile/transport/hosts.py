@@ -185,11 +185,18 @@ def same_place(base: Base, url: str) -> str | None:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _check_allowed(name: str, port: int, default_host: str, allowed: Iterable[str]) -> None:
-    if name == default_host.lower() or is_loopback(name):
-        return
+def is_named(base: Base, allowed: Iterable[str]) -> bool:
+    """Whether whoever runs the tool allowed the host by its name; default hosts and loopback need nobody's leave."""
+    return _is_named(base.name, base.port, allowed)
+
+
+def _is_named(name: str, port: int, allowed: Iterable[str]) -> bool:
     bracketed = _bracketed(name)
-    if {name, bracketed, f"{bracketed}:{port}"} & set(allowed):
+    return bool({name, bracketed, f"{bracketed}:{port}"} & set(allowed))
+
+
+def _check_allowed(name: str, port: int, default_host: str, allowed: Iterable[str]) -> None:
+    if name == default_host.lower() or is_loopback(name) or _is_named(name, port, allowed):
         return
     raise InvalidInput(
         Problem(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconcile.transport.client import Client
 from reconcile.transport.exchange import Auth, RequestDone
-from reconcile.transport.hosts import Base, check_base
+from reconcile.transport.hosts import Base, check_base, is_named
 from reconcile.transport.limit import Limit
 from reconcile.transport.retry import Policy
 
@@ -108,6 +108,7 @@ class Net:
             timeout_s=timeout_s,
             name=name,
             any_type=any_type,
+            named=is_named(base, self._allowed_hosts),
         )
 
     async def aclose(self) -> None:

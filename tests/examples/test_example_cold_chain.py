@@ -101,6 +101,7 @@ def test_both_fleets_are_valid_without_network_and_credentials(tmp_path: Path) -
     assert copy.reconcile("validate", "dev", "prod").splitlines() == [
         "Success! The configuration is valid: cold-chain-dev (dev).",
         "Success! The configuration is valid: cold-chain-prod (prod).",
+        "Environment: COLD_CHAIN_ADMIN_PIN, COLD_CHAIN_MQTT_PASSWORD, COLD_CHAIN_WIFI",
     ]
     assert copy.changed(ignored=True) == ""
 

@@ -111,7 +111,11 @@ def test_a_plan_of_arbitrary_names_and_values(found: list[Change], many: bool, t
             fleet=text, accounts={text: (text, text)}, options={"x": text, text: [text], "m": {text: text}}
         ),
         unsettled=[Unsettled(at, kind, text, text) for kind in ("pending", "failed")],
-        unread=[Unread("microvisor.devices", at, text), Unread(text, None, text)],
+        unread=[
+            Unread("microvisor.devices", at, text),
+            Unread(text, None, text),
+            Unread(text, at, text, allow=text),
+        ],
         blocked=[Blocked(text, text, text, 1)],
         warnings=[text],
         unmanaged={"a.b": 1},

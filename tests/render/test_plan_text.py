@@ -112,6 +112,28 @@ def test_a_plan_that_could_not_read_everything_claims_no_agreement() -> None:
     assert "the listing of microvisor.devices: GET /v1/Devices answered 503" in text
 
 
+def test_what_nobody_vouched_for_is_told_with_what_a_shell_takes() -> None:
+    where = "asset_tracker.trackers"
+    units = ["EVIL", "https://x.example/$(id)/cfg", *(f"A{number}" for number in range(30))]
+    rows = [
+        Unread(where, Address.of(where, [f"t{at}"]), "not trusted yet", allow=unit) for at, unit in enumerate(units)
+    ]
+    made = plan(unread=rows[:2], bindings=bindings(options={"untrusted": True}), unresolved_secrets=0)
+    lines = lines_of(made)
+    assert "cold-chain-prod" in lines[0] and " · untrusted document · " in lines[0]
+    assert not any(line.startswith("Options") for line in lines)
+    at = lines.index("Not read: not trusted yet (a credential would go to units that nobody vouched for)")
+    assert lines[at + 1 : at + 4] == [
+        "  asset_tracker.trackers.t0: EVIL",
+        "  asset_tracker.trackers.t1: https://x.example/$(id)/cfg",
+        "  If that is meant: --allow-agent EVIL --allow-agent 'https://x.example/$(id)/cfg', or"
+        " RECONCILE_ALLOWED_AGENTS with commas between them",
+    ]
+    assert "Not read" not in lines and not any("Incomplete" in line or "No changes" in line for line in lines)
+    many = lines_of(plan(unread=rows))
+    assert "  and 12 more" in many and sum("asset_tracker.trackers.t" in line for line in many) == 20
+
+
 def test_the_first_line_names_every_account_and_host() -> None:
     accounts = {"microvisor": ("AC1", "one.example"), "device_management": ("acme", "two.example")}
     first = lines_of(plan(bindings=bindings(accounts=accounts, serial=None)))[0]

@@ -87,6 +87,25 @@ class Agents:
         inner = unit.removeprefix(f"{self.main.base_url}/").removesuffix(f"/{ENDPOINT}")
         return unit if "/" in inner else inner
 
+    def stranger(self, at: Target) -> str | None:
+        """
+        What names an agent that anybody may own: every one but a URL at a host that was allowed for its own sake.
+
+        An agent is its owner's code, and the host serves every customer: which one, only the path says. Below a base
+        URL with a path that is not the agent's id alone, so the whole URL is its name there, which no state has.
+        """
+        unit, main = unit_of(at.attrs) or at.id or "", urlsplit(self.main.base_url)
+        if "://" in unit and not self.settings.get("simulated"):
+            try:
+                client, _ = self._endpoint(at)
+            except InvalidInput:
+                return None  # nothing can be sent there; the reading says why
+            if client.named and urlsplit(client.base_url).netloc not in (HOST, main.netloc):
+                return None
+        if main.path:
+            return unit if "://" in unit else f"{self.main.base_url}/{unit}/{ENDPOINT}"
+        return self.unit(at)
+
     def _endpoint(self, at: Target) -> tuple[Client, tuple[str, ...]]:
         unit = unit_of(at.attrs) or at.id or ""
         if self.settings.get("simulated"):

@@ -53,6 +53,9 @@ class TrackerType(ResourceType):
     def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
         return checks.cautions(attrs, key)
 
+    def stranger(self, api: Agents, at: Target) -> str | None:
+        return api.stranger(at)
+
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
         return updates.read(seen, prior, now)
 

@@ -93,6 +93,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
     ours: dict[str, Any] = {
         "version": made.tool,
         "fleet": made.fleet,
+        "untrusted": plan.untrusted,
         "bindings": {
             "path": made.path,
             "lineage": made.lineage,
@@ -124,6 +125,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
                 "address": None if row.address is None else str(row.address),
                 "error": row.error,
                 "denied": row.denied,
+                **({} if row.allow is None else {"allow_agent": row.allow}),
             }
             for row in plan.unread
         ],
