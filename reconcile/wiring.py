@@ -34,6 +34,8 @@ from reconcile.workflow import World
 
 SIMULATOR = "RECONCILE_SIMULATOR"
 ALLOWED_HOSTS = "RECONCILE_ALLOWED_HOSTS"
+LAG_S = 15.0  # how long after its client gave up a request may still be on its way to the API: chosen by feel
+TIMEOUT_S = 30.0  # of a provider whose settings have none: `Net.client`'s
 CREDENTIALS = ("account_sid", "auth_token", "api_key", "tracker_username", "tracker_password")
 """What the simulator's world says of the credentials that it takes."""
 
@@ -166,9 +168,11 @@ class Wired:
         url = simulator_url(request.environ)
         types: dict[str, ResourceType] = {}
         connect: dict[str, Callable[[], Awaitable[tuple[Any, Binding]]]] = {}
+        late_s: dict[str, float] = {}
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
             settings = files.settings.get(provider.name) or defaults(provider)
+            late_s[provider.name] = patience_s(settings)
             connect[provider.name] = self._connecting(provider, settings, url, files.places)
         return World(
             files,
@@ -183,9 +187,10 @@ class Wired:
             __version__,
             str(uuid4()),
             request.parallelism,
+            late_s,
         )
 
-    def _guard(self, check: Callable[[], None]) -> None:
+    def _guard(self, check: Callable[[str, int], None]) -> None:
         self.net.check = check
 
     def _connecting(
@@ -278,6 +283,11 @@ def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:
 def defaults(provider: Provider) -> Attrs:
     """The settings of a provider that the files do not mention."""
     return dict(provider.Settings())
+
+
+def patience_s(settings: Attrs) -> float:
+    """How long after its intent a request of a provider with these settings may still arrive."""
+    return float(settings.get("timeout_s", TIMEOUT_S)) + LAG_S
 
 
 def registry() -> Mapping[str, Provider]:

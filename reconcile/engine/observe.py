@@ -18,11 +18,12 @@ from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
-from reconcile.core.resource import Desired, Entry, Observed, Page
+from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Reading
 from reconcile.core.resource_type import Named, ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Match, Sighting
 from reconcile.core.values import SecretRef
+from reconcile.engine import answers
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
 from reconcile.engine.memberships import named
@@ -239,32 +240,30 @@ class _Roots:
             wants = [(handle, self.document.at(handle)) for handle in absent[start : start + _BATCH]]
             entries = await self.store.get([want.address for _, want in wants])
             found: list[tuple[int, Observed, datetime]] = []
-            lost: list[tuple[int, Desired, Entry | None]] = []
+            lost: list[tuple[int, Desired, Entry | None, str | None]] = []
 
             async def look(
                 piece: tuple[int, Desired],
                 entries: Mapping[Address, Entry] = entries,
                 found: list[tuple[int, Observed, datetime]] = found,
-                lost: list[tuple[int, Desired, Entry | None]] = lost,
+                lost: list[tuple[int, Desired, Entry | None, str | None]] = lost,
             ) -> None:
                 handle, want = piece
                 entry = entries.get(want.address)
                 if kind.listed == "unit" and self.planner.passes_over(want.address, want.block):
                     return
-                id, name = kind.unit(want.attrs, want.address.key)
+                id, _ = kind.unit(want.attrs, want.address.key)
                 # Of what is made by us, other bytes under its key are the same resource: that is refused, with both.
                 if entry is not None and (id is None or kind.newest) and entry.id in self.loose:
                     seen, now = self.loose.pop(entry.id)
                     found.append((handle, seen, now))
                     return
-                if entry is None and kind.creates(want.attrs):
-                    lost.append((handle, want, None))
+                made = entry is None and kind.creates(want.attrs)
+                if made and (kind.keeps_name_unique or not self.planner.options.refresh):
+                    lost.append((handle, want, None, None))
                     return
-                known = entry.id if entry and (kind.newest or not kind.creates(want.attrs)) else None
                 try:
-                    reading = await kind.read(
-                        self.observer.api, kind.target(want.address, want.attrs, id or known, name)
-                    )
+                    reading = await self._found(want, entry)
                 except InvalidInput as wrong:  # where its own endpoint or credentials are written
                     for problem in wrong.problems:  # what is wrong with the provider's settings is said as it is
                         own = replace(problem, where=want.where, address=want.address)
@@ -279,7 +278,9 @@ class _Roots:
                 if reading.seen is None and handle in self.spare:
                     found.append((handle, *self.spare[handle]))
                 elif reading.seen is None:
-                    lost.append((handle, want, entry))
+                    lost.append((handle, want, entry, None))
+                elif made and reading.seen.id in self.claimed:  # that one is another's; names need not be unique
+                    lost.append((handle, want, None, reading.seen.id))
                 elif reading.seen.id in self.claimed:
                     self._twice(want, reading.seen)
                 else:
@@ -295,8 +296,20 @@ class _Roots:
                     self.planner.live(kind, seen)
                 self.matched.add(handle)
             await self.families.join([piece for piece in found if self.claimed[piece[1].id] == piece[0]])
-            for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
-                await self._not_live(handle, want, entry)
+            for handle, want, entry, namesake in sorted(lost, key=lambda piece: piece[0]):
+                await self._not_live(handle, want, entry, namesake)
+
+    async def _found(self, want: Desired, entry: Entry | None) -> Reading:
+        """By the id that the state knows first, where that is of what the files name; by what they name it after."""
+        kind, api = self.kind, self.observer.api
+        named, name = kind.unit(want.attrs, want.address.key)
+        if entry is not None and (named is None or isinstance(named, Alias)):
+            known, _ = kind.unit(entry.attrs, entry.address.key)
+            if named is None or kind.newest or named == known:
+                reading = await answers.read(kind, api, kind.target(want.address, want.attrs, entry.id, name))
+                if reading.seen is not None or (named is None and name == entry.id):
+                    return reading
+        return await answers.read(kind, api, kind.target(want.address, want.attrs, None, name))
 
     def _twice(self, want: Desired, seen: Observed) -> None:
         handle = self.claimed.get(seen.id)
@@ -321,7 +334,7 @@ class _Roots:
             )
         )
 
-    async def _not_live(self, handle: int, want: Desired, entry: Entry | None) -> None:
+    async def _not_live(self, handle: int, want: Desired, entry: Entry | None, namesake: str | None) -> None:
         kind = self.kind
         if not kind.creates(want.attrs):
             id, name = kind.unit(want.attrs, want.address.key)
@@ -329,7 +342,7 @@ class _Roots:
             self.planner.missing(kind, want.address, unit, want.where, want.block)
             return
         matches, now = await self.observer.matches(kind, want, None), self.observer.env.now()
-        self.planner.see(kind, Sighting(want, None, now, entry, matches=matches), handle)
+        self.planner.see(kind, Sighting(want, None, now, entry, matches=matches, namesake=namesake), handle)
         for child in self.document.children(handle):  # what hangs on it is made with it
             part = self.observer.types[child.address.type_path]
             child = named(part, child)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reconcile.errors import ApiError, BadAnswer, NoAnswer, NotSent, Problem
@@ -231,7 +231,7 @@ class Client:
                 target,
                 outbound,
                 authorization=body.authorization(self._auth) if self._auth else None,
-                before_send=self._net.check,
+                before_send=partial(self._net.check, method, attempt),
                 timeout_s=self.timeout_s,
             )
             status, outcome = received.status, "answered"

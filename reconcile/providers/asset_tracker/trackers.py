@@ -9,6 +9,7 @@ failed is told in `updates`, what is sent in `patches`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -121,7 +122,9 @@ class TrackerType(ResourceType):
         except NotFound:
             return Reading(None)
         now = server_time(answer)
-        return Reading(observed(api.unit(at), answer.body, now), now)
+        seen = observed(api.unit(at), answer.body, now)
+        # An endpoint is its identity: what was asked for by a URL below the base URL is the agent that it names.
+        return Reading(replace(seen, aliases=(at.id,)) if at.id not in (None, seen.id) else seen, now)
 
     async def update(self, api: Agents, at: Target, patch: Attrs) -> Observed:
         # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.

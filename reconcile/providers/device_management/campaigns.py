@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import (
     Attrs,
+    BadAnswer,
     Conflict,
     Entry,
     InvalidInput,
@@ -187,7 +188,7 @@ class CampaignType(ResourceType):
             if found and sent["start"] and found[0].facts["phase"] == rollout.DRAFT:
                 # Made and not started: what is sent again starts this one.
                 api.sent[at.address] = {**sent, "id": found[0].id}
-                return Reading(None, now)
+                return Reading(None, now, begun=True)
         found = [seen for seen in found if _is_there(seen)]
         return Reading(await _counted(api, found[0]) if found else None, now)
 
@@ -285,8 +286,11 @@ async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
 
 
 async def _live(api: Api, id: str) -> Observed:
-    """A campaign by itself, without its counts. Raises NotFound when there is none."""
-    return rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+    """A campaign by itself, without its counts. Raises NotFound when there is none, BadAnswer for another one."""
+    seen = rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+    if seen.id != id:
+        raise BadAnswer(f"GET /{'/'.join(CAMPAIGNS)}/{id} was answered about {seen.id}")
+    return seen
 
 
 async def _counted(api: Api, seen: Observed) -> Observed:

@@ -37,7 +37,6 @@ from reconcile.provider import (
 HOST = "api.us-east-1.mbedcloud.com"
 PAGE_SIZE = 1000  # the API's maximum
 LEAST_PAGE = 2  # its minimum, with which one counts
-ID = re.compile(r"[0-9a-f]{32}")
 
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _NO_SUCH_URL = "unrecognized_request"  # a 404 that says nothing about a resource
@@ -142,14 +141,22 @@ async def count(api: Api, *path: str) -> int:
 
 
 async def by_id(api: Api, *path: str, read: Read) -> Reading:
-    """One at a path of its own; `seen` is None when there is none. Raises as `Client.get`."""
+    """
+    One at a path of its own, which ends in its id; `seen` is None when there is none.
+
+    Raises:
+        As `Client.get`; BadAnswer too when the answer is about another one.
+    """
     try:
         answer = await api.main.get(*path, slash=_slash(path))
     except NotFound as error:
         if error.code == _NO_SUCH_URL:
             raise
         return Reading(None)
-    return Reading(read(body(answer)), server_time(answer))
+    seen = read(body(answer))
+    if seen.id != path[-1]:
+        raise BadAnswer(f"GET /{'/'.join(path)} was answered about {seen.id}")
+    return Reading(seen, server_time(answer))
 
 
 async def matching(api: Api, *path: str, read: Read, **filters: str) -> tuple[list[Observed], datetime | None]:
