@@ -38,6 +38,19 @@ class Clock:
         self.offset_s = now - time.time()
 
 
+class Stopped(Clock):
+    """A clock that stands where it is set, for a world of the past."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+
 @lru_cache(maxsize=8192)
 def date(seconds: int) -> str:
     """The date as the API writes it."""

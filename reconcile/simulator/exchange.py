@@ -13,6 +13,10 @@ from reconcile.simulator.world import World
 
 JSON = "application/json"
 
+# Of `Request.endless`.
+AGAIN = "again"
+EMPTY = "empty"
+
 
 @dataclass(slots=True)
 class Request:
@@ -25,6 +29,11 @@ class Request:
         base: scheme and host that the client used, for the absolute URLs of answers.
         content_type: the whole header; empty when there is none.
         now: simulated seconds.
+        omit: what a listing that is asked for lacks, by its id in that listing; everything else is as if it were not
+            there. Empty for nothing.
+        endless: the listing names another page after every page, under a token that is new as far as there are any.
+            `AGAIN`: the next page has the members of this one; `EMPTY`: this one has none, the next begins where it
+            began. Empty for neither.
     """
 
     method: str
@@ -35,6 +44,8 @@ class Request:
     content_type: str
     now: float
     body: bytes = b""
+    omit: str = ""
+    endless: str = ""
 
 
 @dataclass(slots=True)
@@ -61,6 +72,9 @@ class Api(Protocol):
 
     def answer(self, request: Request, world: World) -> Answer:
         """Does the work. Never raises for what a client can send."""
+
+    def about(self, request: Request, id_: str) -> Request | None:
+        """The reading of the unit `id_`, in place of what a request reads or writes; None when that is of no unit."""
 
     def error(self, status: int, message: str) -> Answer:
         """An error in the vendor's shape that the server met before the API did."""

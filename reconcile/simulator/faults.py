@@ -3,9 +3,23 @@ Faults: what goes wrong between a client and a vendor's API, on demand (design �
 
 `PUT /_sim/faults` takes a list of `{match: {method, path}, times, probability, seed, effect}`. For each
 request the first fault counts whose match holds, whose `times` are not used up, and whose die (`probability`)
-falls. An effect is one of `{status, headers, body}`, the answer, without the work · `{drop: "before" |
-"after"}`, the connection closes without a byte, before or after the work · `{delay_s}`, real seconds, and
-then the work, or one of the other two beside it.
+falls, whether its effect can do anything to that request or not. An effect is one of
+
+- `{status, headers, body}`: the answer, without the work;
+- `{drop: "before" | "after"}`: the connection closes without a byte, before or after the work;
+- `{delay_s}`: real seconds, and then the body is read and the work done, or what stands beside it. Of a client that
+  has gone meanwhile nothing with a body is done;
+- `{late: true, delay_s}`: the work is done that long after the request arrived in full, whether the client waits or
+  not. A status or a `drop: "before"` beside it comes at once, and the work follows;
+
+or any of those that spoil what is answered, with or without a delay:
+
+- `{stale_s}`: a reading answers as the world was that many simulated seconds ago; before its first moment, as it was
+  first. Writes are not affected;
+- `{omit: ID}`: a listing lacks that entry, pages and counts as if there were none. A reading by id still finds it;
+- `{other: ID}`: the answer is that of a reading of ID, for a write after the work, if it answers with a body at all;
+- `{endless: true}`: a listing names another page after every page, under a new token, with the same members;
+  `{endless: "empty"}`: each page is empty, and the next begins where it would have begun.
 """
 
 import fnmatch
@@ -16,10 +30,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconcile.simulator import shape
-from reconcile.simulator.exchange import JSON, Answer
+from reconcile.simulator.exchange import AGAIN, EMPTY, JSON, Answer
 from reconcile.simulator.shape import Path, ShapeError
 
 _MAX_DELAY_S = 3600
+# As far as the clock of a simulator can be moved at once.
+_MAX_STALE_S = 10_000 * 86400
+# An answer that is not given cannot be spoiled.
+_SPOILS = ("stale_s", "omit", "other", "endless")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _METHOD = re.compile(r"\*|[A-Za-z]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -46,6 +64,11 @@ class Fault:
         self.delay_s: float = self.effect.get("delay_s", 0)
         self.drop: str | None = self.effect.get("drop")
         self.status: int | None = self.effect.get("status")
+        self.late: bool = self.effect.get("late", False)
+        self.stale_s: float | None = self.effect.get("stale_s")
+        self.omit: str = self.effect.get("omit", "")
+        self.other: str = self.effect.get("other", "")
+        self.endless = {None: "", True: AGAIN}.get(self.effect.get("endless"), EMPTY)
 
     def strikes(self, method: str, path: str) -> bool:
         """Whether this request meets the fault; uses up one of its times when it does."""
@@ -87,9 +110,9 @@ def strike(faults: Sequence[Fault], method: str, path: str) -> Fault | None:
 
 
 def _effect(value: Any, path: Path) -> dict[str, Any]:
-    effect = shape.mapping(value, path, ("status", "headers", "body", "delay_s", "drop"))
-    if not effect.keys() & {"status", "delay_s", "drop"}:
-        raise ShapeError(path, "needs a status, a delay_s or a drop")
+    effect = shape.mapping(value, path, ("status", "headers", "body", "delay_s", "drop", "late", *_SPOILS))
+    if not effect.keys() & {"status", "delay_s", "drop", "late", *_SPOILS}:
+        raise ShapeError(path, f"needs a status, a delay_s, a drop, or one of {', '.join(_SPOILS)}")
     if "delay_s" in effect:
         shape.number(effect["delay_s"], (*path, "delay_s"), 0, _MAX_DELAY_S)
     if "drop" in effect:
@@ -98,6 +121,20 @@ def _effect(value: Any, path: Path) -> dict[str, Any]:
             raise ShapeError((*path, "status"), "cannot be answered when the answer is dropped")
     if "status" in effect:
         shape.integer(effect["status"], (*path, "status"), 200, 599)
+    if "late" in effect:
+        _true(effect["late"], (*path, "late"))
+        if "delay_s" not in effect:
+            raise ShapeError((*path, "late"), "needs a delay_s beside it")
+    if "stale_s" in effect:
+        shape.number(effect["stale_s"], (*path, "stale_s"), 0, _MAX_STALE_S)
+    for key in ("omit", "other"):
+        if key in effect and not shape.text(effect[key], (*path, key)):
+            raise ShapeError((*path, key), "must not be empty")
+    if "endless" in effect and effect["endless"] != EMPTY:
+        _true(effect["endless"], (*path, "endless"), f' or "{EMPTY}"')
+    for key in _SPOILS:
+        if key in effect and effect.keys() & {"status", "drop"}:
+            raise ShapeError((*path, key), "spoils an answer, and beside a status or a drop there is none")
     for key in ("headers", "body"):
         if key in effect and "status" not in effect:
             raise ShapeError((*path, key), "needs a status beside it")
@@ -112,6 +149,11 @@ def _effect(value: Any, path: Path) -> dict[str, Any]:
     if isinstance(effect.get("body"), str):
         shape.text(effect["body"], (*path, "body"))
     return effect
+
+
+def _true(value: Any, path: Path, else_: str = "") -> None:
+    if value is not True:
+        raise ShapeError(path, f"must be true{else_}, or left out")
 
 
 def answer(fault: Fault, error: Answer) -> Answer:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from reconcile.simulator.exchange import EMPTY
 from reconcile.simulator.ordered import after, before
 
 DEFAULT_SIZE = 50
@@ -19,6 +20,8 @@ MAX_SIZE = 1000
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 # After or before a key, or at an offset.
 _AFTER, _BEFORE, _AT = "A", "B", "O"
+# Where another token is, so that there is a new one for the same page.
+_AGAIN = "R"
 
 
 class PagingError(ValueError):
@@ -26,7 +29,7 @@ class PagingError(ValueError):
 
 
 def page(
-    keys: list[str], query: Mapping[str, str], url: str, name: str, paging: str
+    keys: list[str], query: Mapping[str, str], url: str, name: str, paging: str, endless: str = ""
 ) -> tuple[list[str], dict[str, Any]]:
     """
     The keys of one page, and its `meta`.
@@ -36,6 +39,7 @@ def page(
         url: the absolute URL of the list, without a query.
         name: the field of the answer that holds the list.
         paging: "cursor" or "offset".
+        endless: see `exchange.Request`.
 
     Raises:
         PagingError: a parameter is out of range, or no token of ours.
@@ -43,10 +47,11 @@ def page(
     size = _whole(query, "PageSize", DEFAULT_SIZE, 1, MAX_SIZE)
     number = _whole(query, "Page", 0, 0, 999_999_999)
     token = query.get("PageToken", "")
+    place = _place(token)
     start = 0
     stop = size
-    if token:
-        kind, value = _read(token)
+    if place:
+        kind, value = _read(place)
         if kind == _AFTER:
             start = after(keys, value)
         elif kind == _BEFORE:
@@ -54,9 +59,11 @@ def page(
         else:
             start = int(value)
         stop = start + size
-    taken = keys[start:stop]
+    taken = [] if endless == EMPTY else keys[start:stop]
     following = previous = None
-    if stop < len(keys):
+    if endless:
+        following = _token(_AGAIN, f"{number + 1} {place}")
+    elif stop < len(keys):
         following = _token(_AT, str(stop)) if paging == "offset" else _token(_AFTER, taken[-1])
     if start > 0 and taken:
         previous = _token(_AT, str(max(0, start - size))) if paging == "offset" else _token(_BEFORE, taken[0])
@@ -89,6 +96,16 @@ def _token(kind: str, value: str) -> str:
     return "PT" + base64.urlsafe_b64encode((kind + value).encode()).decode().rstrip("=")
 
 
+def _place(token: str) -> str:
+    """The token of the page that a token leads to; empty for the first page."""
+    while token:
+        kind, value = _read(token)
+        if kind != _AGAIN:
+            break
+        token = value.partition(" ")[2]
+    return token
+
+
 def _read(token: str) -> tuple[str, str]:
     try:
         if not token.startswith("PT") or not token.isascii():
@@ -97,6 +114,6 @@ def _read(token: str) -> tuple[str, str]:
     except ValueError:
         raise PagingError("PageToken is not one that this API gave") from None
     kind, value = text[:1], text[1:]
-    if kind not in (_AFTER, _BEFORE, _AT) or (kind == _AT and not _WHOLE.fullmatch(value)):
+    if kind not in (_AFTER, _BEFORE, _AT, _AGAIN) or (kind == _AT and not _WHOLE.fullmatch(value)):
         raise PagingError("PageToken is not one that this API gave")
     return kind, value

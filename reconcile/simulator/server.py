@@ -23,6 +23,7 @@ from reconcile.simulator.faults import Fault
 from reconcile.simulator.microvisor.api import MicrovisorApi
 from reconcile.simulator.microvisor.refusal import error
 from reconcile.simulator.simulation import Simulation
+from reconcile.simulator.spoiling import answered
 from reconcile.simulator.world import World
 
 # A vendor's API is one entry here. Trackers are last: any first segment that no other API has is an agent.
@@ -71,6 +72,8 @@ class Simulator:
         self._host = "127.0.0.1" if host == "localhost" else host
         self._port = port
         self._runner: web.ServerRunner | None = None
+        # What waits for its moment, whether its client does or not.
+        self._late_work: set[asyncio.Task[Answer]] = set()
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -92,6 +95,8 @@ class Simulator:
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        for work in self._late_work:
+            work.cancel()
         self.simulation.close()
 
     @property
@@ -135,23 +140,53 @@ class Simulator:
         fault: Fault | None = None
         if simulation.faults:
             fault = faults.strike(simulation.faults, http.method, unquote(path, errors="replace"))
-        if fault is not None:
-            if fault.delay_s:
-                await asyncio.sleep(fault.delay_s)
-            if fault.drop == "before":
+        if fault is None:
+            answer = self._work(api, await self._arrived(http, api, segments, query), None)
+        else:
+            left = await self._faulty(http, api, segments, query, fault)
+            if left is None:
                 return self._drop(http)
-            if fault.status is not None:
-                answer = faults.answer(fault, (api or APIS[0]).error(fault.status, "A fault of the simulator"))
-                simulation.log.answered(place, answer.status)
-                return self._respond(answer)
-        answer = await self._work(http, api, segments, query)
-        simulation.keep()
-        if fault is not None and fault.drop == "after":
-            return self._drop(http)
+            answer = left
         simulation.log.answered(place, answer.status)
         return self._respond(answer)
 
-    async def _work(self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str) -> Answer:
+    async def _faulty(
+        self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str, fault: Fault
+    ) -> Answer | None:
+        """The answer that a fault leaves; None when it takes it away."""
+        late = None
+        if fault.late:
+            late = asyncio.create_task(self._late(api, await self._arrived(http, api, segments, query), fault))
+            self._late_work.add(late)
+            late.add_done_callback(self._late_work.discard)
+        else:
+            await asyncio.sleep(fault.delay_s)
+        if fault.drop == "before":
+            return None
+        if fault.status is not None:
+            return faults.answer(fault, (api or APIS[0]).error(fault.status, "A fault of the simulator"))
+        if late is None:
+            answer = self._work(api, await self._arrived(http, api, segments, query), fault)
+        else:
+            answer = await asyncio.shield(late)
+        return None if fault.drop == "after" else answer
+
+    async def _late(self, api: Api | None, arrived: Request | Answer, fault: Fault) -> Answer:
+        await asyncio.sleep(fault.delay_s)
+        return self._work(api, arrived, fault)
+
+    def _work(self, api: Api | None, arrived: Request | Answer, fault: Fault | None) -> Answer:
+        if isinstance(arrived, Answer):
+            return arrived
+        assert api is not None
+        answer = answered(api, arrived, self.simulation, fault)
+        self.simulation.keep()
+        return answer
+
+    async def _arrived(
+        self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str
+    ) -> Request | Answer:
+        """The request with its body, or the answer to one that is refused."""
         headers = http.headers
         host = headers.get("Host", "")
         request = Request(
@@ -173,10 +208,7 @@ class Simulator:
                 request.body = await _body(http, api.max_body(request))
             except BodyError as e:
                 return api.error(e.status, str(e))
-        # Only now: while the body came, time has passed and the world may have been replaced.
-        world = self.simulation.world
-        request.now = world.clock.now()
-        return api.answer(request, world)
+        return request
 
     def _respond(self, answer: Answer) -> web.Response:
         headers = answer.headers

@@ -6,9 +6,11 @@ A simulation without its sockets: the world, the faults, the request log and the
 
 from typing import Any
 
+from reconcile.simulator import rows
 from reconcile.simulator.clock import Clock
 from reconcile.simulator.database import Database
 from reconcile.simulator.faults import Fault
+from reconcile.simulator.history import History
 from reconcile.simulator.log import RequestLog
 from reconcile.simulator.world import CREDENTIALS, Credentials, World, parse
 
@@ -31,17 +33,34 @@ class Simulation:
         self.credentials = Credentials(seed)
         parsed = parse({} if document is None else document, self.credentials, Clock())
         self.database = None if database is None else Database(database)
-        loaded = None if self.database is None else self.database.load(self.credentials)
-        self.world: World = loaded or parsed
-        self.resumed = loaded is not None
-        if self.database is not None and not self.resumed:
-            self.database.replace(self.world)
+        kept = {} if self.database is None else self.database.load()
+        self.resumed = bool(kept)
+        if self.database is not None and self.resumed:
+            self.world = self._resume(self.database.path, kept)
+        else:
+            self._begin(parsed)
         # Credentials that this caller did not choose, so that they have to be told.
         chosen = {} if document is None or self.resumed else document
         self.untold = [key for key in CREDENTIALS if key not in chosen]
         # A world that is put later without credentials keeps those that the simulator was started with.
         for key, value in self.world.credentials().items():
             setattr(self.credentials, key, value)
+
+    def _resume(self, path: str, kept: dict[rows.Key, str]) -> World:
+        try:
+            world = rows.assemble(kept, self.credentials)
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise ValueError(f"{path} is damaged: {e}") from None
+        self.history = History(kept, world.clock.now())
+        return world
+
+    def _begin(self, world: World) -> None:
+        self.world = world
+        first = rows.rows(world)
+        world.changed.clear()
+        self.history = History(first, world.clock.now())
+        if self.database is not None:
+            self.database.replace(first)
 
     def put(self, document: Any) -> None:
         """
@@ -50,17 +69,21 @@ class Simulation:
         Raises:
             ShapeError: the wrong shape; the world is as it was.
         """
-        self.world = parse(document, self.credentials, self.world.clock)
-        if self.database is not None:
-            self.database.replace(self.world)
+        self._begin(parse(document, self.credentials, self.world.clock))
 
     def keep(self) -> None:
         """To be called before a request that may have changed something is answered."""
-        if self.world.changed:
+        world = self.world
+        if world.changed:
+            changed = {key: rows.row(world, *key) for key in world.changed}
+            self.history.add(changed, world.clock.now())
             if self.database is not None:
-                self.database.save(self.world)
-            else:
-                self.world.changed.clear()
+                self.database.save(changed)
+            world.changed.clear()
+
+    def past(self, seconds: float) -> World:
+        """The world as it was that many simulated seconds ago, to be read only; its clock stands there."""
+        return self.history.world(self.world.clock.now() - seconds, self.credentials)
 
     def close(self) -> None:
         if self.database is not None:

@@ -153,8 +153,8 @@ def parse(value: Any, credentials: Credentials, clock: Clock) -> World:
 
     Args:
         credentials: what is used where it names none.
-        clock: a `now` that lies within the clock's current second leaves the clock as it is, so that putting
-            back what was just answered does not turn the clock back by a fraction. Without `now`, the wall clock.
+        clock: goes on as the world's when `now` lies within its current second, so that putting back what was just
+            answered does not turn it back by a fraction. Without `now`, the wall clock.
 
     Raises:
         ShapeError: the first value that has the wrong shape.
@@ -164,7 +164,7 @@ def parse(value: Any, credentials: Credentials, clock: Clock) -> World:
     if "now" in document:
         now = shape.date(document["now"], ("now",))
         if now == int(clock.now()):
-            moved.offset_s = clock.offset_s
+            moved = clock
         else:
             moved.set(now)
     world = World(moved, credentials)

@@ -9,6 +9,7 @@ PATCH that is not `application/json` is a 400; one with the current `updateId` i
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from reconcile.simulator import shape
@@ -41,6 +42,9 @@ class AssetTrackerApi:
 
     def error(self, status: int, message: str) -> Answer:
         return json_answer(status, {"message": "Unauthorized"}) if status == 401 else _text(status, message)
+
+    def about(self, request: Request, id_: str) -> Request | None:
+        return replace(request, method="GET", segments=[id_, "cfg"], body=b"")
 
     def answer(self, request: Request, world: World) -> Answer:
         tracker = world.trackers.find(request.segments[0], request.now)

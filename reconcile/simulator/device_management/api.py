@@ -4,11 +4,12 @@ Requests in, answers in the vendor's shapes out.
 """
 
 import hmac
+from dataclasses import replace
 
 from reconcile.simulator.device_management.campaigns import answer_campaigns
 from reconcile.simulator.device_management.devices import answer_devices
 from reconcile.simulator.device_management.directory import Directory
-from reconcile.simulator.device_management.filters import FilterError
+from reconcile.simulator.device_management.filters import PAGING, FilterError
 from reconcile.simulator.device_management.firmware import MAX_DATAFILE, answer_firmware
 from reconcile.simulator.device_management.groups import answer_groups
 from reconcile.simulator.device_management.keys import answer_keys
@@ -57,6 +58,21 @@ class DeviceManagementApi:
 
     def error(self, status: int, message: str) -> Answer:
         return error(status, message)
+
+    def about(self, request: Request, id_: str) -> Request | None:
+        reading = request.method == "GET"
+        match request.segments:
+            case [_, _] if reading:
+                # A listing is of a unit when it looks for one.
+                paging = {name: value for name, value in request.query.items() if name in PAGING}
+                return None if len(paging) == len(request.query) else replace(request, query={**paging, "id__eq": id_})
+            case ["v3", section, _, *below] if reading:
+                segments = ["v3", section, id_, *below]
+            case [version, section, *_]:
+                segments = [version, section, id_]
+            case _:
+                return None
+        return replace(request, method="GET", segments=segments, body=b"")
 
     def answer(self, request: Request, world: World) -> Answer:
         directory = world.device_management

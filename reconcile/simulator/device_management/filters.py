@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from reconcile.simulator.device_management.fields import Kind, moment
 
 # Parameters of lists that are no filters.
-LISTING = ("limit", "after", "order", "include", "filter")
+PAGING = ("limit", "after", "order", "include")
 ATTRIBUTES = "custom_attributes"
 
 _EQUALITY = ("eq", "neq", "in", "nin")
@@ -87,7 +87,7 @@ def of_query(query: Mapping[str, str], kinds: Mapping[str, Kind]) -> list[Condit
     Raises:
         FilterError: a parameter that is no filter, or one with a value that its field cannot have.
     """
-    pairs = [(name, value) for name, value in query.items() if name not in LISTING]
+    pairs = [(name, value) for name, value in query.items() if name not in (*PAGING, "filter")]
     pairs += parse_qsl(query.get("filter", ""), keep_blank_values=True)
     return _conditions(pairs, kinds)
 

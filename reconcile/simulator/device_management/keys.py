@@ -16,7 +16,7 @@ from reconcile.simulator.device_management.directory import Directory, created
 from reconcile.simulator.device_management.listing import limit
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found
 from reconcile.simulator.device_management.resources import ENDPOINT, KEY, KEYS
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import EMPTY, Answer, Request, json_answer
 from reconcile.simulator.ordered import after
 
 
@@ -39,24 +39,30 @@ def _listing(request: Request, directory: Directory) -> Answer:
     size = limit(request)
     marker = request.query.get("after") or None
     order = directory.keys.order()
-    start = 0 if marker is None else after(order, _read_marker(marker))
-    taken = order[start : start + size]
+    if request.omit:
+        order = [endpoint for endpoint in order if endpoint != request.omit]
+    behind, turns = ("", 0) if marker is None else _read_marker(marker)
+    start = after(order, behind)
+    taken = [] if request.endless == EMPTY else order[start : start + size]
     answer: dict[str, Any] = {
         "object": "list",
         "limit": size,
         "after": marker,
         "order": "ASC",
-        "has_more": start + size < len(order),
+        "has_more": start + size < len(order) or bool(request.endless),
         "data": [_view(directory, endpoint) for endpoint in taken],
     }
     if answer["has_more"]:
-        answer["continuation_marker"] = base64.urlsafe_b64encode(taken[-1].encode()).decode()
+        following = f"{behind}\0{turns + 1}" if request.endless else taken[-1]
+        answer["continuation_marker"] = base64.urlsafe_b64encode(following.encode()).decode()
     return json_answer(200, answer)
 
 
-def _read_marker(marker: str) -> str:
+def _read_marker(marker: str) -> tuple[str, int]:
+    """The name that it points behind, and how often a page of a listing without end was asked for already."""
     try:
-        return base64.b64decode(marker.encode(), b"-_", validate=True).decode()
+        name, _, turns = base64.b64decode(marker.encode(), b"-_", validate=True).decode().partition("\0")
+        return name, int(turns or 0)
     except (binascii.Error, ValueError):
         raise Invalid([("after", "is not a continuation marker")]) from None
 

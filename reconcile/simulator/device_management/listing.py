@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcile.simulator.device_management.refusal import Invalid
 from reconcile.simulator.device_management.resources import ID
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import AGAIN, EMPTY, Answer, Request, json_answer
 from reconcile.simulator.ordered import after, before
 
 DEFAULT_LIMIT = 50
@@ -39,7 +39,7 @@ def listing(
     view: Callable[[str], dict[str, Any]],
 ) -> Answer:
     """
-    The page that the request asks for.
+    The page that the request asks for; in a listing without end it is the first one again, in another order.
 
     Args:
         keys: the ids of all entities, in order.
@@ -52,24 +52,33 @@ def listing(
     cursor = request.query.get("after") or None
     if cursor is not None and not ID.fullmatch(cursor):
         raise Invalid([("after", "must be the id of an entity")])
+    if request.omit:
+        keys = [key for key in keys if key != request.omit]
+    start = None if request.endless == AGAIN else cursor
     rest = range(len(keys))
     if order == "DESC":
-        rest = range((len(keys) if cursor is None else before(keys, cursor)) - 1, -1, -1)
-    elif cursor is not None:
-        rest = range(after(keys, cursor), len(keys))
+        rest = range((len(keys) if start is None else before(keys, start)) - 1, -1, -1)
+    elif start is not None:
+        rest = range(after(keys, start), len(keys))
     found: list[str] = []
     for place in rest:
         if matches is None or matches(keys[place]):
             found.append(keys[place])
             if len(found) > size:
                 break
+    more = len(found) > size or bool(request.endless)
+    found = [] if request.endless == EMPTY else found[:size]
+    if request.endless == AGAIN and cursor in found:
+        # The cursor is the last member's id: a new one is to be had only by another order.
+        turn = (found.index(cursor) + 2) % len(found)
+        found = found[turn:] + found[:turn]
     answer = {
         "object": "list",
         "limit": size,
         "after": cursor,
         "order": order,
-        "has_more": len(found) > size,
-        "data": [view(key) for key in found[:size]],
+        "has_more": more,
+        "data": [view(key) for key in found],
     }
     if "total_count" in request.query.get("include", "").split(","):
         answer["total_count"] = len(keys) if matches is None else sum(map(matches, keys))

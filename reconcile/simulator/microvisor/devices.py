@@ -29,8 +29,7 @@ def answer_devices(request: Request, world: World, rest: list[str]) -> Answer:
     if not rest:
         url = f"{request.base}/v1/Devices"
         return methods(request, GET=lambda: listing(request, world, devices.order(), "devices", url, view))
-    # A name may hold an unencoded `/`, and so may a key: the first collection after the name divides them.
-    split = next((n for n in range(1, len(rest)) if rest[n] in ("Configs", "Secrets")), len(rest))
+    split = end_of_name(rest)
     device = account.device("/".join(rest[:split]))
     if device is not None:
         settle(device, request.now, world.since)
@@ -49,6 +48,15 @@ def answer_devices(request: Request, world: World, rest: list[str]) -> Answer:
         GET=lambda: json_answer(200, _device_view(found(), world, request)),
         POST=lambda: _update_device(found(), request, world),
     )
+
+
+def end_of_name(rest: list[str]) -> int:
+    """
+    How many segments after `Devices` are the device's name.
+
+    A name may hold an unencoded `/`, and so may a key: the first collection after the name divides them.
+    """
+    return next((n for n in range(1, len(rest)) if rest[n] in ("Configs", "Secrets")), len(rest))
 
 
 def _update_device(device: Device, request: Request, world: World) -> Answer:

@@ -64,7 +64,9 @@ def methods(request: Request, **handlers: Callable[[], Answer]) -> Answer:
 
 
 def listing(request: Request, world: World, keys: list[str], name: str, url: str, view: Any) -> Answer:
-    taken, meta = paging.page(keys, request.query, url, name, world.microvisor.paging)
+    if request.omit:
+        keys = [key for key in keys if key != request.omit]
+    taken, meta = paging.page(keys, request.query, url, name, world.microvisor.paging, request.endless)
     return json_answer(200, {name: [view(key) for key in taken], "meta": meta})
 
 
