@@ -38,7 +38,16 @@ from reconcile.provider import (
     View,
 )
 from reconcile.providers.device_management import fields, rollout
-from reconcile.providers.device_management.connection import Api, body, by_id, delete, matching, pages, send
+from reconcile.providers.device_management.connection import (
+    Api,
+    body,
+    by_id,
+    delete,
+    matching,
+    pages,
+    remembered,
+    send,
+)
 from reconcile.providers.device_management.devices import read_device
 from reconcile.providers.device_management.firmware import NEWEST_FIRST
 from reconcile.providers.device_management.groups import GROUPS
@@ -198,9 +207,11 @@ class CampaignType(ResourceType):
             draft = {_WIRE[name]: value for name, value in attrs.items() if name in _WIRE}
             draft |= {"name": at.name, "device_filter": await _filter(api, attrs)}
             sent = {"start": attrs.get("start") is not False, "draft": draft}
-            api.sent[at.address] = sent
-            answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
+            with remembered(api, at.address, sent):
+                answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
             made = rollout.read_campaign(body(answer))
+            if made.name != at.name or made.facts["phase"] != rollout.DRAFT:  # it is not the one to be started
+                raise BadAnswer(f"the making of a campaign was answered about {made.name!r}, {made.id}")
             api.sent[at.address] = sent = {**sent, "id": made.id}
             if not sent["start"]:
                 return made

@@ -8,7 +8,8 @@ Contract "Conventions": a bearer key that is never in a URL; lists by cursor (`l
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconcile.provider import (
     Address,
     Answer,
+    ApiError,
     Attrs,
     BadAnswer,
     BearerAuth,
@@ -25,6 +27,7 @@ from reconcile.provider import (
     Client,
     InvalidInput,
     Net,
+    NoAnswer,
     NotFound,
     Observed,
     Page,
@@ -100,6 +103,20 @@ async def connect(
         about = f"providers.device_management.{setting}"
         raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
     return Api(main), Binding("account", main.host)
+
+
+@contextmanager
+def remembered(api: Api, address: Address, sent: Mapping[str, Any]) -> Iterator[None]:
+    """What is sent is remembered (`Api.sent`), and forgotten again when it was certainly not done."""
+    api.sent[address] = sent
+    try:
+        yield
+    except (NoAnswer, BadAnswer):
+        raise
+    except BaseException as error:
+        if not isinstance(error, ApiError) or error.status < 500:
+            api.sent.pop(address, None)
+        raise
 
 
 async def pages(

@@ -32,7 +32,17 @@ from reconcile.provider import (
     Upload,
 )
 from reconcile.providers.device_management import fields
-from reconcile.providers.device_management.connection import Api, body, by_id, delete, id_of, matching, pages, text
+from reconcile.providers.device_management.connection import (
+    Api,
+    body,
+    by_id,
+    delete,
+    id_of,
+    matching,
+    pages,
+    remembered,
+    text,
+)
 
 NEWEST_FIRST = {"order": "DESC"}
 _BYTES = " sha256:"
@@ -108,12 +118,12 @@ class FirmwareType(ResourceType):
 
     async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
         file: FileRef = attrs["file"]
-        api.sent[at.address] = {"checksum": file.sha256}
         form = {"name": str(at.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
         upload = Upload(Path(file.path).name, Path(file.path), file.sha256)
-        answer = await api.main.send(
-            "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
-        )
+        with remembered(api, at.address, {"checksum": file.sha256}):
+            answer = await api.main.send(
+                "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
+            )
         return self.observed(body(answer))
 
     async def delete(self, api: Api, at: Target) -> None:
