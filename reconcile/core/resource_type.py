@@ -67,6 +67,7 @@ class ResourceType:
         keeps_name_unique: whether the API itself refuses a second one under a name (409). Where it does not, and
             `newest` says so, the one that the state knows is meant, else the one that is listed first; and before one
             is made, it is looked for.
+        identity: the fact by which an answer says whose it is, where that is not its id; None = its id says so.
         refers_by_key: of a membership: the field that stands for its key, which names another resource.
         exclusive: of a membership: whether those in resources of the files that are not written are taken out.
         gap: what a write of its secret costs for a moment, where the API cannot just replace it.
@@ -89,6 +90,7 @@ class ResourceType:
     children_stage: ClassVar[int] = 1
     keeps_name_unique: ClassVar[bool] = True
     newest: ClassVar[bool] = False
+    identity: ClassVar[str | None] = None
     refers_by_key: ClassVar[str | None] = None
     exclusive: ClassVar[bool] = False
     gap: ClassVar[str | None] = None
@@ -185,6 +187,11 @@ class ResourceType:
         An apply records it before it sends anything; a plan writes nothing, and so forgets it.
         """
         return None
+
+    def is_other(self, seen: Observed, entry: Entry) -> bool:
+        """Whether an answer is about another unit than an entry of the same id, as far as `identity` tells."""
+        known = entry.facts.get(self.identity) if self.identity is not None else None
+        return known is not None and seen.facts.get(self.identity or "") not in (None, known)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from reconcile.core.resource import Observed, Page, Reading, Target
+from reconcile.core.resource import Entry, Observed, Page, Reading, Target
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.values import Attrs
 from reconcile.errors import BadAnswer
 
 
-async def read(kind: ResourceType, api: Any, at: Target) -> Reading:
-    """As `ResourceType.read`. Raises BadAnswer too when the answer is about another unit."""
+async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = None) -> Reading:
+    """As `ResourceType.read`. Raises BadAnswer too when it is about another unit; `entry`: what the state has."""
     reading = await kind.read(api, at)
     if reading.seen is not None:
         _about(kind, at, reading.seen)
+        if entry is not None and entry.id == reading.seen.id and kind.is_other(reading.seen, entry):
+            known, told = entry.facts.get(kind.identity or ""), reading.seen.facts.get(kind.identity or "")
+            raise BadAnswer(f"asked about the {kind.noun} {entry.id}, which is {known}, the API answered about {told}")
     return reading
 
 

@@ -306,10 +306,10 @@ class _Roots:
         if entry is not None and (named is None or isinstance(named, Alias)):
             known, _ = kind.unit(entry.attrs, entry.address.key)
             if named is None or kind.newest or named == known:
-                reading = await answers.read(kind, api, kind.target(want.address, want.attrs, entry.id, name))
+                reading = await answers.read(kind, api, kind.target(want.address, want.attrs, entry.id, name), entry)
                 if reading.seen is not None or (named is None and name == entry.id):
                     return reading
-        return await answers.read(kind, api, kind.target(want.address, want.attrs, None, name))
+        return await answers.read(kind, api, kind.target(want.address, want.attrs, None, name), entry)
 
     def _twice(self, want: Desired, seen: Observed) -> None:
         handle = self.claimed.get(seen.id)

@@ -37,11 +37,11 @@ def conflict(
         return f"{seen.id} was made by somebody after the plan was made; plan again" if made and seen else None
     if seen is None:
         return None if change.action is Action.DELETE else "it is gone since the plan was made"
-    return (
-        _leaving(kind, change, seen)
-        if change.action is Action.DELETE
-        else _changed(kind, change, seen, prior, now, ours)
-    )
+    if prior is not None and kind.is_other(seen, prior):
+        return "the API answered about another one"
+    if change.action is Action.DELETE:
+        return _leaving(kind, change, seen)
+    return _changed(kind, change, seen, prior, now, ours)
 
 
 def _changed(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fleet_rig import Rig, sid
 from management_rig import ManagementRig, id_of, make_management, management
+from tracker_rig import HOUR, MakeTrackers, truck
 
 __all__ = ["make_management", "management"]  # fixtures
 
@@ -146,8 +147,25 @@ def test_a_create_that_is_answered_about_another_one_is_read_back(management: Ma
 
 def test_a_listing_of_another_device_is_not_believed(rig: Rig):
     account(rig)
-    rig.sim.set_faults(answered_as("GET", f"/v1/Devices/{sid(1)}/Configs", f"{sid(2)}"))
+    rig.sim.set_faults(answered_as("GET", f"/v1/Devices/{sid(1)}/Configs", sid(2)))
     with rig.outside() as world:
         world["devices"][sid(2)]["configs"]["a"] = "other"
-    ran = rig.plan()
-    assert "d1" not in ran.out.partition("Not read")[0] or ran.code == 1, ran
+    ran = rig.plan("--format", "json")
+    assert ran.code == 1, ran
+    assert "those of" in ran.out + ran.err, ran
+    changed = [row["address"] for row in ran.json["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+    assert changed == ["microvisor.devices.d2.configs.a"]
+
+
+def test_an_agent_that_answers_for_another_tracker_is_not_read(make_trackers: MakeTrackers):
+    rig = make_trackers({"A1": {}, "A2": {}})
+    rig.trackers.update(one=truck("A1", connectingPeriod=120), two=truck("A2", connectingPeriod=240))
+    assert rig.apply().code == 0
+    rig.sim.advance(2 * HOUR)
+    rig.assert_in_sync()
+    rig.sim.set_faults(answered_as("GET", "/A1/cfg", "A2"))
+    rig.mark()
+    ran = rig.apply()
+    assert ran.code == 1, ran
+    assert rig.patches() == []
+    assert "asset_tracker.trackers.one" in ran.out, ran

@@ -44,6 +44,7 @@ class TrackerType(ResourceType):
     deletable = False
     removal = "forget"
     keeps_name_unique = False
+    identity = "tracker"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return unit_of(attrs), key
@@ -63,8 +64,9 @@ class TrackerType(ResourceType):
             found["update"] = update.to_json()
             if prior is not None and not update.applied and "released" in prior.facts:
                 found["released"] = prior.facts["released"]
-        if "scheme" in seen.facts:
-            found["scheme"] = seen.facts["scheme"]
+        for name in ("scheme", "tracker"):
+            if seen.facts.get(name) is not None:
+                found[name] = seen.facts[name]
         if kept := updates.kept(seen, prior):
             found["kept"] = kept
         return found
@@ -160,6 +162,7 @@ def observed(unit: str, body: Any, now: datetime) -> Observed:
         version=str(current) if current is not None else "",
         facts={
             "scheme": "1.0" if minor == "0" else "1.1",
+            "tracker": tracker if isinstance(tracker := description.get("trackerId"), str) and tracker else None,
             "current": str(current) if current is not None else None,
             "pending": str(pending) if pending not in (None, "") else None,
             "restarted": restarted if isinstance(restarted, int) else None,
