@@ -17,6 +17,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.bindings import check_bindings
 from reconcile.core.events import Noted
+from reconcile.core.guard import refuse
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
 from reconcile.core.plan import Bindings, Plan
@@ -379,27 +380,3 @@ async def waiting(world: World, made: Plan, results: Sequence[Result]) -> Settle
     pending = [row.address for row in made.unsettled if row.kind == Status.PENDING and row.address not in changed]
     entries = await world.store.get(pending) if pending else {}
     return Settle(world.types, world.apis, results, list(entries.values()), world.env, world.workers)
-
-
-def refuse(plan: Plan, overwrite_pending: bool = False) -> None:
-    """
-    Raises when a guard blocks the plan.
-
-    Args:
-        overwrite_pending: whether what somebody else staged may be lost.
-
-    Raises:
-        Refused: with every reason, and the words that allow it.
-    """
-    problems = [
-        Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out)
-        for blocked in plan.blocked
-        if blocked.kind != "pending" or not overwrite_pending
-    ]
-    problems += [
-        Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
-        for change in plan.changes
-        if change.blocked
-    ]
-    if problems:
-        raise Refused(*problems)

@@ -1,5 +1,5 @@
 """
-How long a request may still arrive after nobody waits for its answer any more (design §6).
+How long a request may still arrive after nobody waits for its answer any more.
 
 A gateway keeps it, the process that sent it is dead, or its client gave up: where the API would make a second one of a
 name, "not there" counts only when it cannot come any more. That it is there counts at once.

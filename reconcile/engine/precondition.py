@@ -1,4 +1,4 @@
-"""Whether what a plan saw is still so: why a write is a conflict and is not carried out (design §5)."""
+"""Whether what a plan saw is still so: why a write is a conflict and is not carried out."""
 
 from __future__ import annotations
 

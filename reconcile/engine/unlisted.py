@@ -1,4 +1,4 @@
-"""A listing proves presence, not absence: what the state holds and a listing lacks is read by itself (design §5)."""
+"""A listing proves presence, not absence: what the state holds and a listing lacks is read by itself."""
 
 from __future__ import annotations
 

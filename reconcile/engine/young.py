@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 BEGUN_S = 10.0  # what a request may be later than its intent: less than the lag that is waited for
-FRESH_S = 30.0  # a reading of this process that is younger needs no second one (design §5)
+FRESH_S = 30.0  # a reading of this process that is younger needs no second one
 _READS = frozenset({"GET", "HEAD"})
 
 
