@@ -5,7 +5,7 @@ Nothing is defined here. `docs/adding-a-provider.md` shows how the parts go toge
 """
 
 from reconcile.core.address import Address
-from reconcile.core.resource import Desired, Entry, Observed, Page, Patch, Reading, Status, Target, View
+from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Patch, Reading, Status, Target, View
 from reconcile.core.resource_type import Binding, Mistake, Named, Provider, ResourceType, Use
 from reconcile.core.schema import Largest, Mark, Refers, Same, Together
 from reconcile.core.text import flaw_in_name
@@ -26,6 +26,7 @@ from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Uplo
 __all__ = [
     "AccessDenied",
     "Address",
+    "Alias",
     "Answer",
     "ApiError",
     "Attrs",

@@ -17,6 +17,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.bindings import KEYED, check_bindings, check_head
 from reconcile.core.events import Noted
+from reconcile.core.guard import refuse
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
 from reconcile.core.plan import Bindings, Plan
@@ -29,11 +30,11 @@ from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
 from reconcile.engine.opened import digests, open_secrets, written
-from reconcile.engine.operation import verb_of
-from reconcile.engine.recover import recover
+from reconcile.engine.recover import Recovery
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
 from reconcile.engine.uploads import files_are_there
+from reconcile.engine.words import verb_of
 from reconcile.errors import NotAllowed, Problem, Refused, StateError
 
 SCOPE = "fleet"
@@ -70,10 +71,12 @@ class World:
     Attributes:
         types: resource types by path, of every provider that the document or the state uses.
         connect: by provider, makes the API and says which account at which host it is. Sends nothing.
-        guard: sets what is called right before every request (the lease's deadline).
+        guard: sets what is called right before every request, with its method and the number of the attempt.
         requests: how many requests were sent so far; http_s: seconds during which one was under way.
         tool: version of reconcile.
         lineage: for the state that a first apply makes.
+        late_s: by provider, how long after its intent a request may still arrive: as long as its client waits for an
+            answer, and the lag.
         trust: how far the document is trusted.
         barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
     """
@@ -84,12 +87,13 @@ class World:
     store: Store
     secrets: Secrets
     env: Env
-    guard: Callable[[Callable[[], None]], None]
+    guard: Callable[[Callable[[str, int], None]], None]
     requests: Callable[[], int]
     http_s: Callable[[], float]
     tool: str
     lineage: str
     workers: int = 16
+    late_s: Mapping[str, float] = field(default_factory=dict)
     apis: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     trust: Trust = TRUSTED
@@ -290,11 +294,12 @@ async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIt
             if made is not None:
                 await check_plan(world, made)
             # What an earlier run left open is read back before anything else is done.
-            for sentence in await recover(journal, world.store, world.types, world.apis, world.env):
+            recovery = Recovery(journal, world.store, world.types, world.apis, world.env, world.late_s, world.workers)
+            for sentence in await recovery.run():
                 world.env.emit(Noted(sentence))
             yield journal
     finally:
-        world.guard(lambda: None)  # what is read afterwards needs no lease
+        world.guard(lambda method, attempt: None)  # what is read afterwards needs no lease
 
 
 async def check_plan(world: World, plan: Plan) -> None:
@@ -354,6 +359,7 @@ async def apply(
         read_at,
         world.workers,
         opened=await open_secrets(world.secrets, plan),
+        late_s=world.late_s,
     )
     for intent in await world.store.unfinished():
         carrying.older.setdefault(intent.address, []).append(intent.operation)
@@ -368,20 +374,3 @@ async def waiting(world: World, made: Plan, results: Sequence[Result]) -> Settle
     pending = [row.address for row in made.unsettled if row.kind == Status.PENDING and row.address not in changed]
     entries = await world.store.get(pending) if pending else {}
     return Settle(world.types, world.apis, results, list(entries.values()), world.env, world.workers)
-
-
-def refuse(plan: Plan) -> None:
-    """
-    Raises when a guard blocks the plan.
-
-    Raises:
-        Refused: with every reason, and the words that allow it.
-    """
-    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
-    problems += [
-        Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
-        for change in plan.changes
-        if change.blocked
-    ]
-    if problems:
-        raise Refused(*problems)

@@ -28,6 +28,7 @@ from reconcile.backends.schema import (
     intent_of,
     meta_of,
 )
+from reconcile.backends.twins import refuse_twins
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
@@ -286,6 +287,7 @@ class SqliteStore(Store):
 
         Raises:
             Locked: the lease is not the newest; nothing was written.
+            StateError: a root's unit would stand under two addresses; nothing was written.
             TypeError: a record holds a secret; nothing was written.
         """
         at = leases.stamp(self._now())
@@ -309,6 +311,7 @@ class SqliteStore(Store):
             )
             gone = db.executemany("DELETE FROM entries WHERE address = ?", [(name,) for name in entries]).rowcount
             put = [row for _, row in sorted(entries.items()) if row]
+            refuse_twins(db, put)
             db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
             if (more := len(put) - max(gone, 0)) != 0:
                 meta = meta_of(self._file.path, db)

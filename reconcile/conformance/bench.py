@@ -26,6 +26,7 @@ from reconcile.conformance.haste import Eager, environment, fast_loops
 from reconcile.conformance.proxy import Proxy, Sent, proxied
 from reconcile.conformance.subject import Leaf, Member, Subject
 
+PATIENCE_S = 2.0  # how long after its intent a request may still arrive: none does here
 PAGE = 2  # members of a page, where a case is paged: the least that any API here takes
 _SYNC = "No changes. Your infrastructure matches the configuration."
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
@@ -128,6 +129,7 @@ class Bench:
         self.proxy.begin()
         with (
             mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
+            mock.patch.object(wiring, "patience_s", lambda settings: PATIENCE_S),
             mock.patch.object(wiring, "Providers", lambda: self.subject.providers),
             fast_loops(),
             environment(self._environ()),

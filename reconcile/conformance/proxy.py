@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade"}
 _TIMEOUT_S = 30
@@ -66,6 +66,8 @@ class Proxy:
         loss: what is lost. `refuses`: changes are answered by a 400 that repeats what was sent, and not done.
         unknown: whether answers carry members that nobody knows; `data`: not in members of these names.
         between_pages: called once, when the second page of a listing is asked for.
+        astray: two ids: what is asked about the first, without changing anything, is answered about the second.
+        strayed: how many such answers there were.
     """
 
     def __init__(self, upstream: str, reads: frozenset[str], data: frozenset[str]) -> None:
@@ -77,6 +79,8 @@ class Proxy:
         self.loss: Loss | None = None
         self.refuses = self.unknown = False
         self.between_pages: Callable[[], None] | None = None
+        self.astray: tuple[str, str] | None = None
+        self.strayed = 0
         self.sent: list[Sent] = []
         self._paged = ""
         self._lock = threading.Lock()
@@ -108,6 +112,11 @@ class Proxy:
 
     def asked(self, request: Sent) -> str:
         """The path that the server is asked for."""
+        if self.astray is not None and request.method in self.reads:
+            id, other = (quote(id, safe="") for id in self.astray)
+            path = re.sub(rf"(?<=/){re.escape(id)}(?=[/?]|$)", lambda _: other, request.path)
+            self.strayed += path != request.path
+            return path
         if self.page_size is None or request.method not in self.reads:
             return request.path
         name, size = self.page_size

@@ -74,7 +74,7 @@ def decide(
     if view.retry and not fields and not _unreported(shape, wanted, view):
         decision.unsettled = None  # what the unit could not do, nobody wants any more
     if fields and (why := kind.anew([part.path for part in fields], seen)) is not None:
-        made = _creation(kind, shape, replace(sighting, seen=None, prior=None), wanted)
+        made = _creation(kind, shape, replace(sighting, seen=None, prior=None, namesake=seen.id), wanted)
         assert made.change is not None
         protect = protected(want, sighting.prior)
         decision.change = replace(made.change, reason=Reason.ANEW, notes=(why,), protect=protect)
@@ -117,7 +117,7 @@ def decide(
             for name, value in wanted.compared.items()
             if name in accepted
         },
-        seen={"attrs": preconditions(shape, seen, wanted.compared), "version": seen.version},
+        seen=accepted_now(shape, seen, kind.view(seen, sighting.prior, sighting.now), wanted.compared),
         fields=tuple(fields),
         patch=patch.body if patch is not None else {},
         stamp=stamp,
@@ -232,17 +232,19 @@ def _spelled_as(shape: Mapping[str, Field], recorded: Attrs, live: Attrs) -> Att
     return {name: spelled(shape[name], live.get(name), value) for name, value in recorded.items() if name in shape}
 
 
-def preconditions(shape: Mapping[str, Field], seen: Observed, managed: Attrs) -> dict[str, Any]:
+def accepted_now(shape: Mapping[str, Field], seen: Observed, view: View, managed: Attrs) -> dict[str, Any]:
     """
-    The managed attributes as the API words them: what must still be so when a write is sent.
+    What must still be so when a write is sent: the managed attributes in the words of the API, and the version.
 
-    A lease is left out: it runs out by itself.
+    They are those that the API has accepted: that the unit does meanwhile what it was told to is nobody's change. A
+    lease is left out: it runs out by itself.
     """
-    return {
-        name: mentioned(seen.attrs.get(name), value, shape[name])
+    attrs = {
+        name: mentioned(view.attrs.get(name), value, shape[name])
         for name, value in managed.items()
-        if Mark.LEASE not in shape[name].marks
+        if name in shape and Mark.LEASE not in shape[name].marks
     }
+    return {"attrs": attrs, "version": view.version or seen.version}
 
 
 def accepted_attrs(shape: Mapping[str, Field], view: View, names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -300,6 +302,7 @@ def _creation(kind: ResourceType, shape: Mapping[str, Field], sighting: Sighting
         name=kind.unit(want.attrs, want.address.key)[1],
         parent=sighting.parent,
         after=wanted.after,
+        seen={"namesake": sighting.namesake} if sighting.namesake is not None else {},
         fields=tuple(fields),
         refers=wanted.refers,
         moved_from=sighting.moved_from,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from reconcile.core.plan import Action, Blocked, Plan
 from reconcile.core.ports import Limit
+from reconcile.errors import Problem, Refused
 
 KINDS = ("delete", "forget", "replace", "change")
 _DEFAULT = Limit(number=10, share=0.05)
@@ -88,3 +89,20 @@ def _ceiling(limit: Limit | None, kind: str, held: int) -> int | None:
     if limit.share is not None:
         return int(limit.share * held) if limit.share < 1 else None
     return limit.number
+
+
+def refuse(plan: Plan) -> None:
+    """
+    Raises when a guard blocks the plan.
+
+    Raises:
+        Refused: with every reason, and the words that allow it.
+    """
+    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
+    problems += [
+        Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
+        for change in plan.changes
+        if change.blocked
+    ]
+    if problems:
+        raise Refused(*problems)

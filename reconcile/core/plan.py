@@ -98,7 +98,8 @@ class Change:
         parent: the live id of the parent unit, or None.
         after: every managed attribute as the files want it; {} when it leaves.
         before: the same attributes as the API has accepted them; {} when there is nothing.
-        seen: what must still be so when the write is sent: managed attributes and version (design §5).
+        seen: what must still be so when the write is sent. `attrs`, `version`: those that are managed, as accepted; of
+            what is deleted all of them, and `facts`. `namesake`: of what is made, the id of another one of its name.
         fields: what is sent, in order.
         patch: the whole write in the words of the API, where its type composes it; {} where `fields` are sent.
         stamp: what the state records of that write. `overwrites`: what somebody else left waiting, and it replaces.

@@ -24,6 +24,7 @@ from reconcile.core.ports import Document, Limit
 from reconcile.core.record import put
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
+from reconcile.core.schema import Field, Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolved, Sighting
 from reconcile.core.usage import Usage
 from reconcile.core.values import Ref, SecretRef
@@ -197,7 +198,6 @@ class Planner:
         if action is Action.DELETE and seen is None:
             action, reason = Action.NOOP, Reason.GONE
             notes = notes or ("it is gone from the account already",)
-        version = seen.version if seen else None
         change = Change(
             address,
             action,
@@ -206,7 +206,7 @@ class Planner:
             name=seen.name if seen else entry.address.key,
             parent=entry.parent,
             before=dict(seen.attrs) if seen else dict(entry.attrs),
-            seen={"version": version} if seen else {},
+            seen=self._all_seen(seen, entry) if seen is not None and action is Action.DELETE else {},
             needs=(),
             labels=entry.labels,
             facts=dict(entry.facts),
@@ -216,6 +216,15 @@ class Planner:
             notes=notes or (),
         )
         self._add(change, order)
+
+    def _all_seen(self, seen: Observed, entry: Entry) -> dict[str, Any]:
+        """All that a plan saw of what it deletes; nothing but its version where nobody asked the API."""
+        if not self.options.refresh:
+            return {"version": seen.version}
+        kind = self.types[entry.address.type_path]
+        shape = fields_of(kind.Model)
+        attrs = {name: value for name, value in seen.attrs.items() if Mark.LEASE not in _marks(shape, name)}
+        return {"attrs": attrs, "version": seen.version, "facts": dict(kind.facts(seen))}
 
     def _add(self, change: Change, order: int) -> None:
         self._order[change.address] = (self._ranks[_root_path(change.address)], order)
@@ -367,6 +376,10 @@ def _requests(types: Mapping[str, ResourceType], change: Change) -> int:
     stages = types[change.address.type_path].stages
     sent = {stages.get(part.path[0], 0) for part in change.fields} if change.action is not Action.CREATE else {0}
     return max(1, len(sent)) + bool(change.former_name) + bool(change.temporary)
+
+
+def _marks(shape: Mapping[str, Field], name: str) -> frozenset[Mark]:
+    return shape[name].marks if name in shape else frozenset()
 
 
 def _root_of(path: str) -> str:

@@ -199,7 +199,13 @@ class Store(Protocol):
         """Counts the serial up by one as a run that will write begins, and records accounts and the plan's digest."""
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
-        """All records in one durable transaction. Raises Locked when the epoch is not the newest."""
+        """
+        All records in one durable transaction.
+
+        Raises:
+            Locked: the epoch is not the newest.
+            StateError: the unit of a root would stand under two addresses.
+        """
 
     async def leases(self) -> list[Lease]: ...
 

@@ -20,6 +20,12 @@ from reconcile.errors import Position
 OnRemoval = Literal["forget", "clear", "delete"]
 
 
+class Alias(str):
+    """A text by which a document names a unit and that is not its id; `Observed.aliases` of the unit has it too."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """
@@ -96,6 +102,7 @@ class View:
         retry: it failed, and only `--retry-failed` sends what `reported` lacks again.
         returned: the unit came back with what it had before: waiting for it is over.
         foreign: what waits is somebody else's: nothing of ours is to be waited for.
+        version: of what is accepted, where `Observed.version` is that of what is reported; None = the same.
     """
 
     attrs: Attrs
@@ -109,6 +116,7 @@ class View:
     retry: bool = False
     returned: bool = False
     foreign: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +205,11 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    Where a wire verb acts.
+    Where a wire verb acts: found by `id`, where there is none by `alias`, where there is neither by `name`.
 
     Attributes:
-        id: the unit's id; None before it exists.
+        id: the unit's id; None before it exists, or while nobody here knows it.
+        alias: what the document names it by, where that is not its id (`ResourceType.unit`); None where there is an id.
         name: its name or key at the API.
         parent: the id of the unit that it hangs on, or None.
         attrs: of the document's side, what finds the unit and opens it: locators, references to credentials.
@@ -211,6 +220,7 @@ class Target:
     name: str | None = None
     parent: str | None = None
     attrs: Attrs = field(default_factory=dict)
+    alias: Alias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +233,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One read: what there is, and the server's clock when it was answered (None when it did not say)."""
+    """
+    One read: what there is, and the server's clock when it was answered (None when it did not say).
+
+    Attributes:
+        begun: there is one that this process began to make, in several requests: making it again goes on with it.
+    """
 
     seen: Observed | None
     now: datetime | None = None
+    begun: bool = False

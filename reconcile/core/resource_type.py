@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from reconcile.core.address import Address
 from reconcile.core.diff import same
-from reconcile.core.resource import Desired, Entry, Observed, OnRemoval, Page, Patch, Reading, Target, View
+from reconcile.core.resource import Alias, Desired, Entry, Observed, OnRemoval, Page, Patch, Reading, Target, View
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.values import Attrs, Ref, SecretRef
 
@@ -65,7 +65,9 @@ class ResourceType:
         removal: what happens when it is no longer in the files and nothing says otherwise.
         stages: the order of a unit's own fields and its children in an apply; lower first; `children_stage` is theirs.
         keeps_name_unique: whether the API itself refuses a second one under a name (409). Where it does not, and
-            `newest` says so, the one that the state knows is meant, else the one that is listed first.
+            `newest` says so, the one that the state knows is meant, else the one that is listed first; and before one
+            is made, it is looked for.
+        identity: the fact by which an answer says whose it is, where that is not its id; None = its id says so.
         refers_by_key: of a membership: the field that stands for its key, which names another resource.
         exclusive: of a membership: whether those in resources of the files that are not written are taken out.
         gap: what a write of its secret costs for a moment, where the API cannot just replace it.
@@ -88,6 +90,7 @@ class ResourceType:
     children_stage: ClassVar[int] = 1
     keeps_name_unique: ClassVar[bool] = True
     newest: ClassVar[bool] = False
+    identity: ClassVar[str | None] = None
     refers_by_key: ClassVar[str | None] = None
     exclusive: ClassVar[bool] = False
     gap: ClassVar[str | None] = None
@@ -99,6 +102,8 @@ class ResourceType:
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         """
         How the document finds the unit: its id if the document names it, spelled as the API does, and its name there.
+
+        Where what the document names it by is not its id, that is an `Alias`.
 
         Args:
             attrs: of the document's side.
@@ -144,8 +149,20 @@ class ResourceType:
         name: str | None = None,
         parent: str | None = None,
     ) -> Target:
-        """Where a wire verb acts; `attrs` are the document's, or what was recorded of them."""
-        return Target(address, id, name, parent, {name: attrs[name] for name in self._opening if name in attrs})
+        """
+        Where a wire verb acts.
+
+        Args:
+            attrs: the document's, or what was recorded of them.
+            id: the unit's; None = what `attrs` name it by, be it an id or an alias.
+        """
+        alias = None
+        if id is None:
+            id = self.unit(attrs, address.key)[0]
+        if isinstance(id, Alias):
+            id, alias = None, id
+        opening = {name: attrs[name] for name in self._opening if name in attrs}
+        return Target(address, id, name, parent, opening, alias)
 
     def stranger(self, api: Any, at: Target) -> str | None:
         """
@@ -180,6 +197,11 @@ class ResourceType:
         An apply records it before it sends anything; a plan writes nothing, and so forgets it.
         """
         return None
+
+    def is_other(self, seen: Observed, entry: Entry) -> bool:
+        """Whether an answer is about another unit than an entry of the same id, as far as `identity` tells."""
+        known = entry.facts.get(self.identity) if self.identity is not None else None
+        return known is not None and seen.facts.get(self.identity or "") not in (None, known)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """
@@ -278,7 +300,7 @@ class ResourceType:
         return None
 
     async def read(self, api: Any, at: Target) -> Reading:
-        """One, by id, else by name; `Reading.seen` is None when the API says that there is none."""
+        """One, by `at.id`, else `at.alias`, else `at.name`; `Reading.seen` is None when the API says there is none."""
         raise NotImplementedError
 
     async def create(self, api: Any, at: Target, attrs: Attrs) -> Observed:

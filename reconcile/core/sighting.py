@@ -56,6 +56,7 @@ class Sighting:
         rewrite: whether the user asked to write its secrets again.
         uncertain: whether an earlier write to it has an unknown outcome.
         retry: whether the user asked to send again what failed on the unit.
+        namesake: the id of a live one that has its name and is another one.
     """
 
     want: Desired
@@ -69,6 +70,7 @@ class Sighting:
     rewrite: bool = False
     uncertain: bool = False
     retry: bool = False
+    namesake: str | None = None
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.values import Secret, SecretRef
+from reconcile.engine import answers
 from reconcile.engine.journal import Journal
 from reconcile.engine.moves import record_moves
-from reconcile.engine.operation import Operation, verb_of
+from reconcile.engine.operation import Operation
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome, Stopped
+from reconcile.engine.words import verb_of
 from reconcile.errors import AccessDenied, Locked, NotSent, Position, ReconcileError
 
 SILENT = 3  # changes in a row that could not be sent at all; one that was done ends the row
@@ -75,6 +78,7 @@ class Apply:
         lineage: of the state, part of every fingerprint.
         directory: the fleet's, which files to upload are named relative to.
         older: by address, operations of an earlier run of which nobody knows what they did.
+        late_s: by provider, how long after its intent a request may still arrive.
     """
 
     plan: Plan
@@ -94,12 +98,15 @@ class Apply:
     named: dict[tuple[str, str], str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
     older: dict[Address, list[str]] = field(default_factory=dict)
+    late_s: Mapping[str, float] = field(default_factory=dict)
     silent: int = 0
     refusal: ReconcileError | None = None
     slots: asyncio.Semaphore = field(init=False)
+    leaving: frozenset[Address] = field(init=False)
 
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.workers)
+        self.leaving = frozenset(change.address for change in self.plan.changes if not change.after)
 
     async def run(self) -> list[Result]:
         """
@@ -154,7 +161,9 @@ class Apply:
         for fields in [stages[number] for number in stages if number >= middle] if stages else [()]:
             failed = failed or await self._step(operations[root.address], fields)
         if root.address not in self.results:
-            sent = bool(root.fields) and all(part.path[0] in operations[root.address].done for part in root.fields)
+            sent = bool(root.fields) and all(
+                part.path[0] in operations[root.address].done.fields for part in root.fields
+            )
             self._end(root, Outcome.DONE if sent or not failed else Outcome.SKIPPED, None if sent else failed)
 
     def _stages(self, change: Change) -> dict[int, list[FieldChange]]:
@@ -247,6 +256,9 @@ class Apply:
             made=self.made,
             named=self.named,
             read_at=self.read_at,
+            late_s=self.late_s.get(change.address.provider, 0.0),
+            stopping=lambda: self.stop is not None,
+            leaving=self.leaving,
         )
 
     async def _read_again(self, operations: Mapping[Address, Operation]) -> None:
@@ -258,19 +270,20 @@ class Apply:
         for (_, parent), members in groups.items():
             if self.stop or len(members) < 2 or members[0].kind.listed != "parent":
                 continue
-            live: dict[str, Observed] = {}
+            live: dict[str, tuple[Observed, datetime]] = {}
             now = asyncio.get_running_loop().time()
             try:
-                async for page in members[0].kind.listing(members[0].api, parent):
-                    live.update({seen.name or seen.id: seen for seen in page.members})
+                async for page in answers.listing(members[0].kind, members[0].api, parent or ""):
+                    live.update({seen.name or seen.id: (seen, page.now) for seen in page.members})
             except AccessDenied as refusal:
                 self.stop, self.refusal = self.stop or Stop.DENIED, refusal
                 return
             except ReconcileError:
                 continue  # each is then read by itself, and its own error is its own outcome
             for operation in members:
-                operation.again = live.get(operation.change.name or operation.change.address.key)
-                operation.again_at = now
+                found = live.get(operation.change.name or operation.change.address.key)
+                if found is not None:  # what a listing lacks need not be gone: it is read by itself
+                    (operation.again, operation.again_now), operation.again_at = found, now
 
     def _end(
         self, change: Change, outcome: Outcome, detail: str | None = None, error: ReconcileError | None = None

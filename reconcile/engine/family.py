@@ -18,10 +18,11 @@ from reconcile.core.planner import Planner
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.sighting import Sighting
-from reconcile.engine import memberships
+from reconcile.engine import answers, memberships
 from reconcile.engine.pool import each
 from reconcile.engine.recover import told
 from reconcile.engine.unanswered import UNANSWERED
+from reconcile.engine.unlisted import unlisted
 from reconcile.errors import AccessDenied
 
 if TYPE_CHECKING:
@@ -199,10 +200,14 @@ class Families:
         live: dict[str, Observed] = {}
         now = family.now
         try:
-            async for page in part.listing(self.observer.api, family.seen.id):
+            async for page in answers.listing(part, self.observer.api, family.seen.id):
                 now = page.now
                 for seen in page.members:
                     live[seen.name or seen.id] = seen
+            mine = [entry for entry in family.known if entry.address.type_path == part.path]
+            mine = [entry for entry in mine if entry.parent == family.seen.id]
+            for key, seen in await unlisted(part, self.observer.api, mine, live):
+                live[key] = seen
         except UNANSWERED as error:
             family.unread.add(part.path)
             self.planner.unread(part.path, family.want.address, error, isinstance(error, AccessDenied))

@@ -1,8 +1,9 @@
 """
 The held lease and the journal of one run: intents before, outcomes after, all that wait at one moment in one commit.
 
-Two things keep a run from writing when it must not (design §6): the lease's own deadline on the monotonic clock,
-checked right before every request, and the journal itself: if a record cannot be written, nothing more is sent.
+Three things keep a run from writing when it must not (design §6): the lease's own deadline on the monotonic clock and
+the age of what the write rests on, both checked right before every request, and the journal itself: if a record cannot
+be written, nothing more is sent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
 from reconcile.core.ports import Lease, Record, Store
+from reconcile.engine import young
 from reconcile.errors import Locked, Problem, ReconcileError, StateError
 
 TTL_S = 60.0
@@ -30,6 +32,7 @@ class Journal:
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self.turn = asyncio.Lock()  # of a write that got too old while it waited: one at a time reads and sends again
 
     async def __aenter__(self) -> Journal:
         self._keeper = asyncio.create_task(self._keep())
@@ -46,9 +49,10 @@ class Journal:
         if self._broken is None:
             await self.store.release(self.lease)
 
-    def check(self) -> None:
+    def check(self, method: str, attempt: int) -> None:
         """
-        Raises when nothing may be sent any more: the lease is about to end, or the journal cannot be written.
+        Raises when nothing may be sent any more: the lease is about to end, or the journal cannot be written; and
+        `Aged` when this request may not, because what its write rests on is too old.
 
         Called right before every request, with no await in between.
         """
@@ -61,6 +65,7 @@ class Journal:
                     way_out="This process was stopped or starved for too long; run again",
                 )
             )
+        young.check(method, attempt)
 
     async def write(self, record: Record) -> None:
         """Returns when the record is durable, together with all others that waited at this moment."""

@@ -6,15 +6,17 @@ Nothing is decided here on the strength of an incomplete listing; whoever calls 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconcile.core.plan import Action
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType
+from reconcile.engine import answers
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
+from reconcile.engine.unlisted import unlisted
 from reconcile.errors import AccessDenied, NotFound
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Leaving:
                 if stranger := (await self.observer.strangers(kind, {0: at})).get(0):
                     self.observer.planner.stranger(kind.path, entry.address, stranger, None)
                     return
-                seen = (await self.observer.read(kind, at)).seen
+                seen = (await self.observer.read(kind, at, entry)).seen
             except UNANSWERED as error:
                 self.observer.planner.unread(kind.path, entry.address, error, isinstance(error, AccessDenied))
                 return
@@ -75,7 +77,7 @@ class Leaving:
         leaving: list[tuple[Entry, Observed | None, Action]] = []
         for part in self.observer.parts(kind):
             known = [child for child in under if child.address.type_path == part.path]
-            live = await self._live(entry, part) if clears and known else {}
+            live = await self._live(entry, part, known) if clears and known else {}
             if live is None:
                 return  # what hangs on it cannot be read, so it is not let go of either
             for child in known:
@@ -86,12 +88,14 @@ class Leaving:
         for child, there, action in leaving:
             self.observer.planner.leave(child, there, action, LAST)
 
-    async def _live(self, entry: Entry, part: ResourceType) -> dict[str, Observed] | None:
-        """What hangs on a unit that leaves, by key; None when it did not answer."""
+    async def _live(self, entry: Entry, part: ResourceType, known: Sequence[Entry]) -> dict[str, Observed] | None:
+        """What hangs on a unit that leaves, by key; None when it did not answer. `known`: what the state has of it."""
         live: dict[str, Observed] = {}
         try:
-            async for page in part.listing(self.observer.api, entry.id):
+            async for page in answers.listing(part, self.observer.api, entry.id):
                 live.update({seen.name or seen.id: seen for seen in page.members})
+            for child, seen in await unlisted(part, self.observer.api, known, live):
+                live[child] = seen
         except NotFound:
             return {}  # the unit itself is gone, and everything with it
         except UNANSWERED as error:

@@ -18,12 +18,13 @@ from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
-from reconcile.core.resource import Desired, Entry, Observed, Page, Reading, Target
+from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Reading, Target
 from reconcile.core.resource_type import Named, ResourceType
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Match, Sighting
 from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import SecretRef
+from reconcile.engine import answers
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
 from reconcile.engine.memberships import named
@@ -78,9 +79,9 @@ class Observer:
         """Types that must have been read before references of `kind` can be resolved."""
         return {spec.names for spec in fields_of(kind.Model).values() if spec.names}
 
-    async def read(self, kind: ResourceType, at: Target) -> Reading:
+    async def read(self, kind: ResourceType, at: Target, prior: Entry | None) -> Reading:
         """
-        One unit, by itself. Raises as `ResourceType.read`.
+        One unit, by itself; `prior` is what the state has of it. Raises as `ResourceType.read`.
 
         Raises:
             NotAllowed: a credential of its own may not be opened in this document.
@@ -88,7 +89,7 @@ class Observer:
         for reference in at.attrs.values():  # its own are the default of no setting
             if isinstance(reference, SecretRef) and (refusal := self.trust.refusal(reference)) is not None:
                 raise NotAllowed(refusal)
-        return await kind.read(self.api, at)
+        return await answers.read(kind, self.api, at, prior)
 
     async def strangers(self, kind: ResourceType, targets: Mapping[int, Target]) -> dict[int, str]:
         """Those of an untrusted document for which neither the state nor anybody else vouches, and what names each."""
@@ -261,17 +262,15 @@ class _Roots:
         for start in range(0, len(absent), _BATCH):
             wants = [(handle, self.document.at(handle)) for handle in absent[start : start + _BATCH]]
             entries = await self.store.get([want.address for _, want in wants])
-            targets = {handle: self._target(want, entries.get(want.address)) for handle, want in wants}
-            strangers = await self.observer.strangers(kind, targets)
+            strangers = await self.observer.strangers(kind, {handle: self._target(want) for handle, want in wants})
             found: list[tuple[int, Observed, datetime]] = []
-            lost: list[tuple[int, Desired, Entry | None]] = []
+            lost: list[tuple[int, Desired, Entry | None, str | None]] = []
 
             async def look(
                 piece: tuple[int, Desired],
                 entries: Mapping[Address, Entry] = entries,
                 found: list[tuple[int, Observed, datetime]] = found,
-                lost: list[tuple[int, Desired, Entry | None]] = lost,
-                targets: Mapping[int, Target] = targets,
+                lost: list[tuple[int, Desired, Entry | None, str | None]] = lost,
                 strangers: Mapping[int, str] = strangers,
             ) -> None:
                 handle, want = piece
@@ -284,15 +283,16 @@ class _Roots:
                     seen, now = self.loose.pop(entry.id)
                     found.append((handle, seen, now))
                     return
-                if entry is None and kind.creates(want.attrs):
-                    lost.append((handle, want, None))
+                made = entry is None and kind.creates(want.attrs)
+                if made and (kind.keeps_name_unique or not self.planner.options.refresh):
+                    lost.append((handle, want, None, None))
                     return
                 if handle in strangers:
                     self.planner.stranger(kind.path, want.address, strangers[handle], want.block)
                     self._keeps(handle, entry)
                     return
                 try:
-                    reading = await self.observer.read(kind, targets[handle])
+                    reading = await self._found(want, entry)
                 except UNANSWERED as error:
                     self.planner.unread(kind.path, want.address, error, isinstance(error, AccessDenied), want.block)
                     self._keeps(handle, entry)
@@ -306,7 +306,9 @@ class _Roots:
                 if reading.seen is None and handle in self.spare:
                     found.append((handle, *self.spare[handle]))
                 elif reading.seen is None:
-                    lost.append((handle, want, entry))
+                    lost.append((handle, want, entry, None))
+                elif made and reading.seen.id in self.claimed:  # that one is another's; names need not be unique
+                    lost.append((handle, want, None, reading.seen.id))
                 elif reading.seen.id in self.claimed:
                     self._twice(want, reading.seen)
                 else:
@@ -322,19 +324,30 @@ class _Roots:
                     self.planner.live(kind, seen)
                 self.matched.add(handle)
             await self.families.join([piece for piece in found if self.claimed[piece[1].id] == piece[0]])
-            for handle, want, entry in sorted(lost, key=lambda piece: piece[0]):
-                await self._not_live(handle, want, entry)
+            for handle, want, entry, namesake in sorted(lost, key=lambda piece: piece[0]):
+                await self._not_live(handle, want, entry, namesake)
+
+    async def _found(self, want: Desired, entry: Entry | None) -> Reading:
+        """By the id that the state knows first, where that is of what the files name; by what they name it after."""
+        kind = self.kind
+        named, name = kind.unit(want.attrs, want.address.key)
+        if entry is not None and (named is None or isinstance(named, Alias)):
+            known, _ = kind.unit(entry.attrs, entry.address.key)
+            if named is None or kind.newest or named == known:
+                reading = await self.observer.read(kind, kind.target(want.address, want.attrs, entry.id, name), entry)
+                if reading.seen is not None or (named is None and name == entry.id):
+                    return reading
+        return await self.observer.read(kind, self._target(want), entry)
 
     def _keeps(self, handle: int, entry: Entry | None) -> None:
         """The files name what the state has under this address; that it was not read is no reason to let it go."""
         if entry is not None:
             self.claimed.setdefault(entry.id, handle)
 
-    def _target(self, want: Desired, entry: Entry | None) -> Target:
-        kind = self.kind
-        id, name = kind.unit(want.attrs, want.address.key)
-        known = entry.id if entry and (kind.newest or not kind.creates(want.attrs)) else None
-        return kind.target(want.address, want.attrs, id or known, name)
+    def _target(self, want: Desired) -> Target:
+        """What the files name it by."""
+        name = self.kind.unit(want.attrs, want.address.key)[1]
+        return self.kind.target(want.address, want.attrs, None, name)
 
     def _twice(self, want: Desired, seen: Observed) -> None:
         handle = self.claimed.get(seen.id)
@@ -359,7 +372,7 @@ class _Roots:
             )
         )
 
-    async def _not_live(self, handle: int, want: Desired, entry: Entry | None) -> None:
+    async def _not_live(self, handle: int, want: Desired, entry: Entry | None, namesake: str | None) -> None:
         kind = self.kind
         if not kind.creates(want.attrs):
             id, name = kind.unit(want.attrs, want.address.key)
@@ -367,7 +380,7 @@ class _Roots:
             self.planner.missing(kind, want.address, unit, want.where, want.block)
             return
         matches, now = await self.observer.matches(kind, want, None), self.observer.env.now()
-        self.planner.see(kind, Sighting(want, None, now, entry, matches=matches), handle)
+        self.planner.see(kind, Sighting(want, None, now, entry, matches=matches, namesake=namesake), handle)
         for child in self.document.children(handle):  # what hangs on it is made with it
             part = self.observer.types[child.address.type_path]
             child = named(part, child)

@@ -1,48 +1,37 @@
 """
 One change at the API: precondition, intent, request, read-back where the answer was lost, outcome.
 
-After a lost answer nothing is repeated blindly: the unit is read back by its natural key first (design §6). What
-cannot be read back (a restart) counts as done.
+After a lost answer nothing is repeated blindly: the unit is read back first. A restart, which cannot be, is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.diff import same
 from reconcile.core.events import Noted
-from reconcile.core.plan import Action, Cause, Change, FieldChange
-from reconcile.core.ports import Begun, Ended, Env, Secrets
-from reconcile.core.resource import Entry, Observed, Target
+from reconcile.core.plan import Action, Change, FieldChange
+from reconcile.core.ports import Ended, Env, Secrets
+from reconcile.core.resource import Entry, Observed, Reading, Target
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Mark, fields_of
-from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
+from reconcile.core.values import Secret, SecretRef
+from reconcile.engine import answers
+from reconcile.engine.done import Done
+from reconcile.engine.intents import Intents
 from reconcile.engine.journal import Journal
-from reconcile.engine.precondition import conflict, unforeseen
-from reconcile.engine.send import Outcome, Stopped, send
-from reconcile.errors import ReconcileError
-
-FRESH_S = 30.0  # a reading of this process that is younger needs no second one (design §5)
-
-VERBS: Mapping[Action, str] = {
-    Action.CREATE: "Creating",
-    Action.UPDATE: "Updating",
-    Action.REPLACE: "Replacing",
-    Action.DELETE: "Deleting",
-    Action.ADOPT: "Adopting",
-    Action.FORGET: "Forgetting",
-    Action.NOOP: "Recording",
-}
-
-
-def verb_of(change: Change) -> str:
-    """What is done to a resource, for progress."""
-    return "Renewing" if change.action is Action.NOOP and change.fields else VERBS[change.action]
+from reconcile.engine.late import outwait
+from reconcile.engine.precondition import answered_otherwise, conflict, unforeseen
+from reconcile.engine.resolved import resolved
+from reconcile.engine.send import Outcome, Stopped, Write
+from reconcile.engine.young import Basis, fresh, resting_on
+from reconcile.errors import BadAnswer, NoAnswer, ReconcileError
 
 
 @dataclass(slots=True)
@@ -53,7 +42,11 @@ class Operation:
     Attributes:
         made: ids of what this run created, by address; shared by all operations. `named`: by type and name.
         read_at: the loop's time at which this process read it for the plan; None for a saved plan.
-        again, again_at: what a second reading found, and when, once there was one.
+        again, again_at: what a second reading found, and when by the loop's time, once there was one.
+        again_now: the server's clock then, if it said so.
+        late_s: how long after its intent a request of this provider may still arrive.
+        stopping: whether the user wants nothing to be waited for any more.
+        leaving: addresses that this plan takes out of the state.
     """
 
     change: Change
@@ -68,24 +61,35 @@ class Operation:
     made: dict[Address, str]
     named: dict[tuple[str, str], str]
     read_at: float | None = None
+    late_s: float = 0.0
+    stopping: Callable[[], bool] = lambda: False
+    leaving: Set[Address] = frozenset()
     again: Observed | None = None
     again_at: float | None = None
+    again_now: datetime | None = None
     started: bool = False
     begun_at: float | None = None
-    number: int = 0
-    done: dict[str, Any] = field(default_factory=dict)
-    prints: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    id: str | None = None
+    intents: Intents = field(init=False)
+    done: Done = field(init=False)
 
     def __post_init__(self) -> None:
-        self.prints, self.facts, self.id = dict(self.change.prints), dict(self.change.facts), self.change.id
+        self.intents = Intents(self.change, self.journal)
+        self.done = Done(self.change, self.kind, self.secrets, self.opened, self.env, self.lineage)
+
+    @property
+    def compares(self) -> bool:
+        """
+        Whether it writes to something that is there, or makes what the API would make twice: then what is live has to
+        be what the plan saw. Where the API refuses a second one of a name, its refusal says so.
+        """
+        if self.change.action is Action.CREATE:
+            return not self.kind.keeps_name_unique
+        return bool(self.change.fields) or self.change.action is Action.DELETE
 
     @property
     def must_read(self) -> bool:
-        """Whether the precondition needs a reading: it writes to something that is there."""
-        writes = bool(self.change.fields) or self.change.action is Action.DELETE
-        return writes and self.change.action is not Action.CREATE and not _fresh(self.read_at)
+        """Whether the precondition needs a reading."""
+        return self.compares and not fresh(self.read_at)
 
     async def carry_out(self, fields: Sequence[FieldChange]) -> None:
         """
@@ -108,11 +112,11 @@ class Operation:
             case _ if fields:
                 await self._update(fields)
             case Action.FORGET:
-                await self._record(Ended(self._next(), drop=(change.address,)))
+                await self.intents.end(Ended(self.intents.next(), drop=(change.address,)))
             case Action.NOOP if not change.after:  # it left, and was gone already
-                await self._record(Ended(self._next(), drop=(change.address,)))
+                await self.intents.end(Ended(self.intents.next(), drop=(change.address,)))
             case _:
-                await self._record(Ended(self._next(), (self.entry(),)))
+                await self.intents.end(Ended(self.intents.next(), (self.entry(),)))
 
     async def free_name(self, temporary: str) -> None:
         """Takes a name for the time until the wanted one is free. Raises Stopped."""
@@ -127,169 +131,259 @@ class Operation:
 
     async def _release(self, id: str, name: str) -> None:
         """A unit that is let go of gives up its name, if it still holds the one that the plan saw."""
-        try:
-            seen = (await self.kind.read(self.api, Target(self.change.address, id))).seen
-        except ReconcileError as error:
-            raise Stopped(Outcome.FAILED, f"the unit that is let go of could not be read: {error}", error) from None
-        if seen is not None and seen.name == self.change.seen.get("former"):
-            await self.rename(id, name)
+        at = Target(self.change.address, id)
+        read_at = 0.0
 
-    async def rename(self, id: str, name: str) -> None:
+        async def holds_it() -> bool:
+            nonlocal read_at
+            asked = asyncio.get_running_loop().time()
+            try:
+                seen = (await answers.read(self.kind, self.api, at)).seen
+            except ReconcileError as error:
+                why = f"the unit that is let go of could not be read: {error}"
+                raise Stopped(Outcome.FAILED, why, error) from None
+            read_at = asked
+            return seen is not None and seen.name == self.change.seen.get("former")
+
+        async def refresh() -> None:
+            if not await holds_it():
+                raise Stopped(Outcome.CONFLICT, "the unit that is let go of was renamed after the plan was made")
+
+        if await holds_it():
+            await self.rename(id, name, lambda: Basis(read_at), refresh)
+
+    async def rename(
+        self,
+        id: str,
+        name: str,
+        basis: Callable[[], Basis] | None = None,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Gives a unit a name that frees the one another unit needs."""
         naming = self.kind.naming
         assert naming is not None  # only a type that has names frees one
-        operation = self._next()
-        await self._begin(operation, {"rename": {"id": id, "name": name}})
+        operation = self.intents.next()
+        await self.intents.begin(operation, self._parent(), {"rename": {"id": id, "name": name}})
         at = Target(self.change.address, id, None, self.change.parent)
         patch = {naming: name}
         await self._send(
-            operation, lambda: self.kind.update(self.api, at, patch), lambda: self._landed(at, patch, operation)
+            operation,
+            lambda: answers.update(self.kind, self.api, at, patch),
+            lambda: self._landed(at, patch, operation, other=id != self.change.id),
+            basis=basis,
+            refresh=refresh,
         )
-        await self._record(Ended(operation))
+        self.done.named = self.done.named or id == self.change.id
+        await self.intents.end(Ended(operation))
 
     # -- precondition -----------------------------------------------------------------------------------------------
 
     async def _precondition(self) -> None:
         """What the plan saw must still be so, or the write is a conflict and is not carried out."""
-        change = self.change
-        if not _fresh(self.again_at):
+        if not fresh(self.again_at):
             try:
-                self.again = (await self.kind.read(self.api, self._target())).seen
+                await self._read(self._target())
             except ReconcileError as error:
                 raise Stopped(Outcome.FAILED, f"could not be read before the write: {error}", error) from None
-        if (why := conflict(self.kind, change, self.again)) is not None:
+        if (why := await self._conflict(self.again)) is not None:
             raise Stopped(Outcome.CONFLICT, why)
+
+    async def _read(self, at: Target) -> Reading:
+        """Reads it again: what is written next rests on this."""
+        asked = asyncio.get_running_loop().time()
+        reading = await answers.read(self.kind, self.api, at)
+        self.again, self.again_at, self.again_now = reading.seen, asked, reading.now
+        return reading
+
+    async def _conflict(self, seen: Observed | None, landed: Set[str] = frozenset()) -> str | None:
+        """`landed`: attributes that are as an earlier try of this write wants them."""
+        change, now = self.change, self.again_now or self.env.now()
+        entry = (await self.journal.store.get([change.address])).get(change.address)
+        prior = entry if entry is not None and seen is not None and entry.id == seen.id else None
+        return conflict(self.kind, change, seen, prior, now, self.done.ours | landed)
+
+    def _basis(self) -> Basis:
+        """What the next write rests on: a reading, where it has to be compared; an intent, where it may come late."""
+        read_at = max((at for at in (self.read_at, self.again_at) if at is not None), default=None)
+        late = self.change.action is Action.CREATE and not self.kind.keeps_name_unique
+        begun_at = self.intents.begun_at if late else None
+        return Basis(read_at if self.compares else None, begun_at)
 
     # -- the three writes -------------------------------------------------------------------------------------------
 
     async def _create(self) -> None:
-        change, operation = self.change, self._next()
-        attrs = self._resolved(change.after)
-        await self._begin(operation, {})
-        located = self.kind.unit(change.after, change.address.key)[0]  # an alias, which the API need not take as an id
-        at = self.kind.target(change.address, change.after, located, change.name, self._parent())
+        change, operation = self.change, self.intents.next()
+        attrs, at = self._sendable(change.after), self._target()
+        namesake = change.seen.get("namesake")
+        begun = {"namesake": namesake, "late_s": self.late_s}
+        await self.intents.begin(operation, self._parent(), begun)
+
+        async def verb() -> Observed:
+            return await answers.create(self.kind, self.api, at, attrs)
+
+        async def there() -> Reading:
+            reading = await self._read(at)
+            other = reading.seen is not None and reading.seen.id == namesake
+            return replace(reading, seen=None) if other else reading
 
         async def again() -> Observed | None:
-            seen = (await self.kind.read(self.api, at)).seen
+            seen = (await self._outwaited(there)).seen
             if seen is not None and any(isinstance(value, Secret) for value in attrs.values()):
                 # It is there; whether with our value, nobody can read. Writing it says so (design §6).
-                return await self.kind.update(self.api, replace(at, id=seen.id), attrs)
+                return await answers.update(self.kind, self.api, replace(at, id=seen.id, alias=None), attrs)
             return seen
 
-        seen = await self._send(operation, lambda: self.kind.create(self.api, at, attrs), again)
+        seen = await self._send(operation, verb, again, begun)
         await self._taken(operation, attrs, seen)
-        self._landed_fields(change.fields, seen)
+        drop = await self._leaves_to(seen.id)
+        self.done.took(change.fields, seen, self._parent())
         self.made[change.address] = seen.id
         if change.name is not None:
             self.named[self.kind.path, change.name] = seen.id
-        await self._record(Ended(operation, (self.entry(),)))
+        await self.intents.end(Ended(operation, (self.entry(),), drop))
+
+    async def _leaves_to(self, id: str) -> tuple[Address, ...]:
+        """The address that leaves this unit to the one that was just made of it. Raises Stopped when one keeps it."""
+        if self.change.address.parent is not None:
+            return ()
+        known = (await self.journal.store.by_unit(self.kind.path, [id])).get(id)
+        if known is None or known.address == self.change.address:
+            return ()
+        if known.address not in self.leaving:
+            said = f"the API answered about {id}, which is {known.address}, as if it had just been made"
+            raise Stopped(Outcome.UNKNOWN, said, BadAnswer(said))
+        return (known.address,)
+
+    async def _outwaited(self, there: Callable[[], Awaitable[Reading]]) -> Reading:
+        """What is there once the request cannot arrive any more; what is there before counts at once."""
+        loop, until = asyncio.get_running_loop(), (self.intents.begun_at or 0.0) + self.late_s
+        found = await there()
+
+        async def look() -> bool:
+            nonlocal found
+            found = await there()
+            return found.seen is not None or found.begun
+
+        wait_s = until - loop.time()
+        if self.kind.keeps_name_unique or found.seen is not None or found.begun or wait_s <= 0:
+            return found
+        self.env.emit(Noted(f"{self.change.address}: its making may still arrive: waiting up to {wait_s:.0f} s for it"))
+        if not await outwait(look, until, self.stopping):
+            raise NoAnswer("it may still arrive, and the wait for it was cut short")
+        return found
 
     async def _update(self, fields: Sequence[FieldChange]) -> None:
-        operation, at = self._next(), self._target()
-        patch = self.change.patch or self._resolved({part.path[0]: self.change.after[part.path[0]] for part in fields})
+        operation, at = self.intents.next(), self._target()
+        patch = self.change.patch or self._sendable({part.path[0]: self.change.after[part.path[0]] for part in fields})
         if self.change.patch:
-            more = {"patch": patch, "stamp": self.change.stamp, "facts": self.facts}
-            await self._begin(operation, {"fields": sorted({part.path[0] for part in fields}), **more})
+            more = {"patch": patch, "stamp": self.change.stamp, "facts": self.done.facts}
+            await self.intents.begin(
+                operation, self._parent(), {"fields": sorted({part.path[0] for part in fields}), **more}
+            )
         else:
-            await self._begin(operation, {"fields": sorted(patch)})
+            await self.intents.begin(operation, self._parent(), {"fields": sorted(patch)})
         shape = fields_of(self.kind.Model)
         triggers = any(Mark.TRIGGER in shape[part.path[0]].marks for part in fields)
 
         async def again() -> Observed | None:
             return None if triggers else await self._landed(at, patch, operation)
 
+        async def verb() -> Observed:
+            return await answers.update(self.kind, self.api, at, patch)
+
         try:
-            seen = await self._send(operation, lambda: self.kind.update(self.api, at, patch), again, once=triggers)
+            seen = await self._send(operation, verb, again, once=triggers)
         except Stopped as lost:
             if triggers and lost.outcome is Outcome.UNKNOWN:
-                self._landed_fields(fields, None)
-                await self._record(Ended(operation, (self.entry(),)))
+                self.done.took(fields, None, self._parent())
+                await self.intents.end(Ended(operation, (self.entry(),)))
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
         if not self.change.patch:
             await self._taken(operation, patch, seen)
-        self._landed_fields(fields, seen)
-        await self._record(Ended(operation, (self.entry(),)))
+        self.done.took(fields, seen, self._parent())
+        await self.intents.end(Ended(operation, (self.entry(),)))
 
     async def _delete(self) -> None:
-        change, operation, at = self.change, self._next(), self._target()
-        await self._begin(operation, {})
+        change, operation, at = self.change, self.intents.next(), self._target()
+        await self.intents.begin(operation, self._parent(), {})
 
         async def delete() -> Observed:
             await self.kind.delete(self.api, at)
             return Observed(change.id or "", {})
 
         async def again() -> Observed | None:
-            gone = (await self.kind.read(self.api, at)).seen is None
+            gone = (await self._read(at)).seen is None
             return Observed(change.id or "", {}) if gone else None
 
         await self._send(operation, delete, again)
-        await self._record(Ended(operation, drop=(change.address,)))
+        await self.intents.end(Ended(operation, drop=(change.address,)))
 
-    async def _landed(self, at: Target, patch: Mapping[str, Any], operation: str) -> Observed | None:
-        """The unit, if it is as the patch wants it; a secret never tells, so its write is repeated instead."""
-        seen = (await self.kind.read(self.api, at)).seen
+    async def _landed(
+        self, at: Target, patch: Mapping[str, Any], operation: str, other: bool = False
+    ) -> Observed | None:
+        """
+        The unit, if it is as the patch wants it; a secret never tells, so its write is repeated instead.
+
+        Raises Stopped when it is neither so nor as the plan saw it. `other`: the unit is not the plan's.
+        """
+        seen = (await (answers.read(self.kind, self.api, at) if other else self._read(at))).seen
         if seen is None or any(isinstance(value, Secret) for value in patch.values()):
             return None
         if self.kind.landed(patch, seen):
             return seen
-        if (why := unforeseen(self.kind, self.change, seen)) is not None:  # it must not be sent again
-            await self._record(Ended(operation))
+        landed = {name for name, value in patch.items() if same(seen.attrs.get(name), value)}
+        why = None if other else unforeseen(self.kind, self.change, seen) or await self._conflict(seen, landed)
+        if why is not None:
+            await self.intents.end(Ended(operation))
             raise Stopped(Outcome.CONFLICT, why)
         return None
 
     async def _taken(self, operation: str, sent: Mapping[str, Any], seen: Observed) -> None:
         """Raises Stopped when the API's own answer to a write has another value than the one that was sent."""
-        shape = fields_of(self.kind.Model)
-        for name, value in sent.items():
-            told = seen.attrs.get(name)
-            by_name = bool(shape[name].refers) and name not in self.change.refers  # sent as a name, answered as an id
-            if told is None or not isinstance(value, (str, bool)) or by_name or Mark.TRIGGER in shape[name].marks:
-                continue
-            if not same(told, value):
-                await self._record(Ended(operation))
-                raise Stopped(Outcome.FAILED, f"the API answered as if it was done, with another {name} than was sent")
+        if (name := answered_otherwise(self.kind, self.change, sent, seen)) is not None:
+            await self.intents.end(Ended(operation))
+            raise Stopped(Outcome.FAILED, f"the API answered as if it was done, with another {name} than was sent")
 
     async def _send(
         self,
         operation: str,
         verb: Callable[[], Awaitable[Observed]],
         read_back: Callable[[], Awaitable[Observed | None]],
+        begun: Mapping[str, Any] | None = None,
+        *,
         once: bool = False,
+        basis: Callable[[], Basis] | None = None,
+        refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> Observed:
+        """`begun`: with what its intent is written again where it gets too old; None = its age does not matter."""
+
         async def closed() -> None:
-            await self._record(Ended(operation))
+            await self.intents.end(Ended(operation))
+
+        async def resting() -> Observed:
+            rests = (basis or self._basis)()
+            if begun is not None and rests.begun_long_ago:
+                await self.intents.begin(operation, self._parent(), begun)
+                rests = self._basis()
+            with resting_on(rests):
+                return await verb()
+
+        async def refreshed() -> None:
+            try:
+                await (refresh or self._precondition)()
+            except Stopped:
+                await closed()  # nothing was sent
+                raise
 
         taken = Outcome.CONFLICT if self.change.action is Action.CREATE else Outcome.FAILED
-        return await send(verb, read_back, closed=closed, rng=self.env.rng, taken=taken, once=once)
+        write = Write(resting, read_back, refreshed, closed, self.journal.turn, self.env.rng, taken, once)
+        return await write.send()
 
     # -- what is sent, and what is recorded -------------------------------------------------------------------------
 
-    def _resolved(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
-        """Attributes as the wire takes them: references by id, secrets opened, files where they lie."""
-        resolved: dict[str, Any] = {}
-        for name, value in attrs.items():
-            if isinstance(value, SecretRef):
-                resolved[name] = self.opened[value]
-            elif isinstance(value, Ref):
-                resolved[name] = self._id_of(name, value)
-            elif isinstance(value, list) and any(isinstance(member, Ref) for member in value):
-                resolved[name] = [self._id_of(f"{name}.{ref.name}", ref) for ref in value]
-            elif isinstance(value, FileRef):
-                resolved[name] = replace(value, path=str(self.directory / value.path))
-            else:
-                resolved[name] = value
-        return resolved
-
-    def _id_of(self, name: str, ref: Ref) -> str:
-        change = self.change
-        if (known := change.refers.get(name)) is not None:
-            return known
-        if (made := self.named.get((ref.path, ref.name))) is not None:
-            return made
-        if any(need.type_path == ref.path for need in change.needs):
-            raise Stopped(Outcome.SKIPPED, f"{ref.name} was not made")
-        return ref.name  # planned without asking the API, which takes a name as well and knows whether there is one
+    def _sendable(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        return resolved(self.change, attrs, self.opened, self.named, self.directory)
 
     def _parent(self) -> str | None:
         parent = self.change.address.parent
@@ -297,85 +391,8 @@ class Operation:
 
     def _target(self) -> Target:
         change = self.change
-        return self.kind.target(change.address, change.after, self.id, change.name, self._parent())
-
-    def _landed_fields(self, fields: Sequence[FieldChange], seen: Observed | None) -> None:
-        change = self.change
-        for part in fields:
-            name = part.path[0]
-            self.done[name] = change.after.get(name)  # None: all of it is taken out
-            if isinstance(part.after, SecretRef):
-                found = self.secrets.print_of(
-                    self.opened[part.after],
-                    lineage=self.lineage,
-                    type_path=change.address.type_path,
-                    unit=self._parent() or "",
-                    name=change.name or change.address.key,
-                )
-                if found is not None:
-                    self.prints[name] = dict(found)
-        if seen is not None:
-            self.id = seen.id
-            self.facts = {**self.facts, **self.kind.accepted(self.change.stamp, seen)}
-            if note := seen.facts.get("note"):
-                self.env.emit(Noted(f"{change.address}: {note}"))
+        return self.kind.target(change.address, change.after, self.done.id, change.name, self._parent())
 
     def entry(self) -> Entry:
         """What the state shall say now: what is wanted, less what is not done yet."""
-        change = self.change
-        waiting = {part.path[0]: part for part in change.fields if part.path[0] not in self.done}
-        attrs: dict[str, Any] = {}
-        for name, value in change.after.items():
-            part = waiting.get(name)
-            if part is None or part.cause is Cause.LEASE:
-                attrs[name] = value
-            elif part.prior is not None:
-                attrs[name] = part.prior
-        return Entry(
-            change.address,
-            self.id or "",
-            attrs,
-            self._parent(),
-            self.prints,
-            self.facts,
-            change.needs,
-            change.protect,
-            change.on_removal,  # type: ignore[arg-type]
-            change.labels,
-            self.env.now().isoformat(timespec="seconds"),
-        )
-
-    def _next(self) -> str:
-        self.number += 1
-        return f"{self.journal.lease.epoch}:{self.change.address}:{self.number}"
-
-    async def _begin(self, operation: str, more: Mapping[str, Any]) -> None:
-        change = self.change
-        record = {
-            "action": str(change.action),
-            "id": change.id,
-            "name": change.name,
-            "parent": self._parent(),
-            "after": to_json(change.after),
-            "version": change.seen.get("version"),
-            "fields": [part.path[0] for part in change.fields],
-            "needs": [str(need) for need in change.needs],
-            "labels": dict(change.labels),
-            "protect": change.protect,
-            "on_removal": change.on_removal,
-            **more,
-        }
-        try:
-            await self.journal.write(Begun(operation, change.address, record))
-        except ReconcileError as error:
-            raise Stopped(Outcome.SKIPPED, f"its intent could not be recorded: {error}", error) from None
-
-    async def _record(self, ended: Ended) -> None:
-        try:
-            await self.journal.write(ended)
-        except ReconcileError as error:
-            raise Stopped(Outcome.UNKNOWN, f"its outcome could not be recorded: {error}", error) from None
-
-
-def _fresh(at: float | None) -> bool:
-    return at is not None and asyncio.get_running_loop().time() - at <= FRESH_S
+        return self.done.entry(self._parent())

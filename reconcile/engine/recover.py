@@ -7,68 +7,133 @@ secret there is no trustworthy record any more; a trigger counts as done (design
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.events import Noted
 from reconcile.core.plan import Action
 from reconcile.core.ports import Ended, Env, Intent, Store
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Kind, Mark, fields_of
 from reconcile.core.values import from_json
+from reconcile.engine import answers
 from reconcile.engine.journal import Journal
+from reconcile.engine.late import outwait, remaining_s
+from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
 
 
-async def recover(
-    journal: Journal, store: Store, types: Mapping[str, ResourceType], apis: Mapping[str, Any], env: Env
-) -> list[str]:
+@dataclass(slots=True)
+class Recovery:
     """
-    Closes every unfinished intent, and returns a sentence for each.
+    Closes every unfinished intent.
 
-    Raises:
-        ReconcileError: something cannot be read back; the rest stays open and nothing else may be done. A unit with
-            an endpoint of its own that does not answer holds up nothing but itself: its intent stays open.
+    Args:
+        late_s: by provider, how long after its intent a request may still arrive, where the intent does not say.
     """
-    said = []
-    for intent in await store.unfinished():
-        kind = types.get(intent.address.type_path)
-        if kind is None:
-            continue  # of a provider that the document does not use now; it stays open
+
+    journal: Journal
+    store: Store
+    types: Mapping[str, ResourceType]
+    apis: Mapping[str, Any]
+    env: Env
+    late_s: Mapping[str, float] = field(default_factory=dict)
+    workers: int = 16
+    _said: dict[str, str] = field(default_factory=dict)
+
+    async def run(self) -> list[str]:
+        """
+        Returns:
+            A sentence for each intent.
+
+        Raises:
+            ReconcileError: something cannot be read back; the rest stays open and nothing else may be done. A unit
+                with an endpoint of its own that does not answer holds up nothing but itself: its intent stays open.
+        """
+        # What is of a provider that the document does not use now stays open.
+        intents = [intent for intent in await self.store.unfinished() if intent.address.type_path in self.types]
+        until = {intent.operation: self._until(intent) for intent in intents}
+        late = await self._look(intents, until)
+        if late:
+            loop, last = asyncio.get_running_loop(), max(until[intent.operation] for intent in late)
+            self.env.emit(Noted(_waiting(late, last - loop.time())))
+
+            async def look() -> bool:
+                late[:] = await self._look(late, until)
+                return not late
+
+            await outwait(look, last, lambda: False)
+        return [self._said[intent.operation] for intent in intents]
+
+    def _until(self, intent: Intent) -> float:
+        """The loop's time from which on its request cannot arrive any more."""
+        longest_s = self.late_s.get(intent.address.provider, 0.0)
+        return asyncio.get_running_loop().time() + remaining_s(intent.change, intent.begun, self.env.now(), longest_s)
+
+    async def _look(self, intents: Sequence[Intent], until: Mapping[str, float]) -> list[Intent]:
+        """Reads all of them back, and returns those that may still arrive."""
+        late: list[Intent] = []
+
+        async def resolve(intent: Intent) -> None:
+            if not await self._close(intent, until[intent.operation]):
+                late.append(intent)
+
+        await each(intents, resolve, self.workers)
+        return late
+
+    async def _close(self, intent: Intent, until: float) -> bool:
+        kind = self.types[intent.address.type_path]
         lost = f"{intent.address}: the answer to an earlier {intent.change['action']} was lost"
+        certain = asyncio.get_running_loop().time() >= until  # before it is asked
         try:
-            ended, words = await _resolve(intent, kind, apis[intent.address.provider], store, env)
+            ended, words = await self._resolve(intent, kind, self.apis[intent.address.provider])
         except UNANSWERED as error:
             if kind.listed != "unit":
                 raise
-            said.append(f"{lost}, and it cannot be read back now: {error}")
-            continue
-        await journal.write(ended)
-        said.append(f"{lost}; {words}")
-    return said
+            self._said[intent.operation] = f"{lost}, and it cannot be read back now: {error}"
+            return True
+        made = intent.change["action"] == Action.CREATE and "rename" not in intent.change
+        if made and not ended.put and not kind.keeps_name_unique and not certain:
+            return False
+        await self.journal.write(ended)
+        self._said[intent.operation] = f"{lost}; {words}"
+        return True
+
+    async def _resolve(self, intent: Intent, kind: ResourceType, api: Any) -> tuple[Ended, str]:
+        change, address, operation = intent.change, intent.address, intent.operation
+        if "rename" in change:
+            return Ended(operation), "the name it has now is read with the plan"
+        at = kind.target(address, from_json(change["after"]), change["id"], change["name"], change["parent"])
+        seen = (await answers.read(kind, api, at)).seen
+        if change["action"] == Action.CREATE:
+            if seen is None or seen.id == change.get("namesake") or await self._is_of(seen, address):
+                return Ended(operation), "it was not made"
+            return Ended(operation, (_entry_of(address, kind, change, seen, {}, self.env.now()),)), "it was made"
+        if change["action"] == Action.DELETE:
+            if seen is None:
+                return Ended(operation, drop=(address,)), "it was deleted"
+            return Ended(operation), "it was not deleted"
+        known = (await self.store.get([address])).get(address)
+        entry = None
+        if seen is not None and not await self._is_of(seen, address):
+            entry = told(address, kind, known, seen, change, self.env.now())
+        return Ended(operation, (entry,) if entry is not None else ()), "what is live now is read with the plan"
+
+    async def _is_of(self, seen: Observed, address: Address) -> bool:
+        """Whether the state knows it under another address: then it is what that one made."""
+        known = (await self.store.by_unit(address.type_path, [seen.id])).get(seen.id)
+        return address.parent is None and known is not None and known.address != address
 
 
-async def _resolve(intent: Intent, kind: ResourceType, api: Any, store: Store, env: Env) -> tuple[Ended, str]:
-    change, address, operation = intent.change, intent.address, intent.operation
-    if "rename" in change:
-        return Ended(operation), "the name it has now is read with the plan"
-    at = kind.target(address, from_json(change["after"]), change["id"], change["name"], change["parent"])
-    reading = await kind.read(api, at)
-    seen = reading.seen
-    if change["action"] == Action.CREATE:
-        if seen is None:
-            return Ended(operation), "it was not made"
-        return Ended(operation, (_entry_of(address, kind, change, seen, {}, env.now()),)), "it was made"
-    if change["action"] == Action.DELETE:
-        if seen is None:
-            return Ended(operation, drop=(address,)), "it was deleted"
-        return Ended(operation), "it was not deleted"
-    known = (await store.get([address])).get(address)
-    entry = told(address, kind, known, seen, change, env.now()) if seen is not None else None
-    return Ended(operation, (entry,) if entry is not None else ()), "what is live now is read with the plan"
+def _waiting(late: Sequence[Intent], wait_s: float) -> str:
+    named = ", ".join(str(intent.address) for intent in late[:3])
+    named += f" and {len(late) - 3:,} more" if len(late) > 3 else ""
+    return f"{named}: an earlier run may have made it, and that may still arrive: waiting up to {wait_s:.0f} s for it"
 
 
 def told(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from reconcile.core.resource import Observed
+from reconcile.engine.young import Aged
 from reconcile.errors import (
     AccessDenied,
     ApiError,
@@ -21,11 +23,13 @@ from reconcile.errors import (
     Locked,
     NoAnswer,
     NotFound,
+    NotSent,
     ReconcileError,
     StateError,
 )
 
 TRIES = 3
+AGED = 3  # times that a write which got too old is begun anew
 
 
 class Outcome(StrEnum):
@@ -48,67 +52,107 @@ class Stopped(Exception):
         self.broken = isinstance(error, (StateError, Locked))
 
 
-async def send(
-    verb: Callable[[], Awaitable[Observed]],
-    read_back: Callable[[], Awaitable[Observed | None]],
-    *,
-    closed: Callable[[], Awaitable[None]],
-    rng: random.Random,
-    taken: Outcome,
-    once: bool = False,
-) -> Observed:
+@dataclass(frozen=True, slots=True)
+class Write:
     """
-    The answer to a write, or what reading back found of it.
+    One write, and what there is to do about it.
 
-    Args:
-        verb: sends it.
+    Attributes:
+        verb: sends it. May raise `Aged`: it was not done, and what it rests on is too old.
         read_back: what is there if the write was done, None if it was not.
+        refresh: reads again what it rests on, where that is too old. Raises Stopped when it must not be sent.
         closed: records that nothing was done, so that the intent does not stay open.
+        turn: held by a write that got too old: one at a time reads and sends again, so that they do not make each
+            other wait until all are too old once more.
         taken: what a 409 to the first try means.
         once: never send it a second time.
-
-    Raises:
-        Stopped: failed (nothing was done), conflict, or unknown (then the intent stays open).
     """
-    lost: ReconcileError | None = None
-    for attempt in range(TRIES):
-        if attempt:
-            await asyncio.sleep(rng.uniform(0, 0.2 * 2**attempt))
-        try:
-            return await verb()
-        except (Locked, StateError) as error:
-            if lost is not None:
-                raise _unknown(lost, error) from None
-            await closed_quietly(closed)
-            raise Stopped(Outcome.SKIPPED, str(error), error) from None
-        except (NoAnswer, BadAnswer) as error:
-            lost = error
-        except Conflict as error:
-            # A second try of ours may meet the first one, which arrived late.
-            if lost is not None and (seen := await _look(read_back, lost)) is not None:
-                return seen
-            if lost is not None:
-                raise _unknown(lost, error) from None
-            await closed()
-            raise Stopped(taken, str(error), error) from None
-        except ApiError as error:
-            if error.status < 500:
+
+    verb: Callable[[], Awaitable[Observed]]
+    read_back: Callable[[], Awaitable[Observed | None]]
+    refresh: Callable[[], Awaitable[None]]
+    closed: Callable[[], Awaitable[None]]
+    turn: asyncio.Lock
+    rng: random.Random
+    taken: Outcome
+    once: bool = False
+
+    async def send(self) -> Observed:
+        """
+        The answer, or what reading back found.
+
+        Raises:
+            Stopped: failed (nothing was done), conflict, or unknown (then the intent stays open).
+        """
+        lost: ReconcileError | None = None
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(self.rng.uniform(0, 0.2 * 2**attempt))
+            try:
+                return await self._sent(lost)
+            except Stopped as stopped:  # its intent could not be written again; that of the first try stands
+                if lost is None or stopped.outcome is not Outcome.SKIPPED:
+                    raise
+                raise _unknown(lost, stopped.error or lost) from None
+            except (Locked, StateError) as error:
                 if lost is not None:
                     raise _unknown(lost, error) from None
-                await closed()
-                outcome = Outcome.CONFLICT if isinstance(error, NotFound) else Outcome.FAILED
-                raise Stopped(outcome, str(error), error) from None
-            lost = error
-        except ReconcileError as error:
-            if lost is not None:
-                raise _unknown(lost, error) from None
-            await closed()
-            raise Stopped(Outcome.FAILED, str(error), error) from None
-        if (seen := await _look(read_back, lost)) is not None:
-            return seen
-        if once:
-            break
-    raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}", lost)
+                await closed_quietly(self.closed)
+                raise Stopped(Outcome.SKIPPED, str(error), error) from None
+            except (NoAnswer, BadAnswer) as error:
+                lost = error
+            except Conflict as error:
+                # A second try of ours may meet the first one, which arrived late.
+                if lost is not None and (seen := await self._look(lost)) is not None:
+                    return seen
+                if lost is not None:
+                    raise _unknown(lost, error) from None
+                await self.closed()
+                raise Stopped(self.taken, str(error), error) from None
+            except ApiError as error:
+                if error.status < 500:
+                    if lost is not None:
+                        raise _unknown(lost, error) from None
+                    await self.closed()
+                    outcome = Outcome.CONFLICT if isinstance(error, NotFound) else Outcome.FAILED
+                    raise Stopped(outcome, str(error), error) from None
+                lost = error
+            except ReconcileError as error:
+                if lost is not None:
+                    raise _unknown(lost, error) from None
+                await self.closed()
+                raise Stopped(Outcome.FAILED, str(error), error) from None
+            if (seen := await self._look(lost)) is not None:
+                return seen
+            if self.once:
+                break
+        raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}", lost)
+
+    async def _sent(self, lost: ReconcileError | None) -> Observed:
+        """One try. It is begun anew while what it rests on gets too old before it leaves."""
+        try:
+            return await self.verb()
+        except Aged:
+            pass
+        async with self.turn:
+            for _ in range(AGED):
+                if lost is None:
+                    await self.refresh()
+                elif (seen := await self._look(lost)) is not None:  # an earlier try of ours may have come by now
+                    return seen
+                try:
+                    return await self.verb()
+                except Aged:
+                    continue
+        what = "the API is so slow that each time what was read was too old before anything could be sent"
+        raise NotSent(what)
+
+    async def _look(self, lost: ReconcileError) -> Observed | None:
+        try:
+            return await self.read_back()
+        except ReconcileError as error:  # never sent again without knowing what is there
+            said = f"{lost}; read back: {error}"
+            raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {said}", error) from None
 
 
 def _unknown(lost: ReconcileError, error: ReconcileError) -> Stopped:
@@ -122,11 +166,3 @@ async def closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:
         await closed()
     except Stopped:
         return
-
-
-async def _look(read_back: Callable[[], Awaitable[Observed | None]], lost: ReconcileError | None) -> Observed | None:
-    try:
-        return await read_back()
-    except ReconcileError as error:  # never sent again without knowing what is there
-        said = f"{lost}; read back: {error}" if lost is not None else str(error)
-        raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {said}", error) from None

@@ -18,6 +18,7 @@ from reconcile.core.ports import Env
 from reconcile.core.resource import Entry, Status, Target
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.unsettled import unsettled
+from reconcile.engine import answers
 from reconcile.engine.apply import Result
 from reconcile.engine.pool import each
 from reconcile.engine.send import Outcome
@@ -101,7 +102,7 @@ class Settle:
     async def _look(self, address: Address) -> None:
         waited, kind = self._waited[address], self.types[address.type_path]
         try:
-            reading = await kind.read(self.apis[address.provider], waited.at)
+            reading = await answers.read(kind, self.apis[address.provider], waited.at)
         except ReconcileError as error:
             if isinstance(error, AccessDenied) and kind.listed != "unit":
                 raise

@@ -110,7 +110,7 @@ def _bindings(row: Any) -> Bindings:
     return Bindings(**known)
 
 
-_LATER = {"secrets"}
+_LATER = {"secrets", "allow"}
 """Names that plans of format 1 had not from the beginning: they may be missing."""
 
 

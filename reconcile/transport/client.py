@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
@@ -261,7 +261,7 @@ class Client:
                 target,
                 outbound,
                 authorization=body.authorization(self._auth) if self._auth else None,
-                before_send=self._sending,
+                before_send=partial(self._sending, method, attempt),
                 timeout_s=self.timeout_s,
             )
             status, outcome = received.status, "answered"
@@ -278,9 +278,9 @@ class Client:
         finally:
             self._net.end(RequestDone(self.name, method, path, status, outcome, loop.time() - begun, attempt))
 
-    def _sending(self) -> None:
+    def _sending(self, method: str, attempt: int) -> None:
         """Right before the first byte: whether it may leave; and there is a connection for it to leave by."""
-        self._net.check()
+        self._net.check(method, attempt)
         if self._wire.connects_first:
             self._outage.reached()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconcile.transport.wire import Wire
 
 
-def _allowed() -> None:
+def _allowed(method: str, attempt: int) -> None:
     """No lease: every request may be sent."""
 
 
@@ -30,8 +30,8 @@ class Net:
     """
     Attributes:
         rng: of jitter and multipart boundaries.
-        check: called right before every request is put on the wire, with no await between; raises when nothing may
-            be sent any more. May be replaced when the lease begins.
+        check: called with the method and the number of the attempt (1-based) right before every request is put on the
+            wire, with no await between; raises when it may not be sent. May be replaced when the lease begins.
         requests: attempts that were begun.
         wordy: whether more of what an API says is shown.
         http_s: seconds during which at least one request was under way, by the loop's clock.
@@ -41,7 +41,7 @@ class Net:
         self,
         *,
         allowed_hosts: frozenset[str] = frozenset(),
-        check: Callable[[], None] = _allowed,
+        check: Callable[[str, int], None] = _allowed,
         rng: random.Random,
         emit: Callable[[RequestDone], None] | None = None,
         policy: Policy | None = None,

@@ -809,3 +809,49 @@ def test_two_first_runs_make_one_state(fleet: Fleet, tmp_path: Path, monkeypatch
     with pytest.raises(Locked):
         fleet.take(fleet.store(), lineage="ours")
     assert fleet.everything()[0].lineage == "theirs"
+
+
+def test_one_unit_under_two_addresses_is_refused_and_nothing_is_written(fleet: Fleet) -> None:
+    fleet.filled()
+    store = fleet.store()
+    lease = fleet.take(store)
+    before = list(store.entries())
+    twin = replace(device(1), address=device(9).address)
+    for puts in ([twin], [device(7), twin], [device(8), replace(device(8), address=device(9).address)]):
+        with pytest.raises(StateError) as refused:
+            run(store.write(lease, [Ended("o", put=tuple(puts))]))
+        assert "d-00009" in str(refused.value)
+        assert "d-00001" in str(refused.value) or "d-00008" in str(refused.value)
+        assert list(store.entries()) == before
+
+
+def test_units_move_and_change_places_within_one_transaction(fleet: Fleet) -> None:
+    fleet.filled()
+    store = fleet.store()
+    lease = fleet.take(store)
+    one, two = device(1), device(2)
+    swapped = (replace(one, address=two.address), replace(two, address=one.address))
+    run(store.write(lease, [Ended("swap", put=swapped)]))
+    run(
+        store.write(
+            lease, [Ended("move", put=(replace(device(3), address=device(9).address),), drop=(device(3).address,))]
+        )
+    )
+    run(
+        store.write(
+            lease,
+            [
+                Ended("drop", drop=(device(4).address,)),
+                Ended("put", put=(replace(device(4), address=device(8).address),)),
+            ],
+        )
+    )
+    found = {entry.address: entry.id for entry in store.entries()}
+    assert [found[device(n).address] for n in (1, 2, 9, 8)] == ["UV2", "UV1", "UV3", "UV4"]
+
+
+def test_what_hangs_on_two_units_may_have_one_key(fleet: Fleet) -> None:
+    fleet.filled()
+    store = fleet.store()
+    run(store.write(fleet.take(store), [Ended("o", put=(config(1, "a"), config(2, "a")))]))
+    assert run(store.count("m.devices.configs")) == 2

@@ -207,6 +207,12 @@ class TellsSecrets(SignType):  # type: ignore[misc,valid-type]
             raise InvalidInput(Problem(f"the API does not take {told}")) from None
 
 
+class ReadsWhatItAsksFor(SignType):  # type: ignore[misc,valid-type]
+    async def read(self, api: Any, at: Any) -> Reading:
+        reading = await super().read(api, at)
+        return reading if reading.seen is None else replace(reading, seen=replace(reading.seen, id=at.id, name=at.name))
+
+
 @dataclass(frozen=True)
 class Plant:
     """A defect, the check that finds it and how, and the healthy type that passes it on the same server."""
@@ -258,6 +264,7 @@ PLANTS = [
     Plant(ChangesByMakingAnew, f"{LOST_WHILE}_changed", "is lost after the work: the apply gives up"),
     Plant(FailsIfGone, f"{LOST_WHILE}_deleted", "is lost after the work: the apply gives up"),
     Plant(KnowsEveryField, "unknown_fields_in_answers_change_nothing", "a sign with unknown_flag"),
+    Plant(ReadsWhatItAsksFor, "an_answer_about_another_one_is_not_believed", "and something is sent"),
     Plant(EncodesTwice, "names_that_need_encoding_arrive_whole", "PATCH /signs/two%2520words"),
     Plant(RemembersSecrets, SECRETS, r"a secret is in fleet/state/conformance\.db"),
     Plant(TellsSecrets, SECRETS, "a secret is on the standard output of `apply`"),

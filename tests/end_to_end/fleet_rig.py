@@ -90,6 +90,7 @@ class Rig:
     Attributes:
         files: the document; `save` writes it, and every command saves it first.
         environ: of the commands, beside what the rig sets itself.
+        patience_s: how long after its intent a request may still arrive.
     """
 
     def __init__(self, directory: Path, sim: Running) -> None:
@@ -97,6 +98,7 @@ class Rig:
         self.fleet = directory / "fleet"
         self.fleet.mkdir(exist_ok=True)
         self.environ: dict[str, str] = {}
+        self.patience_s = 2.0
         self.files: dict[str, Any] = {"fleet": "tests", "microvisor": {}}
         self._mark = 0
 
@@ -165,6 +167,7 @@ class Rig:
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
+            mock.patch.object(wiring, "patience_s", lambda settings: self.patience_s),
             fast_loops(),
             environment(self.env()),
             contextlib.redirect_stdout(out),

@@ -282,7 +282,7 @@ def test_a_cancelled_or_forbidden_first_attempt_after_an_outage_leaves_the_turn_
     async def story():
         held = []
 
-        def check():
+        def check(method, attempt):
             if held:
                 raise Locked("the lease is over")
 
@@ -359,7 +359,7 @@ def test_the_lease_is_checked_before_every_attempt_and_nothing_is_sent_after_it(
     async def story():
         left = [1, 1]
 
-        def check():
+        def check(method, attempt):
             if not left:
                 raise Locked("the lease is over")
             left.pop()
@@ -376,7 +376,7 @@ def test_a_lease_that_ends_while_connecting_ends_the_request():
     async def story():
         lease = []
 
-        def check():
+        def check(method, attempt):
             if not lease:
                 raise Locked("the lease is over")
 

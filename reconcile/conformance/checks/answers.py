@@ -1,4 +1,4 @@
-"""Answers that never arrive, and answers that hold more than anybody knows."""
+"""Answers that never arrive, that hold more than anybody knows, and that are about something else."""
 
 from __future__ import annotations
 
@@ -116,9 +116,35 @@ def unknown_fields_in_answers_change_nothing(lab: Lab) -> None:
     bench.assert_in_sync("taken over, with unknown fields in every answer")
 
 
+@check(lambda subject: subject.kind.listed != "unit" and any(not leaf.trigger for leaf in subject.changeable))
+def an_answer_about_another_one_is_not_believed(lab: Lab) -> None:
+    """What is read right before a write is answered about another one, which says the same: nothing is written."""
+    bench = lab.bench()
+    bench.environ["RECONCILE_FINGERPRINT_KEY"] = "c" * 64  # a plan that is sealed is carried out as it is
+    _two_made(bench)
+    ids = {row["address"]: row["id"] for row in bench.state()["entries"]}
+    first, second = bench.members
+    leaf = next(leaf for leaf in lab.subject.changeable if not leaf.trigger)
+    changed = leaf.put(first.values, leaf.of(lab.subject.member(other=True).values))
+    bench.write(lab.subject.with_values(first, changed), second)
+    plan = str(bench.directory / "saved.plan")
+    assert bench.plan("--out", plan).code == 0, f"{leaf} is changed in the document: {bench.history[-1]}"
+    before = bench.live()
+    bench.proxy.astray = ids[first.address], ids[second.address]
+    ran = bench.run("apply", plan, "--auto-approve")
+    bench.proxy.astray = None
+    assert bench.proxy.strayed, f"{first.address} is changed, and it is not read by its id before: {ran}"
+    assert not bench.changing(ran), f"another one was answered about, and something is sent: {ran}"
+    assert ran.code == 7, f"another one was answered about, and the apply ends with {ran.code}: {ran}"
+    assert bench.live() == before, f"another one was answered about, and the server is changed: {ran}"
+    bench.apply_well()
+    bench.assert_live("after an answer about another one")
+
+
 CHECKS = (
     answers_that_are_lost_while_it_is_made_or_adopted,
     answers_that_are_lost_while_it_is_changed,
     answers_that_are_lost_while_it_is_deleted,
     unknown_fields_in_answers_change_nothing,
+    an_answer_about_another_one_is_not_believed,
 )

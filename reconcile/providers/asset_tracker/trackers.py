@@ -9,6 +9,7 @@ failed is told in `updates`, what is sent in `patches`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ class TrackerType(ResourceType):
     deletable = False
     removal = "forget"
     keeps_name_unique = False
+    identity = "tracker"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return unit_of(attrs), key
@@ -65,8 +67,9 @@ class TrackerType(ResourceType):
             found["update"] = update.to_json()
             if prior is not None and not update.applied and "released" in prior.facts:
                 found["released"] = prior.facts["released"]
-        if "scheme" in seen.facts:
-            found["scheme"] = seen.facts["scheme"]
+        for name in ("scheme", "tracker"):
+            if seen.facts.get(name) is not None:
+                found[name] = seen.facts[name]
         if kept := updates.kept(seen, prior):
             found["kept"] = kept
         return found
@@ -124,7 +127,9 @@ class TrackerType(ResourceType):
         except NotFound:
             return Reading(None)
         now = server_time(answer)
-        return Reading(observed(api.unit(at), answer.body, now), now)
+        seen = observed(api.unit(at), answer.body, now)
+        # An endpoint is its identity: what was asked for by a URL below the base URL is the agent that it names.
+        return Reading(replace(seen, aliases=(at.id,)) if at.id not in (None, seen.id) else seen, now)
 
     async def update(self, api: Agents, at: Target, patch: Attrs) -> Observed:
         # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.
@@ -160,6 +165,7 @@ def observed(unit: str, body: Any, now: datetime) -> Observed:
         version=str(current) if current is not None else "",
         facts={
             "scheme": "1.0" if minor == "0" else "1.1",
+            "tracker": tracker if isinstance(tracker := description.get("trackerId"), str) and tracker else None,
             "current": str(current) if current is not None else None,
             "pending": str(pending) if pending not in (None, "") else None,
             "restarted": restarted if isinstance(restarted, int) else None,

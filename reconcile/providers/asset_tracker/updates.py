@@ -152,7 +152,7 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     accepted = both_places({**reported, "configuration": overlaid(reported["configuration"], update.patch)})
     if pending == update.id:
         said = "staged, and fetched by the tracker when it next connects"
-        return View(accepted, Status.PENDING, said, update.sent, update.patch, reported=reported)
+        return View(accepted, Status.PENDING, said, update.sent, update.patch, reported=reported, version=update.id)
     tried = same_base(update, seen) and update.attempts >= ATTEMPTS and restarted_since(update, seen)
     if pending and not tried:
         said, lost = foreign_words(pending), f"its update was replaced by {pending}, which somebody else staged"
@@ -166,7 +166,16 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
         said = "fetched or lost, and not reported by the tracker yet"
         if returned:
             said = "delivered, but the tracker came back with what it had before"
-        return View(accepted, Status.PENDING, said, update.sent, update.patch, reported=reported, returned=returned)
+        return View(
+            accepted,
+            Status.PENDING,
+            said,
+            update.sent,
+            update.patch,
+            reported=reported,
+            returned=returned,
+            version=update.id,
+        )
     if update.attempts < ATTEMPTS:
         times = "once" if update.attempts == 1 else f"{update.attempts} times"
         return View(reported, lost=f"sent {times} and not applied by the tracker")

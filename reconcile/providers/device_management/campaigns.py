@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import (
     Attrs,
+    BadAnswer,
     Conflict,
     Entry,
     InvalidInput,
@@ -37,7 +38,16 @@ from reconcile.provider import (
     View,
 )
 from reconcile.providers.device_management import fields, rollout
-from reconcile.providers.device_management.connection import Api, body, by_id, delete, matching, pages, send
+from reconcile.providers.device_management.connection import (
+    Api,
+    body,
+    by_id,
+    delete,
+    matching,
+    pages,
+    remembered,
+    send,
+)
 from reconcile.providers.device_management.devices import read_device
 from reconcile.providers.device_management.firmware import NEWEST_FIRST
 from reconcile.providers.device_management.groups import GROUPS
@@ -187,7 +197,7 @@ class CampaignType(ResourceType):
             if found and sent["start"] and found[0].facts["phase"] == rollout.DRAFT:
                 # Made and not started: what is sent again starts this one.
                 api.sent[at.address] = {**sent, "id": found[0].id}
-                return Reading(None, now)
+                return Reading(None, now, begun=True)
         found = [seen for seen in found if _is_there(seen)]
         return Reading(await _counted(api, found[0]) if found else None, now)
 
@@ -197,9 +207,11 @@ class CampaignType(ResourceType):
             draft = {_WIRE[name]: value for name, value in attrs.items() if name in _WIRE}
             draft |= {"name": at.name, "device_filter": await _filter(api, attrs)}
             sent = {"start": attrs.get("start") is not False, "draft": draft}
-            api.sent[at.address] = sent
-            answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
+            with remembered(api, at.address, sent):
+                answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
             made = rollout.read_campaign(body(answer))
+            if made.name != at.name or made.facts["phase"] != rollout.DRAFT:  # it is not the one to be started
+                raise BadAnswer(f"the making of a campaign was answered about {made.name!r}, {made.id}")
             api.sent[at.address] = sent = {**sent, "id": made.id}
             if not sent["start"]:
                 return made
@@ -285,8 +297,11 @@ async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
 
 
 async def _live(api: Api, id: str) -> Observed:
-    """A campaign by itself, without its counts. Raises NotFound when there is none."""
-    return rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+    """A campaign by itself, without its counts. Raises NotFound when there is none, BadAnswer for another one."""
+    seen = rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+    if seen.id != id:
+        raise BadAnswer(f"GET /{'/'.join(CAMPAIGNS)}/{id} was answered about {seen.id}")
+    return seen
 
 
 async def _counted(api: Api, seen: Observed) -> Observed:

@@ -8,7 +8,8 @@ Contract "Conventions": a bearer key that is never in a URL; lists by cursor (`l
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconcile.provider import (
     Address,
     Answer,
+    ApiError,
     Attrs,
     BadAnswer,
     BearerAuth,
@@ -25,6 +27,7 @@ from reconcile.provider import (
     Client,
     InvalidInput,
     Net,
+    NoAnswer,
     NotFound,
     Observed,
     Page,
@@ -38,7 +41,6 @@ from reconcile.provider import (
 HOST = "api.us-east-1.mbedcloud.com"
 PAGE_SIZE = 1000  # the API's maximum
 LEAST_PAGE = 2  # its minimum, with which one counts
-ID = re.compile(r"[0-9a-f]{32}")
 
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _NO_SUCH_URL = "unrecognized_request"  # a 404 that says nothing about a resource
@@ -104,6 +106,20 @@ async def connect(
     return Api(main), Binding("account", main.host)
 
 
+@contextmanager
+def remembered(api: Api, address: Address, sent: Mapping[str, Any]) -> Iterator[None]:
+    """What is sent is remembered (`Api.sent`), and forgotten again when it was certainly not done."""
+    api.sent[address] = sent
+    try:
+        yield
+    except (NoAnswer, BadAnswer):
+        raise
+    except BaseException as error:
+        if not isinstance(error, ApiError) or error.status < 500:
+            api.sent.pop(address, None)
+        raise
+
+
 async def pages(
     api: Api, *path: str, read: Read, params: Mapping[str, str | int] | None = None, marker: str | None = None
 ) -> AsyncIterator[Page]:
@@ -154,14 +170,22 @@ async def count(api: Api, *path: str) -> int:
 
 
 async def by_id(api: Api, *path: str, read: Read) -> Reading:
-    """One at a path of its own; `seen` is None when there is none. Raises as `Client.get`."""
+    """
+    One at a path of its own, which ends in its id; `seen` is None when there is none.
+
+    Raises:
+        As `Client.get`; BadAnswer too when the answer is about another one.
+    """
     try:
         answer = await api.main.get(*path, slash=_slash(path))
     except NotFound as error:
         if error.code == _NO_SUCH_URL:
             raise
         return Reading(None)
-    return Reading(read(body(answer)), server_time(answer))
+    seen = read(body(answer))
+    if seen.id != path[-1]:
+        raise BadAnswer(f"GET /{'/'.join(path)} was answered about {seen.id}")
+    return Reading(seen, server_time(answer))
 
 
 async def matching(api: Api, *path: str, read: Read, **filters: str) -> tuple[list[Observed], datetime | None]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import (
+    Alias,
     Attrs,
     BadAnswer,
     Entry,
@@ -31,7 +32,6 @@ from reconcile.provider import (
 )
 from reconcile.providers.device_management import fields
 from reconcile.providers.device_management.connection import (
-    ID,
     PAGE_SIZE,
     Api,
     body,
@@ -147,10 +147,10 @@ class DeviceType(ResourceType):
                 yield page
 
     async def read(self, api: Api, at: Target) -> Reading:
-        located = at.id or _located(at.attrs) or ""
-        if ID.fullmatch(located):
-            return await by_id(api, *DEVICES, located, read=read_device)
-        by = {"endpoint_name__eq": located.removeprefix(_BY_ENDPOINT)} if located else {"name__eq": at.name or ""}
+        if at.id is not None:
+            return await by_id(api, *DEVICES, at.id, read=read_device)
+        endpoint = at.alias.removeprefix(_BY_ENDPOINT) if at.alias is not None else None
+        by = {"name__eq": at.name or ""} if endpoint is None else {"endpoint_name__eq": endpoint}
         found, now = await matching(api, *DEVICES, read=read_device, **by)
         if len(found) > 1:
             ids = " and ".join(sorted(seen.id for seen in found[:2]))
@@ -235,4 +235,4 @@ def _located(attrs: Attrs) -> str | None:
     if id := attrs.get("id"):
         return str(id).lower()
     endpoint = attrs.get("endpoint_name")
-    return f"{_BY_ENDPOINT}{endpoint}" if endpoint else None
+    return Alias(f"{_BY_ENDPOINT}{endpoint}") if endpoint else None

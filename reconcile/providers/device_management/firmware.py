@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import (
+    Alias,
     Attrs,
     Entry,
     FileRef,
@@ -31,7 +32,17 @@ from reconcile.provider import (
     Upload,
 )
 from reconcile.providers.device_management import fields
-from reconcile.providers.device_management.connection import Api, body, by_id, delete, id_of, matching, pages, text
+from reconcile.providers.device_management.connection import (
+    Api,
+    body,
+    by_id,
+    delete,
+    id_of,
+    matching,
+    pages,
+    remembered,
+    text,
+)
 
 NEWEST_FIRST = {"order": "DESC"}
 _BYTES = " sha256:"
@@ -93,33 +104,35 @@ class FirmwareType(ResourceType):
             yield page
 
     async def read(self, api: Api, at: Target) -> Reading:
-        if at.id is not None and _BYTES not in at.id:
+        if at.id is not None:
             return await by_id(api, "v3", self.collection, at.id, read=self.observed)
-        name, mark, checksum = (at.id or "").rpartition(_BYTES)
-        filters = {"name__eq": name if mark else at.name or "", **NEWEST_FIRST}
+        name, _, checksum = (at.alias or "").rpartition(_BYTES)
+        filters = {"name__eq": name or at.name or "", **NEWEST_FIRST}
         found, now = await matching(api, "v3", self.collection, read=self.observed, **filters)
         wanted = checksum or api.sent.get(at.address, {}).get("checksum")
         if wanted is not None:  # one of that name with other bytes is another one
             found = [seen for seen in found if seen.facts.get("checksum") in (wanted, None)]
+        if found and at.alias is not None and not found[0].aliases:  # the API does not tell its bytes
+            found[0] = replace(found[0], aliases=(at.alias,))
         return Reading(found[0] if found else None, now)
 
     async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
         file: FileRef = attrs["file"]
-        api.sent[at.address] = {"checksum": file.sha256}
         form = {"name": str(at.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
         upload = Upload(Path(file.path).name, Path(file.path), file.sha256)
-        answer = await api.main.send(
-            "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
-        )
+        with remembered(api, at.address, {"checksum": file.sha256}):
+            answer = await api.main.send(
+                "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
+            )
         return self.observed(body(answer))
 
     async def delete(self, api: Api, at: Target) -> None:
         await delete(api, "v3", self.collection, at.id or "")
 
 
-def alias(name: str, checksum: str) -> str:
+def alias(name: str, checksum: str) -> Alias:
     """What finds an upload by its name and its bytes."""
-    return f"{name}{_BYTES}{checksum.lower()}"
+    return Alias(f"{name}{_BYTES}{checksum.lower()}")
 
 
 class ImageType(FirmwareType):

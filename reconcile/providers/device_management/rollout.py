@@ -15,10 +15,12 @@ from typing import Any
 
 from reconcile.provider import Attrs, BadAnswer, Observed, Status, View
 from reconcile.providers.device_management.connection import id_of, moment, text
+from reconcile.providers.device_management.fields import version_of
 
 DRAFT = "draft"
 RUNNING = ("awaiting_approval", "timed", "starting", "active")
 ENDED = ("stopping", "stopped", "archived")
+_MOVES_ON = {"starting": "active", "stopping": "stopped"}  # by themselves: nobody has to do anything
 WORDS = {
     "awaiting_approval": "waits for its approval",
     "timed": "waits for its time",
@@ -70,7 +72,8 @@ def read_campaign(member: Mapping[str, Any]) -> Observed:
     }
     since = text(member, "active_at") or text(member, "started_at")
     facts = {"phase": phase, "reason": text(member, "autostop_reason") or None, "since": since}
-    return Observed(id_of(member, "update campaign"), attrs, attrs["name"] or None, facts=facts)
+    version = version_of({**attrs, "filter": text(member, "device_filter"), "phase": _MOVES_ON.get(phase, phase)})
+    return Observed(id_of(member, "update campaign"), attrs, attrs["name"] or None, version=version, facts=facts)
 
 
 def counted(seen: Observed, counts: Counts) -> Observed:

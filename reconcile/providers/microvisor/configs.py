@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import Observed
-from reconcile.providers.microvisor.keyed import KeyedType, member_key
+from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 from reconcile.providers.microvisor.names import VALUE_LENGTH
 
 
@@ -35,9 +35,8 @@ class ConfigType(KeyedType):
 
     def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
         key = member_key(member)
-        return Observed(
-            key, {"value": member.get("value")}, name=key, parent=parent, version=member.get("date_updated")
-        )
+        of = owner(member, parent)
+        return Observed(key, {"value": member.get("value")}, name=key, parent=of, version=member.get("date_updated"))
 
 
 class DeviceConfigType(ConfigType):

@@ -34,7 +34,7 @@ from reconcile.provider import (
     View,
 )
 from reconcile.providers.microvisor.connection import Api, body, moment, pages, server_time
-from reconcile.providers.microvisor.names import name_problems
+from reconcile.providers.microvisor.names import name_problems, normal_sid
 
 RENEW_BEFORE = timedelta(hours=6)  # contract: `logging_renew_before_s`
 
@@ -139,11 +139,6 @@ class DeviceType(ResourceType):
             "POST", "Devices", at.id or at.name or "", form=form, idempotent="restart" not in patch
         )
         return read_device(body(answer))
-
-
-def normal_sid(sid: str) -> str:
-    """A SID in the spelling in which the API gives it: the two letters, then lower-case hex."""
-    return sid[:2].upper() + sid[2:].lower()
 
 
 def _text(name: str, value: Any) -> str:

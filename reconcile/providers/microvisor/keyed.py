@@ -23,7 +23,7 @@ from reconcile.provider import (
     Target,
 )
 from reconcile.providers.microvisor.connection import Api, body, pages, server_time
-from reconcile.providers.microvisor.names import key_problems
+from reconcile.providers.microvisor.names import key_problems, normal_sid
 
 
 class KeyedType(ResourceType):
@@ -78,6 +78,12 @@ class KeyedType(ResourceType):
 def key_of(at: Target) -> str:
     """The key at the API: the last key of the address."""
     return at.name or at.id or at.address.key
+
+
+def owner(member: Mapping[str, Any], parent: str | None) -> str | None:
+    """The device that an answer is about: as it says, else the one that was asked for."""
+    sid = member.get("device_sid")
+    return normal_sid(sid) if isinstance(sid, str) and parent is not None else parent
 
 
 def member_key(member: Mapping[str, Any]) -> str:

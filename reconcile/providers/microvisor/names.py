@@ -35,3 +35,8 @@ def key_problems(key: str) -> list[Mistake]:
     if len(key) > KEY_LENGTH:
         return [((), f"the key has {len(key)} characters", f"The API takes up to {KEY_LENGTH}")]
     return []
+
+
+def normal_sid(sid: str) -> str:
+    """A SID in the spelling in which the API gives it: the two letters, then lower-case hex."""
+    return sid[:2].upper() + sid[2:].lower()

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconcile.provider import ApiError, Attrs, Entry, Mark, Observed, Ref, SecretRef, Target
 from reconcile.providers.microvisor.connection import Api
-from reconcile.providers.microvisor.keyed import KeyedType, member_key
+from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
 
 class SecretModel(BaseModel):
@@ -38,7 +38,8 @@ class SecretType(KeyedType):
 
     def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
         key, rotated = member_key(member), member.get("date_rotated")
-        return Observed(key, {}, name=key, parent=parent, version=rotated, facts={"date_rotated": rotated})
+        of = owner(member, parent)
+        return Observed(key, {}, name=key, parent=of, version=rotated, facts={"date_rotated": rotated})
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"date_rotated": seen.facts.get("date_rotated")}

@@ -6,7 +6,6 @@ Nothing here decides anything about a plan; it chooses parts and hands them thei
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import socket
@@ -27,19 +26,19 @@ from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.trust import ALLOWED_AGENTS, ALLOWED_ENV, UNTRUSTED, Trust, agents_of, credentials, names_of, said
 from reconcile.core.values import Attrs, Secret, SecretRef
-from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, ReconcileError, StateError
+from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, StateError
 from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
 from reconcile.secrets import KEY_VARIABLE, Secrets, config_dir, key_file, load_key
 from reconcile.secrets import FingerprintKey as FingerprintKey
 from reconcile.secrets import new_key as new_key
-from reconcile.transport import Net, RequestDone, allow_list, is_loopback
+from reconcile.transport import Net, RequestDone, allow_list
+from reconcile.wiring.simulated import SIMULATOR, credentials_at, simulator_url
 from reconcile.workflow import World
 
-SIMULATOR = "RECONCILE_SIMULATOR"
 ALLOWED_HOSTS = "RECONCILE_ALLOWED_HOSTS"
-CREDENTIALS = ("account_sid", "auth_token", "api_key", "tracker_username", "tracker_password")
-"""What the simulator's world says of the credentials that it takes."""
+LAG_S = 15.0  # how long after its client gave up a request may still be on its way to the API: chosen by feel
+TIMEOUT_S = 30.0  # of a provider whose settings have none: `Net.client`'s
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +107,6 @@ def document(request: Request) -> Document:
 def root(request: Request, files: Document) -> Path:
     """Below which directory a document may name files. Raises InvalidInput when the one that is given cannot be."""
     return root_of(Path(files.directory), request.root, request.environ, Path.cwd())
-
-
-def simulator_url(environ: Mapping[str, str]) -> str | None:
-    """
-    Where `RECONCILE_SIMULATOR` points, without a trailing slash; None when it is not set.
-
-    Raises:
-        InvalidInput: it is not an http URL on loopback.
-    """
-    url = environ.get(SIMULATOR, "").strip().rstrip("/")
-    if not url:
-        return None
-    scheme, mark, host = url.partition("://")
-    name = host.rpartition(":")[0] or host
-    if scheme != "http" or not mark or "/" in host or "@" in host or not is_loopback(name.strip("[]")):
-        raise InvalidInput(
-            Problem(
-                f"{SIMULATOR} is {url!r}, which is no simulator",
-                way_out="It is what `reconcile simulator` prints: http://127.0.0.1:<port>",
-            )
-        )
-    return url
 
 
 def state_path(request: Request, files: Document) -> Path:
@@ -232,9 +209,11 @@ class Wired:
         url = simulator_url(request.environ)
         types: dict[str, ResourceType] = {}
         connect: dict[str, Callable[[], Awaitable[tuple[Any, Binding]]]] = {}
+        late_s: dict[str, float] = {}
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
             settings = files.settings.get(provider.name) or defaults(provider)
+            late_s[provider.name] = patience_s(settings)
             connect[provider.name] = self._connecting(provider, settings, url, files.places)
         return World(
             files,
@@ -249,10 +228,11 @@ class Wired:
             __version__,
             str(uuid4()),
             request.parallelism,
+            late_s,
             trust=self.secrets.trust,
         )
 
-    def _guard(self, check: Callable[[], None]) -> None:
+    def _guard(self, check: Callable[[str, int], None]) -> None:
         self.net.check = check
 
     def _connecting(
@@ -294,22 +274,9 @@ class Wired:
         return connecting
 
     async def _credentials(self, url: str) -> dict[str, str]:
-        """The simulator's world says which credentials it takes; asked once, when a provider is first connected."""
-        if self._taken:
-            return self._taken
-        client = self.net.client(base_url=url, default_host="127.0.0.1", auth=None, name="simulator")
-        try:
-            await _is_there(url)
-            answer = await client.get("_sim", "state", params={"only": ",".join(CREDENTIALS)})
-        except ReconcileError as error:
-            raise ReconcileError(
-                Problem(
-                    f"the simulator at {url} does not answer: {error}",
-                    way_out=f"Start `reconcile simulator`, or unset {SIMULATOR}",
-                )
-            ) from None
-        self.net.requests = 0
-        self._taken = {name: str(answer.body[name]) for name in CREDENTIALS}
+        """Those of the simulator's world; asked once, when a provider is first connected."""
+        if not self._taken:
+            self._taken = await credentials_at(url, self.net)
         return self._taken
 
     async def make_key(self) -> None:
@@ -373,19 +340,14 @@ def defaults(provider: Provider) -> Attrs:
     return dict(provider.Settings())
 
 
+def patience_s(settings: Attrs) -> float:
+    """How long after its intent a request of a provider with these settings may still arrive."""
+    return float(settings.get("timeout_s", TIMEOUT_S)) + LAG_S
+
+
 def registry() -> Mapping[str, Provider]:
     """Every provider by name, ours and other people's."""
     return Providers()
-
-
-async def _is_there(url: str) -> None:
-    """On this machine, what refuses a connection is not about to come: no need to try for half a minute."""
-    host, _, port = url.partition("://")[2].rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port or 80))
-    except (OSError, ValueError) as error:
-        raise ReconcileError(Problem(f"connection refused ({type(error).__name__})")) from None
-    writer.close()
 
 
 def types_of_plan(plan: Plan) -> dict[str, ResourceType]:
