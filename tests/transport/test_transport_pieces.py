@@ -99,6 +99,17 @@ def longest_piece_s(work):
         longest = max(longest, time.process_time() - begun)
 
 
+def turn_s():
+    """What a loop can be held up for on this machine: Python's own decoder over the most that is read in one go."""
+    text = "[" + "[]," * 262_000 + "0]"
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        json.loads(text)
+        taken.append(time.process_time() - begun)
+    return max(taken)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -108,8 +119,9 @@ def longest_piece_s(work):
     ],
     ids=["lists at once", "lists and a long text", "keys"],
 )
-def test_no_piece_takes_longer_than_a_quarter_of_a_second(body):
-    assert longest_piece_s(pieces.reading(body)) < 0.25
+def test_no_piece_takes_longer_than_what_is_read_in_one_go(body):
+    """That is 95 ms where a quarter of a second is allowed; as a ratio, since machines are slow and busy."""
+    assert longest_piece_s(pieces.reading(body)) < 2.5 * turn_s()
 
 
 def test_the_loop_goes_on_while_a_large_answer_is_read():
@@ -134,7 +146,7 @@ def test_the_loop_goes_on_while_a_large_answer_is_read():
             beating.cancel()
         return max(gaps)
 
-    assert asyncio.run(story()) < 0.25
+    assert asyncio.run(story()) < 2.5 * turn_s()
 
 
 def test_gzip_is_read_in_pieces_to_its_last_byte(cut):
@@ -154,11 +166,14 @@ def test_gzip_is_read_in_pieces_to_its_last_byte(cut):
 
 def test_a_stream_has_sixteen_members_at_most_and_their_number_costs_nothing():
     assert pieces.whole(pieces.inflating(gzip.compress(b"a") * 16, "gzip")) == b"a" * 16
-    begun = time.process_time()
+    taken = []
     for count in (17, 100_000):
+        packed = gzip.compress(b"") * count
+        begun = time.process_time()
         with pytest.raises(Malformed, match="more than 16 gzip members"):
-            pieces.whole(pieces.inflating(gzip.compress(b"") * count, "gzip"))
-    assert time.process_time() - begun < 1
+            pieces.whole(pieces.inflating(packed, "gzip"))
+        taken.append(time.process_time() - begun)
+    assert taken[1] < 100 * taken[0] + 0.01  # 6,000 times as many
 
 
 def test_no_more_is_inflated_than_is_allowed():
