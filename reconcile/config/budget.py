@@ -148,7 +148,7 @@ def _split(budget: Budget, value: Any, at: Any = None) -> None:
     budget.spend(len(_text(value)))
 
 
-def _members(budget: Budget, value: Any, **_: Any) -> None:
+def _members(budget: Budget, value: Any, *_: Any, **__: Any) -> None:
     if isinstance(value, (str, dict)):
         budget.step(len(value))
     budget.spend(budget.weigh(value))
