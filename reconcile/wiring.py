@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from reconcile import __version__
+from reconcile.backends.leases import uptime
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.config import load
 from reconcile.core.events import Noted, Sink, silent
@@ -48,6 +50,7 @@ class Request:
         var, var_files: `--var K=V`, `--var-file F`, in order.
         state: `--state PATH`, or None.
         allow_hosts: every `--allow-host`.
+        without_log: whether a state in use is opened although its log is gone, so that `unlock` can end that.
     """
 
     path: str = "."
@@ -59,6 +62,7 @@ class Request:
     emit: Sink = silent
     heard: Callable[[RequestDone], None] | None = None
     parallelism: int = 16
+    without_log: bool = False
 
 
 def document(request: Request) -> Document:
@@ -110,11 +114,17 @@ def state_path(request: Request, files: Document) -> Path:
 
 def store(request: Request, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    return SqliteStore(path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid())
+    return SqliteStore(
+        path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid(), without_log=request.without_log
+    )
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _slept() -> float:
+    return uptime() - time.monotonic()
 
 
 class Wired:
@@ -176,7 +186,7 @@ class Wired:
             connect,
             self.store,
             self.secrets,
-            Env(_now, self.rng, holder(), request.emit),
+            Env(_now, self.rng, holder(), request.emit, _slept),
             self._guard,
             lambda: self.net.requests,
             lambda: self.net.http_s,

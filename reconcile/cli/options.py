@@ -150,6 +150,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
         given.get("state"),
         tuple(given.get("allow_hosts", ())),
         parallelism=given.get("parallelism", 16),
+        without_log=given.get("without_log", False),
         **more,
     )
 
