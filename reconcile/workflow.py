@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.bindings import check_bindings
+from reconcile.core.bindings import check_bindings, check_head
 from reconcile.core.events import Noted
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
@@ -33,7 +33,7 @@ from reconcile.engine.recover import recover
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
 from reconcile.engine.uploads import files_are_there
-from reconcile.errors import InvalidInput, Problem, Refused, StateError
+from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused, StateError
 
 SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
@@ -50,6 +50,7 @@ __all__ = [
     "connect",
     "held",
     "lock",
+    "overtaken",
     "plan",
     "refuse",
     "remember",
@@ -71,6 +72,7 @@ class World:
         requests: how many requests were sent so far; http_s: seconds during which one was under way.
         tool: version of reconcile.
         lineage: for the state that a first apply makes.
+        failures: what went wrong beside the story and changes nothing of what it did: told at its end.
     """
 
     document: Document
@@ -87,6 +89,7 @@ class World:
     workers: int = 16
     apis: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    failures: list[ReconcileError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +124,7 @@ async def connect(world: World) -> None:
             world.accounts[name] = (binding.account, binding.host)
     head = await world.store.head()
     if head is not None:
-        _same_fleet(head, world)
-
-
-def _same_fleet(head: Head, world: World) -> None:
-    if head.fleet and head.fleet != world.document.fleet:
-        raise Refused(
-            Problem(
-                f"the state {world.document.state_path} belongs to the fleet {head.fleet}, not to"
-                f" {world.document.fleet}",
-                way_out="Give each fleet its own state (state.path), or rename the fleet back",
-            )
-        )
-    for name, (account, host) in world.accounts.items():
-        if name in head.accounts and tuple(head.accounts[name]) != (account, host):
-            before = " at ".join(head.accounts[name])
-            raise Refused(
-                Problem(
-                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
-                    way_out="Use the credentials of that account, or another state (state.path, --state)",
-                )
-            )
+        check_head(head, world.document.state_path, world.document.fleet, world.accounts)
 
 
 async def plan(world: World, options: Options, expires: timedelta | None = None) -> Planned:
@@ -210,6 +193,7 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         now.isoformat(timespec="seconds"),
         (now + expires).isoformat(timespec="seconds") if expires else None,
         options.to_json(),
+        head.run if head else None,
     )
 
 
@@ -239,11 +223,12 @@ async def lock(world: World, wait_s: float) -> Journal:
     journal = await acquire(
         world.store,
         scope=SCOPE,
-        holder=world.env.holder,
+        env=world.env,
         lineage=world.lineage,
         fleet=world.document.fleet,
         wait_s=wait_s,
         note=lambda text: world.env.emit(Noted(text)),
+        not_released=world.failures.append,
     )
     world.guard(journal.check)
     return journal
@@ -251,13 +236,19 @@ async def lock(world: World, wait_s: float) -> Journal:
 
 @asynccontextmanager
 async def held(
-    world: World, wait_s: float, made: Plan | None = None, overwrite_pending: bool = False
+    world: World,
+    wait_s: float,
+    made: Plan | None = None,
+    overwrite_pending: bool = False,
+    *,
+    planned_again: bool = False,
 ) -> AsyncIterator[Journal]:
     """
     The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
 
     Args:
         made: the plan, if it was made before; else it has to be made under this lease.
+        planned_again: whether the caller plans again where this run was `overtaken`, instead of a refusal.
 
     Raises:
         Locked: another run holds it.
@@ -266,13 +257,14 @@ async def held(
     """
     await connect(world)
     if made is not None:
-        await check_plan(world, made)
+        if not planned_again:
+            await check_plan(world, made)
         refuse(made, overwrite_pending)
         if await world.store.head() is None:
             await open_secrets(world, made)
     try:
         async with await lock(world, wait_s) as journal:
-            if made is not None:
+            if made is not None and not planned_again:
                 await check_plan(world, made)
             # What an earlier run left open is read back before anything else is done.
             for sentence in await recover(journal, world.store, world.types, world.apis, world.env):
@@ -280,6 +272,12 @@ async def held(
             yield journal
     finally:
         world.guard(lambda: None)  # what is read afterwards needs no lease
+
+
+async def overtaken(world: World) -> bool:
+    """Whether another run began first, so that a plan that was made before there was a state is of nothing now."""
+    head = await world.store.head()
+    return head is not None and head.serial > 0
 
 
 async def check_plan(world: World, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Whether a plan is for what is here now (design §5): the same fleet, files, variables, account, tool and state."""
+"""Whether a state, and a plan, is for what is here now: the same fleet, files, variables, account, tool and state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,36 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconcile.core.plan import Bindings
+from reconcile.core.ports import Head
 from reconcile.errors import Problem, Refused
+
+
+def check_head(head: Head, path: str, fleet: str, accounts: Mapping[str, tuple[str, str]]) -> None:
+    """
+    Refuses a state that was made for something else.
+
+    Args:
+        path: where the state is. `accounts`: of this run, by provider `(account, host)`.
+
+    Raises:
+        Refused: naming both fleets, or both accounts.
+    """
+    if head.fleet and head.fleet != fleet:
+        raise Refused(
+            Problem(
+                f"the state {path} belongs to the fleet {head.fleet}, not to {fleet}",
+                way_out="Give each fleet its own state (state.path), or rename the fleet back",
+            )
+        )
+    for name, (account, host) in accounts.items():
+        if name in head.accounts and tuple(head.accounts[name]) != (account, host):
+            before = " at ".join(head.accounts[name])
+            raise Refused(
+                Problem(
+                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
+                    way_out="Use the credentials of that account, or another state (state.path, --state)",
+                )
+            )
 
 
 def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
@@ -53,6 +82,16 @@ def _check_state(bound: Bindings, here: Bindings) -> None:
             )
     elif bound.lineage != here.lineage:
         raise Refused(Problem("Saved plan is stale: the plan is for another state", way_out="Plan again"))
+    elif (bound.serial or 0) > (here.serial or 0) or (
+        bound.serial == here.serial and bound.run is not None and bound.run != here.run
+    ):
+        raise Refused(
+            Problem(
+                "the state was put back from a backup, or belongs to another run than the one that the plan was made"
+                f" after (serial {bound.serial}; the state is at {here.serial})",
+                way_out="Put the newest state back, or plan again: what was done since is adopted",
+            )
+        )
     elif bound.serial != here.serial:
         raise Refused(
             Problem(

@@ -298,6 +298,7 @@ class Bindings:
     Attributes:
         fleet, path: the fleet's name, and PATH as it was given.
         lineage, serial: of the state; both None before the first apply.
+        run: of the run that wrote the state last; None before the first one, and in plans of older versions.
         document, variables: SHA-256, hex, of what the files say and of the variables' values.
         accounts: by provider, `(account, host)`.
         tool: version of reconcile.
@@ -316,6 +317,7 @@ class Bindings:
     made: str = ""
     expires: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    run: str | None = None
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ def _bindings(row: Any) -> Bindings:
 
 def _known(row: Any, kind: type) -> dict[str, Any]:
     """The fields of a flat row, each one there and of its type; an address made one."""
-    _check(row, _SHAPES[kind], required=tuple(_SHAPES[kind]))
+    _check(row, _SHAPES[kind], required=tuple(name for name in _SHAPES[kind] if name not in _LATER.get(kind, ())))
     out = dict(row)
     if out.get("address") is not None:
         out["address"] = Address(out["address"])
@@ -224,10 +224,11 @@ _FIELD_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("sensitive", "naming"), _flag),
     "where": _place,
 }
+_LATER: dict[type, tuple[str, ...]] = {Bindings: ("run",)}  # what plans of older versions do not have
 _SHAPES: dict[type, dict[str, Holds]] = {
     Bindings: {
         **dict.fromkeys(("fleet", "path", "document", "variables", "tool", "made"), _text),
-        **dict.fromkeys(("lineage", "expires"), _maybe_text),
+        **dict.fromkeys(("lineage", "expires", "run"), _maybe_text),
         "serial": _maybe_count,
         "accounts": _pair_map,
         "options": _object,
