@@ -85,17 +85,23 @@ def destroy(**given: Any) -> int:
 def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
     async def story(session: Session) -> int:
         from reconcile import workflow
+        from reconcile.planfile import fingerprint_of
 
         world, wait_s = session.world, given["lock_timeout"]
 
-        async def plan_and_ask() -> workflow.Planned:
+        async def plan_and_ask(approved: Plan | None = None) -> workflow.Planned:
             planned = await workflow.plan(world, options)
             made = planned.plan
             await session.planned(made)
             if given["format_"] == "text":
                 show_plan(made, world.types, "text", planned.per_s)
             workflow.refuse(made)
-            if (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]:
+            same = approved is not None and fingerprint_of(approved) == fingerprint_of(made)
+            if (
+                (made.changed or any(change.fields for change in made.changes))
+                and not given["auto_approve"]
+                and not same
+            ):
                 await approve(made)
             return planned
 
@@ -110,7 +116,11 @@ def _plan_and_apply(given: dict[str, Any], options: Options) -> int:
             planned = await plan_and_ask()
             results = []
             if planned.plan.changes:
-                async with workflow.held(world, wait_s, planned.plan) as journal:
+                async with workflow.held(world, wait_s, planned.plan, planned_again=True) as journal:
+                    if await workflow.overtaken(world):
+                        complain(["Another run made the state meanwhile, so this is planned again."])
+                        planned = await plan_and_ask(planned.plan)
+                        await workflow.remember(planned, journal)
                     results = await _carry_out(session, planned.plan, journal, planned.read_at)
         return await _finish(given, session, planned.plan, results)
 
