@@ -21,11 +21,14 @@ class History:
     Args:
         first: the rows that the world begins with; they become the history's.
         since: simulated seconds; nothing is known of what was before.
+
+    Attributes:
+        since: of the oldest moment that is known, which moves on when much has been written.
     """
 
     def __init__(self, first: dict[Key, str], since: float) -> None:
         self._first = first
-        self._since = since
+        self.since = since
         # When, and what was written then; how many have been forgotten.
         self._moments: list[float] = []
         self._written: list[tuple[Key, str | None]] = []
@@ -43,7 +46,7 @@ class History:
 
     def _forget(self, count: int) -> None:
         _write(self._first, self._written[:count])
-        self._since = self._moments[count - 1]
+        self.since = self._moments[count - 1]
         self._forgotten += count
         del self._moments[:count], self._written[:count]
 
@@ -54,7 +57,7 @@ class History:
         Args:
             credentials: of worlds that name none; a world's rows name them.
         """
-        moment = max(moment, self._since)
+        moment = max(moment, self.since)
         count = bisect_right(self._moments, moment)
         if self._past is not None:
             world, clock, made_of = self._past

@@ -41,12 +41,15 @@ def _serving(**arguments: Any) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.parametrize("effect", [{"delay_s": 600}, {"late": True, "delay_s": 600}])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_announces_one_line_and_ends_at_a_signal_while_requests_wait(number: signal.Signals) -> None:
+def test_serve_announces_one_line_and_ends_at_a_signal_while_requests_wait(
+    number: signal.Signals, effect: dict[str, Any]
+) -> None:
     process = _serving(seed=5)
     assert process.stdout is not None
     url = process.stdout.readline().removeprefix("listening on ").strip()
-    httpx.put(f"{url}/_sim/faults", json=[{"effect": {"delay_s": 600}}])
+    httpx.put(f"{url}/_sim/faults", json=[{"effect": effect}])
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{url}/v1/Devices", timeout=0.1)
     process.send_signal(number)
