@@ -35,7 +35,7 @@ from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
 from reconcile.engine.uploads import files_are_there
 from reconcile.engine.words import verb_of
-from reconcile.errors import NotAllowed, Problem, Refused, StateError
+from reconcile.errors import NotAllowed, Problem, ReconcileError, Refused, StateError
 
 SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
@@ -53,6 +53,7 @@ __all__ = [
     "connect",
     "held",
     "lock",
+    "overtaken",
     "plan",
     "refuse",
     "remember",
@@ -79,6 +80,7 @@ class World:
             answer, and the lag.
         trust: how far the document is trusted.
         barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
+        failures: what went wrong beside the story and changes nothing of what it did: told at its end.
     """
 
     document: Document
@@ -98,6 +100,7 @@ class World:
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     trust: Trust = TRUSTED
     barred: dict[str, NotAllowed] = field(default_factory=dict)
+    failures: list[ReconcileError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,7 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         now.isoformat(timespec="seconds"),
         (now + expires).isoformat(timespec="seconds") if expires else None,
         options.to_json(),
+        run=head.run if head else None,
     )
 
 
@@ -260,23 +264,27 @@ async def lock(world: World, wait_s: float) -> Journal:
     journal = await acquire(
         world.store,
         scope=SCOPE,
-        holder=world.env.holder,
+        env=world.env,
         lineage=world.lineage,
         fleet=world.document.fleet,
         wait_s=wait_s,
         note=lambda text: world.env.emit(Noted(text)),
+        not_released=world.failures.append,
     )
     world.guard(journal.check)
     return journal
 
 
 @asynccontextmanager
-async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIterator[Journal]:
+async def held(
+    world: World, wait_s: float, made: Plan | None = None, *, planned_again: bool = False
+) -> AsyncIterator[Journal]:
     """
     The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
 
     Args:
         made: the plan, if it was made before; else it has to be made under this lease.
+        planned_again: whether the caller plans again where this run was `overtaken`, instead of a refusal.
 
     Raises:
         Locked: another run holds it.
@@ -285,13 +293,14 @@ async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIt
     """
     await connect(world)
     if made is not None:
-        await check_plan(world, made)
+        if not planned_again:
+            await check_plan(world, made)
         refuse(made)
         if await world.store.head() is None:
             await open_secrets(world.secrets, made)
     try:
         async with await lock(world, wait_s) as journal:
-            if made is not None:
+            if made is not None and not planned_again:
                 await check_plan(world, made)
             # What an earlier run left open is read back before anything else is done.
             recovery = Recovery(journal, world.store, world.types, world.apis, world.env, world.late_s, world.workers)
@@ -300,6 +309,12 @@ async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIt
             yield journal
     finally:
         world.guard(lambda method, attempt: None)  # what is read afterwards needs no lease
+
+
+async def overtaken(world: World) -> bool:
+    """Whether another run began first, so that a plan that was made before there was a state is of nothing now."""
+    head = await world.store.head()
+    return head is not None and head.serial > 0
 
 
 async def check_plan(world: World, plan: Plan) -> None:

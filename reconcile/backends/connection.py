@@ -1,8 +1,13 @@
 """
-The open state: one connection, held until it is closed, and how a transaction is carried through.
+The open state: held until it is closed, and how a transaction is carried through.
 
 In: a function over an open database. Out: what it returns, its writes durable, or a `StateError` and none of them.
 Somebody else's write is waited for in short turns, so that the event loop goes on meanwhile.
+
+After each transaction the file is brought up to date by itself, so that what its log holds more is what nobody was told
+yet: a log that is lost loses nothing. A state that was closed has no log. One that a process left in use keeps it, also
+when others read it meanwhile: SQLite removes a log with the last connection that could write, so a second one, which
+only reads, is held open until after that one is closed.
 """
 
 from __future__ import annotations
@@ -12,15 +17,18 @@ import contextlib
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from reconcile.backends import file
-from reconcile.backends.schema import broken
+from reconcile.backends import copies, drafts, file, schema
+from reconcile.backends.schema import Meta, Step, broken, meta_of
 from reconcile.core.ports import Head
+from reconcile.errors import StateError
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Change = Callable[[sqlite3.Connection, Meta], tuple[T, Meta]]
 
 TRIES = 6  # with the sleeps between them some three seconds: far less than the margin of a lease
 SLEEP_S = 0.05
@@ -32,24 +40,30 @@ class StateFile:
 
     Args:
         path: absolute.
-        rng: draws how long a sleep lasts.
+        rng: draws how long a sleep lasts, and the marks of transactions.
         read_only: everything that writes is a StateError.
+        without_log: whether a state that is in use may lack its log, which is otherwise a StateError.
     """
 
-    def __init__(self, path: Path, rng: random.Random, *, read_only: bool) -> None:
+    def __init__(self, path: Path, rng: random.Random, *, read_only: bool, without_log: bool) -> None:
         self.path = path
         self._rng = rng
-        self._read_only = read_only
+        self._read_only, self._without_log = read_only, without_log
+        self._user = f"{rng.getrandbits(64):016x}"
+        # In this order, also when nobody closes them: see above.
         self._db: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
-        self._writable = True
+        self._step, self._whole = Step(), Step()  # the newest that this process wrote, and of those that are whole
+        self._written: tuple[int, int] | None = None
 
     def make(self, head: Head) -> None:
         """Makes an empty state if there is none. Raises StateError when it cannot be made."""
         self._may_write()
         with self._translated():
-            if self._db is None and file.examine(self.path) is None:
-                file.create(self.path, head)
+            drafts.sweep(self.path)
+            if self._reader is None and file.examine(self.path) is None:
+                drafts.create(self.path, head)
 
     async def read(self, work: Work[T], nothing: T) -> T:
         """What `work` reads, or `nothing` when there is no state."""
@@ -60,11 +74,12 @@ class StateFile:
 
         return await self._patiently(attempt)
 
-    async def write(self, work: Work[T], nothing: Callable[[], T] | None = None) -> T:
+    async def write(self, work: Change[T], nothing: Callable[[], T] | None = None) -> T:
         """
         What `work` returns, in one durable transaction; any error undoes all of it.
 
         Args:
+            work: gets the row of `meta`, and returns with its result what that row becomes.
             nothing: called when there is no state; None = that is a StateError.
         """
 
@@ -75,18 +90,50 @@ class StateFile:
                     return nothing()
                 raise broken(f"{self.path} is missing: the state was never made, or was removed during a run")
             self._may_write()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(db)
-                db.execute("COMMIT")
-            except BaseException:
-                # After some errors SQLite has rolled back already; what went wrong first is what the caller hears.
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
-            return result
+            return self._transact(db, work, self._user)
 
         return await self._patiently(attempt)
+
+    def _transact(self, db: sqlite3.Connection, work: Change[T], user: str) -> T:
+        if not self._step.n:
+            self._bring_up_to_date(db)  # so that the log begins anew, and never holds more than what nobody was told
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            schema.upgrade(self.path, db)
+            before = self._no_older(db)
+            result, meta = work(db, before)
+            step = Step(before.step.n + 1, f"{self._rng.getrandbits(64):016x}")
+            whole = max(before.whole, self._whole, key=lambda one: one.n)
+            replace(meta, used=user, step=step, whole=whole).save(db)
+            db.execute("COMMIT")
+        except BaseException:
+            # After some errors SQLite has rolled back already; what went wrong first is what the caller hears.
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+        self._step = step
+        self._bring_up_to_date(db)
+        return result
+
+    def _no_older(self, db: sqlite3.Connection) -> Meta:
+        """The row of `meta`. Raises StateError when the file no longer holds what this process wrote into it."""
+        meta = meta_of(self.path, db)
+        if self._step.n and file.written(self.path) != self._written:
+            copies.check_log(self.path, db, meta)  # what SQLite remembers of a file it does not read again
+        if meta.step.n < self._step.n or (meta.step.n == self._step.n and self._step.n and meta.step != self._step):
+            raise broken(
+                f"{self.path} was overwritten with another copy while it was in use",
+                way_out="Put the newest one back, and let no other program write it during a run",
+            )
+        return meta
+
+    def _bring_up_to_date(self, db: sqlite3.Connection) -> None:
+        # What was written is safe in the log. A reader of an older moment, or a full disk, may keep it there for now.
+        with contextlib.suppress(sqlite3.Error):
+            busy, pages, moved = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if not busy and pages == moved:
+                self._whole = self._step
+        self._written = file.written(self.path)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection | None]:
@@ -96,7 +143,7 @@ class StateFile:
             if found is None:
                 yield None
                 return
-            db, _ = file.connect(self.path, found, thorough=False)
+            db = file.open_reading(self.path, found)
             try:
                 db.execute("BEGIN")
                 yield db
@@ -105,10 +152,28 @@ class StateFile:
 
     def close(self) -> None:
         """Closes the file; a later call opens it again."""
-        db, self._db, self._inode = self._db, None, None
-        if db is not None:
-            with self._translated():
-                db.close()
+        with self._translated(), contextlib.ExitStack() as both:
+            both.callback(self._forget)
+            if self._reader is None:
+                return
+            first, last = (self._db, self._reader) if self._left_in_use() else (self._reader, self._db)
+            for db in filter(None, (last, first)):
+                both.callback(db.close)
+
+    def _left_in_use(self) -> bool:
+        """Whether a process has the state in use, or died while it had; this one has it no more."""
+        if self._db is None:
+            return True
+        try:
+            if self._step.n and meta_of(self.path, self._db).used == self._user:
+                self._transact(self._db, lambda _, meta: (None, meta), "")
+            return bool(meta_of(self.path, self._db).used)
+        except (sqlite3.Error, StateError):
+            return True
+
+    def _forget(self) -> None:
+        self._db = self._reader = self._inode = self._written = None
+        self._step = self._whole = Step()
 
     def _open(self) -> sqlite3.Connection | None:
         """
@@ -117,21 +182,36 @@ class StateFile:
         Raises:
             StateError: what is there is not a state, or no longer the one that was opened.
         """
-        if self._db is not None:
+        if self._reader is not None:
             if file.inode(self.path) != self._inode:
                 raise broken(
                     f"{self.path} was moved, replaced or removed while it was in use",
                     way_out="Put it back, and let no other program replace it during a run",
                 )
-            return self._db
+            return self._db or self._reader
         if (found := file.examine(self.path)) is None:
             return None
-        self._db, self._writable = file.connect(self.path, found)
-        self._inode = found.inode
-        return self._db
+        reader = file.open_reading(self.path, found)
+        try:
+            copies.check(self.path, reader, without_log=self._without_log)
+            db = self._opened_to_write(found)
+        except BaseException:
+            reader.close()
+            raise
+        self._db, self._reader, self._inode = db, reader, found.inode
+        return db or reader
+
+    def _opened_to_write(self, found: file.Found) -> sqlite3.Connection | None:
+        """A connection that can write; None where the file or its directory cannot be written."""
+        try:
+            return file.open_writing(self.path) if found.writable else None
+        except sqlite3.Error as error:
+            if not file.unwritable(error):
+                raise
+            return None
 
     def _may_write(self) -> None:
-        if self._read_only or not self._writable:
+        if self._read_only or (self._reader is not None and self._db is None):
             what = "was opened for reading only" if self._read_only else "is read-only"
             raise broken(f"{self.path} {what}", way_out="Check the permissions of the file (0600) and of its directory")
 

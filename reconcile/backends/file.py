@@ -1,5 +1,5 @@
 """
-The state's file: what stands at the path, how it is opened, how it is made, and SQLite's errors in our words.
+The state's file: what stands at the path, how it is opened, and SQLite's errors in our words.
 
 What is there is judged by `lstat` before anything opens it, so that a FIFO blocks nobody and a link leads nowhere.
 This module never opens the database itself with `os.open`: closing such a descriptor would drop the locks that SQLite
@@ -8,22 +8,19 @@ holds on the file in this process (sqlite.org/howtocorrupt.html §2.2).
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import secrets
+import re
 import sqlite3
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from reconcile.backends import schema
-from reconcile.backends.schema import RESTORE, broken
-from reconcile.core.ports import Head
+from reconcile.backends.schema import RESTORE, ROW_BYTES, broken
 from reconcile.errors import Problem, StateError
 
 BUSY_S = 0.25  # how long one call may hold up the event loop; design §6 allows 0.5
+SIDES = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 SMALL_BYTES = 8 * 2**20  # up to this size SQLite's own check of the whole file takes some tens of milliseconds
 
 _KINDS = (
@@ -43,7 +40,7 @@ class Found:
 
     Attributes:
         inode: device and inode: which file it is, whatever its name.
-        size: in bytes; `log` of its write-ahead log, 0 when there is none.
+        size: in bytes; `log` of its write-ahead log, 0 when there is none or it is empty.
         writable: whether its owner may write it.
     """
 
@@ -67,16 +64,27 @@ def inode(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def written(path: Path) -> tuple[int, int] | None:
+    """When the file was written last, in nanoseconds, and its size, which tell a later writing; None without it."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def examine(path: Path) -> Found | None:
     """
     What stands at the path, without opening it; None when nothing does.
 
     Raises:
-        StateError: it is not a plain file, is empty, is open to others, or cannot be looked at.
+        StateError: it is not a plain file, is empty, is open to others, has a second name, or cannot be looked at.
     """
-    logs = {end: _side(path, end) for end in ("-wal", "-shm", "-journal")}
+    logs = {end: _side(path, end) for end in SIDES}
     try:
         found = os.lstat(path)
+        if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and _drop_draft(path, found):
+            found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         if logs["-wal"] or logs["-journal"]:
             raise broken(
@@ -96,8 +104,20 @@ def examine(path: Path) -> Found | None:
             f"{path} has mode {stat.S_IMODE(found.st_mode):04o}: it can be {verb} by others",
             way_out=f"chmod 600 {path}, after a look at who may have changed it",
         )
+    if found.st_nlink > 1:
+        # SQLite calls log and locks after the name: under each name another run would hold "the" lease.
+        raise broken(
+            f"{path} has {found.st_nlink} names (hard links), and a state is used under one alone",
+            way_out=f"Remove the other names, or give it a file of its own: cp -p {path} {path}.copy &&"
+            f" mv {path}.copy {path}",
+        )
     writable = bool(found.st_mode & stat.S_IWUSR) and os.access(path, os.W_OK)
     return Found((found.st_dev, found.st_ino), found.st_size, logs["-wal"], writable)
+
+
+def log_size(path: Path) -> int:
+    """The size of the write-ahead log beside the file; 0 when there is none."""
+    return _side(path, "-wal")
 
 
 def _side(path: Path, end: str) -> int:
@@ -112,117 +132,80 @@ def _side(path: Path, end: str) -> int:
     return found.st_size
 
 
-def connect(path: Path, found: Found, *, thorough: bool = True) -> tuple[sqlite3.Connection, bool]:
+def drafts(path: Path) -> list[Path]:
+    """The files, and what SQLite keeps beside them, in which a state for this path is or was made; see `drafts`."""
+    draft = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+\.new({'|'.join(SIDES)})?")
+    try:
+        return [found for found in path.parent.iterdir() if draft.fullmatch(found.name)]
+    except OSError:
+        return []
+
+
+def _drop_draft(path: Path, found: os.stat_result) -> bool:
+    """Removes the name under which this file was made, when a kill left it; whether there was one."""
+    gone = False
+    for draft in drafts(path):
+        if inode(draft) == (found.st_dev, found.st_ino):
+            try:
+                draft.unlink(missing_ok=True)
+            except OSError:
+                continue
+            gone = True
+    return gone
+
+
+def open_reading(path: Path, found: Found) -> sqlite3.Connection:
     """
-    The open database, and whether it can be written.
+    The open database, which this connection neither writes nor tidies up.
 
     A file that cannot be written is opened as it stands, without files beside it, unless a log has to be read too.
 
-    Args:
-        thorough: whether to check that it is a whole state; else the caller has done so.
-
     Raises:
-        StateError: it is not a state that can be used.
-        sqlite3.OperationalError: it is busy.
+        sqlite3.Error: it is no database, is busy, or cannot be opened.
     """
-    as_it_stands = "mode=ro" if found.log else "immutable=1"
-    mode, writable = ("mode=rw", True) if found.writable else (as_it_stands, False)
-    while True:
-        db = _connect(path, mode)
-        try:
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if thorough:
-                _whole(path, db)
-            return db, writable
-        except BaseException as error:
-            db.close()
-            # The directory may not take the files that SQLite keeps beside a database that is written.
-            if isinstance(error, sqlite3.Error) and writable and _name(error) in _UNWRITABLE:
-                mode, writable = as_it_stands, False
-                continue
+    as_it_stands = "mode=ro" if found.log else "mode=ro&immutable=1"
+    try:
+        return _opened(path, "mode=ro" if found.writable else as_it_stands)
+    except sqlite3.Error as error:
+        # The directory may not take the files that SQLite keeps beside a database in use.
+        if not unwritable(error) or as_it_stands == "mode=ro":
             raise
+        return _opened(path, as_it_stands)
 
 
-_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+def open_writing(path: Path) -> sqlite3.Connection:
+    """The open database, to write. Raises sqlite3.Error; `unwritable` tells whether reading is all that is left."""
+    return _opened(path, "mode=rw")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def open_alone(path: Path) -> sqlite3.Connection:
+    """The open database without its log, as a copy of the one file would be. Raises sqlite3.Error."""
+    return _opened(path, "mode=ro&immutable=1")
+
+
+def unwritable(error: sqlite3.Error) -> bool:
+    """Whether a file or its directory cannot be written, so that it may still be read."""
+    return _name(error) in ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{mode}", uri=True, timeout=BUSY_S, isolation_level=None)
     # A larger row is an error before it is built: one of 900 MB took two minutes.
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, schema.ROW_BYTES)
-    for pragma in (
-        "synchronous = FULL",
-        "trusted_schema = OFF",
-        "cell_size_check = ON",
-        "temp_store = MEMORY",
-        "foreign_keys = OFF",
-    ):
-        db.execute(f"PRAGMA {pragma}")
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ROW_BYTES)
+    try:
+        for pragma in (
+            "synchronous = FULL",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "temp_store = MEMORY",
+            "foreign_keys = OFF",
+        ):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        db.close()
+        raise
     return db
-
-
-def _whole(path: Path, db: sqlite3.Connection) -> None:
-    """Raises StateError when the file is cut short, damaged, or not a state of this version."""
-    db.execute("BEGIN")  # one snapshot, so that a run that writes meanwhile is no damage
-    try:
-        before = examine(path)
-        (pages,) = db.execute("PRAGMA page_count").fetchone()
-        (page,) = db.execute("PRAGMA page_size").fetchone()
-        after = examine(path)
-        if before is not None and before == after and not before.log and before.size < pages * page:
-            raise broken(f"{path} is cut short: it has {before.size} of {pages * page} bytes")
-        schema.verify(path, db)
-        if pages * page <= SMALL_BYTES:
-            (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
-                raise broken(f"{path} is damaged: {verdict}")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-def create(path: Path, head: Head) -> None:
-    """
-    Makes an empty state at the path, whole or not at all; somebody else's that appears meanwhile is left alone.
-
-    It is built under another name and given its own by a link, which never replaces a file.
-
-    Raises:
-        StateError: it cannot be made.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        try:
-            with contextlib.closing(_connect(draft, "mode=rw")) as db:
-                schema.build(db, head)
-            _give_name(draft, path)
-        finally:
-            for end in ("", "-wal", "-shm", "-journal"):
-                draft.with_name(draft.name + end).unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise broken(
-            f"{path} cannot be made: {error.strerror}", way_out="Check the directory, its permissions and its space"
-        ) from error
-
-
-def _give_name(draft: Path, path: Path) -> None:
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-            raise
-        # A file system without hard links. Two first runs in the same instant could both come here; the lease of the
-        # one whose file went away is then an error at its first write.
-        if inode(path) is None:
-            draft.rename(path)
 
 
 def _name(error: sqlite3.Error) -> str:
@@ -235,10 +218,16 @@ def busy(error: sqlite3.Error) -> bool:
     return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
 
 
+class Busy(StateError):
+    """Somebody else is in the middle of a write, and stays there."""
+
+
 def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
     """What SQLite or the file system says, as an error of the state that names the file and a way out."""
     if isinstance(error, OSError):
         return broken(f"{path}: {error.strerror}", way_out="Check the directory, its permissions and its space")
+    if busy(error):
+        return Busy(Problem(f"{path}: another process holds the file", way_out="Try again when it is done"))
     name = _name(error)
     for prefix, what, way_out in (
         ("SQLITE_FULL", "the disk is full", "Make room; what was recorded before is safe"),
@@ -248,10 +237,8 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
         ("SQLITE_AUTH", "the file cannot be opened", "Check the permissions of the file and its directory"),
         ("SQLITE_IOERR", f"the disk answers with an error ({error})", "Check the disk and its space"),
         ("SQLITE_NOTADB", "the file is not a state: SQLite does not know it", RESTORE),
-        ("SQLITE_TOOBIG", f"a row has more than {schema.ROW_BYTES:,} bytes, which no state of ours has", RESTORE),
+        ("SQLITE_TOOBIG", f"a row has more than {ROW_BYTES:,} bytes, which no state of ours has", RESTORE),
         ("SQLITE_CORRUPT", f"the file is damaged ({error})", RESTORE),
-        ("SQLITE_BUSY", "another process holds the file", "Try again when it is done"),
-        ("SQLITE_LOCKED", "another process holds the file", "Try again when it is done"),
     ):
         if name.startswith(prefix):
             return StateError(Problem(f"{path}: {what}", way_out=way_out))

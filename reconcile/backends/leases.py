@@ -4,24 +4,27 @@ Who holds the state, and whether that still counts.
 In: the rows of `leases`, which may hold anything, the wall clock and the processes of this host. Out: `Lease`, or
 `Locked` with the words that a person needs. Nothing here writes.
 
-A lease counts until it expires, with one shortcut: a holder on this host whose process is known to be dead holds
-nothing. A process is known by boot, pid namespace, pid and start time, so that a pid that was given to another process
-is not mistaken for it; where one of them cannot be read, only expiry counts.
+A lease counts until it expires. Of a holder on this host more is known: one whose process has ended holds nothing, and
+one that lives is judged by the time since the boot, which goes on in a suspended machine and which nobody sets, rather
+than by the wall clock. A process is known by boot, pid namespace, pid and start time, so that a pid that was given to
+another process is not mistaken for it; where one of them cannot be read, only the wall clock counts.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from reconcile.backends.schema import version_of
 from reconcile.core.ports import Lease
 from reconcile.core.text import printable
 from reconcile.errors import Locked, Problem
 
 FAR = 10  # a lease that ends later than so many times its length was not dated by a clock that we can go by
-COLUMNS = "scope, id, holder, epoch, since, expires, host, pid, process"
+COLUMNS = "scope, id, holder, epoch, since, expires, host, pid, process, until"
 
 
 def stamp(at: datetime) -> str:
@@ -46,16 +49,21 @@ def process_of(pid: int) -> str:
     return "" if state in "ZX" else f"{boot}:{namespace}:{start}"
 
 
-def dead(row: tuple[Any, ...], host: str) -> bool:
-    """Whether the holder of this row is a process of this host that has certainly ended."""
-    *_, its_host, pid, process = row
+def uptime() -> float:
+    """Seconds since this machine was booted, those in which it slept included where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def lives(row: tuple[Any, ...], host: str) -> bool | None:
+    """Whether the holder of this row is a process of this host that runs, or has ended; None where nobody can tell."""
+    *_, its_host, pid, process, _ = row
     ours = process_of_self()
     if its_host != host or not isinstance(pid, int) or pid <= 0 or not isinstance(process, str) or not ours:
-        return False
+        return None
     place, _, start = process.rpartition(":")
     if not start or place != ours.rpartition(":")[0]:
-        return False  # another boot or namespace, or a machine of the same name: its processes cannot be seen
-    return process_of(pid) != process
+        return None  # another boot or namespace, or a machine of the same name: its processes cannot be seen
+    return process_of(pid) == process
 
 
 def process_of_self() -> str:
@@ -72,19 +80,21 @@ def lease_of(row: tuple[Any, ...]) -> Lease:
     return Lease(str(id), str(scope), str(holder), epoch if isinstance(epoch, int) else -1, str(since), str(expires))
 
 
-def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, host: str) -> Locked | None:
+def obstacle(row: tuple[Any, ...], now: datetime, up: float, ttl_s: float, host: str) -> Locked | None:
     """
     Why this row keeps others out; None when it does not, since it has expired or its holder is dead.
 
     Args:
         row: the `COLUMNS` of a lease.
-        now: aware UTC.
+        now: aware UTC. `up`: `uptime`.
         ttl_s: seconds that a lease lasts.
         host: of the process that asks.
     """
-    if dead(row, host):
+    lease, living, until = lease_of(row), lives(row, host), row[-1]
+    if living is False:
         return None
-    lease = lease_of(row)
+    if living and isinstance(until, float) and until > 0:
+        return locked(lease) if until > up else None
     try:
         expires = datetime.fromisoformat(lease.expires)
         if expires.tzinfo is None or not all(isinstance(column, str) for column in row[:3]) or lease.epoch < 0:
@@ -110,15 +120,33 @@ def locked(lease: Lease, note: str | None = None) -> Locked:
     )
 
 
+def busy(path: object, row: tuple[Any, ...] | None) -> Locked:
+    """The error of a state that stays in the middle of somebody's write; `row` is the lease that stands."""
+    note = "it is in the middle of a write that does not end: its process may be stopped"
+    if row is not None:
+        return locked(lease_of(row), note)
+    return Locked(
+        Problem(
+            f"the state is locked: another process is in the middle of a write to {path}",
+            way_out="Wait until it ends; if it is stopped, let it go on, or end it",
+        )
+    )
+
+
 def rows(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
     """All leases, by scope."""
-    return db.execute(f"SELECT {COLUMNS} FROM leases ORDER BY scope").fetchall()
+    return db.execute(f"SELECT {_columns(db)} FROM leases ORDER BY scope").fetchall()
 
 
 def row_of(db: sqlite3.Connection, scope: str) -> tuple[Any, ...] | None:
     """The lease of a scope, if there is one."""
-    row: tuple[Any, ...] | None = db.execute(f"SELECT {COLUMNS} FROM leases WHERE scope = ?", (scope,)).fetchone()
+    query = f"SELECT {_columns(db)} FROM leases WHERE scope = ?"
+    row: tuple[Any, ...] | None = db.execute(query, (scope,)).fetchone()
     return row
+
+
+def _columns(db: sqlite3.Connection) -> str:
+    return COLUMNS.replace("until", "0.0") if version_of(db) == 1 else COLUMNS
 
 
 def check(db: sqlite3.Connection, lease: Lease) -> None:

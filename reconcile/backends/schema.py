@@ -24,7 +24,8 @@ from reconcile.core.values import to_json
 from reconcile.errors import Problem, StateError
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
-VERSION = 1
+VERSION = 2
+KNOWN = (1, 2)  # version 1 is read as it is, and becomes version 2 at its first write
 ROW_BYTES = 16 << 20  # of one row; a state of a hundred thousand devices has rows of a few hundred
 RESTORE = "Put back a copy of it that is whole, or move it away: without a state, the next apply adopts what is live"
 
@@ -32,8 +33,9 @@ RESTORE = "Put back a copy of it that is whole, or move it away: without a state
 # a scan in the order of the addresses reads the file once and sorts nothing.
 TABLES: tuple[str, ...] = (
     "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"
-    " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL,"
-    " sum BLOB NOT NULL)",
+    " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL, run TEXT,"
+    " used TEXT NOT NULL, step INTEGER NOT NULL, mark TEXT NOT NULL, whole_step INTEGER NOT NULL,"
+    " whole_mark TEXT NOT NULL, sum BLOB NOT NULL)",
     "CREATE TABLE entries (address TEXT PRIMARY KEY, type TEXT NOT NULL, unit TEXT NOT NULL, under TEXT,"
     " body TEXT NOT NULL, sum BLOB NOT NULL) WITHOUT ROWID",
     "CREATE INDEX entries_unit ON entries (type, unit)",
@@ -43,8 +45,15 @@ TABLES: tuple[str, ...] = (
     "CREATE TABLE plans (digest TEXT PRIMARY KEY, applied TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE leases (scope TEXT PRIMARY KEY, id TEXT NOT NULL, holder TEXT NOT NULL, epoch INTEGER NOT NULL,"
     " since TEXT NOT NULL, expires TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,"
-    " process TEXT NOT NULL) WITHOUT ROWID",
+    " process TEXT NOT NULL, until REAL NOT NULL DEFAULT 0) WITHOUT ROWID",
 )
+_META_1 = (
+    "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"
+    " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL,"
+    " sum BLOB NOT NULL)"
+)
+_LEASES_1 = TABLES[-1].replace(", until REAL NOT NULL DEFAULT 0", "")
+_TABLES_1 = (_META_1, *TABLES[1:-1], _LEASES_1)
 
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
@@ -164,23 +173,51 @@ def intent_of(path: object, row: tuple[Any, ...]) -> Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Which transaction something is: the how manyth, and a random mark, since copies count on by themselves."""
+
+    n: int = 0
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Meta:
-    """The one row of `meta`: the head, the newest epoch, and how many entries there must be."""
+    """
+    The one row of `meta`. Every transaction writes it.
+
+    Attributes:
+        epoch: the newest. `entries`: how many there must be.
+        used: by which process, under a name drawn at random; "" when the last one that wrote has closed it.
+        step: the transaction that wrote this row.
+        whole: one that the file holds by itself, whatever becomes of its log.
+    """
 
     head: Head
     epoch: int = 0
     entries: int = 0
+    used: str = ""
+    step: Step = Step()
+    whole: Step = Step()
 
     def columns(self) -> tuple[Any, ...]:
         """Its columns, checksum included, without `one`."""
         head = self.head
         accounts = {name: list(pair) for name, pair in sorted(head.accounts.items())}
-        columns = (head.lineage, head.serial, head.fleet, json.dumps(accounts), self.epoch, self.entries)
+        columns = (
+            *(head.lineage, head.serial, head.fleet, json.dumps(accounts), self.epoch, self.entries, head.run),
+            *(self.used, self.step.n, self.step.mark, self.whole.n, self.whole.mark),
+        )
         return (*columns, checksum(*columns))
 
     def save(self, db: sqlite3.Connection) -> None:
         """Writes it, within the caller's transaction."""
-        db.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?)", self.columns())
+        columns = self.columns()
+        db.execute(f"INSERT OR REPLACE INTO meta VALUES (1{', ?' * len(columns)})", columns)
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """The version of the tables of an open state."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def meta_of(path: object, db: sqlite3.Connection) -> Meta:
@@ -190,18 +227,27 @@ def meta_of(path: object, db: sqlite3.Connection) -> Meta:
     Raises:
         StateError: there is none, the lineage is missing, the serial is negative, or the checksum does not fit.
     """
-    row = db.execute("SELECT lineage, serial, fleet, accounts, epoch, entries, sum FROM meta").fetchone()
+    more = "" if version_of(db) == 1 else "run, used, step, mark, whole_step, whole_mark, "
+    row = db.execute(f"SELECT lineage, serial, fleet, accounts, epoch, entries, {more}sum FROM meta").fetchone()
     if row is None:
         raise broken(f"{path}: the state has no lineage: its first row is missing")
-    lineage, serial, fleet, accounts, epoch, entries, recorded = row
+    lineage, serial, fleet, accounts, epoch, entries, *late, recorded = row
     if not isinstance(lineage, str) or not lineage:
         raise broken(f"{path}: the state has no lineage")
     if not isinstance(serial, int) or serial < 0:
         raise broken(f"{path}: the serial of the state is {serial!r}, which is not a count")
     if checksum(*row[:-1]) != recorded:
         raise broken(f"{path}: the head of the state was edited or damaged: its checksum does not fit")
+    run, used, step, mark, whole, whole_mark = late or (None, "", 0, "", 0, "")
     try:
-        return Meta(Head(lineage, serial, fleet, _accounts(json.loads(accounts))), int(epoch), int(entries))
+        return Meta(
+            Head(lineage, serial, fleet, _accounts(json.loads(accounts)), run),
+            int(epoch),
+            int(entries),
+            used,
+            Step(int(step), mark),
+            Step(int(whole), whole_mark),
+        )
     except (TypeError, ValueError) as error:
         raise broken(f"{path}: the head of the state cannot be read: {error}") from error
 
@@ -218,21 +264,21 @@ def verify(path: object, db: sqlite3.Connection) -> None:
         StateError: saying whose it is instead, or what is missing.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
+    version = version_of(db)
     if application != APPLICATION_ID:
         raise broken(
             f"{path} is a database, but not a state of reconcile",
             way_out="Move it away, or name another file with --state",
         )
-    if version != VERSION:
-        newer = isinstance(version, int) and version > VERSION
+    if version not in KNOWN:
+        newer = version > VERSION
         raise broken(
             f"{path} is a state of version {version}, and this reconcile knows version {VERSION}",
             way_out="Use the reconcile that wrote it, or a later one" if newer else RESTORE,
         )
     found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master") if sql is not None}
-    if found != set(TABLES):
-        raise broken(f"{path}: the tables of the state are not those of version {VERSION}")
+    if found != set(_TABLES_1 if version == 1 else TABLES):
+        raise broken(f"{path}: the tables of the state are not those of version {version}")
     meta = meta_of(path, db)
     (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
     if entries != meta.entries:
@@ -249,3 +295,16 @@ def build(db: sqlite3.Connection, head: Head) -> None:
         db.execute(table)
     Meta(head).save(db)
     db.execute("COMMIT")
+
+
+def upgrade(path: object, db: sqlite3.Connection) -> None:
+    """Makes a state of version 1 one of this version, within the caller's transaction; another is left alone."""
+    if version_of(db) != 1:
+        return
+    meta, leases = meta_of(path, db), db.execute("SELECT * FROM leases").fetchall()
+    for name, table in (("meta", TABLES[0]), ("leases", TABLES[-1])):
+        db.execute(f"DROP TABLE {name}")
+        db.execute(table)
+    meta.save(db)
+    db.executemany("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", leases)
+    db.execute(f"PRAGMA user_version = {VERSION}")

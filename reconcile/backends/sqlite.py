@@ -19,8 +19,10 @@ from typing import Any
 
 from reconcile.backends import leases
 from reconcile.backends.connection import StateFile
+from reconcile.backends.file import Busy
 from reconcile.backends.schema import (
     ENTRY_COLUMNS,
+    Meta,
     begun_row,
     body_of,
     entry_of,
@@ -48,6 +50,8 @@ class SqliteStore(Store):
         rng: draws lease ids and sleeps; None = the system's.
         host, pid: of the process that holds a lease, so that a dead one is recognised.
         read_only: everything that writes is a StateError.
+        without_log: whether a state that is in use may lack its log, so that `unlock` can end that.
+        uptime: seconds since the boot: how long a holder on this host still has it.
     """
 
     def __init__(
@@ -59,10 +63,12 @@ class SqliteStore(Store):
         host: str,
         pid: int,
         read_only: bool = False,
+        without_log: bool = False,
+        uptime: Callable[[], float] = leases.uptime,
     ) -> None:
         self._rng = rng if rng is not None else random.SystemRandom()
-        self._file = StateFile(path.absolute(), self._rng, read_only=read_only)
-        self._now = now
+        self._file = StateFile(path.absolute(), self._rng, read_only=read_only, without_log=without_log)
+        self._now, self._uptime = now, uptime
         self._host, self._pid = host, pid
 
     # ------------------------------------------------------------------ reading
@@ -176,8 +182,7 @@ class SqliteStore(Store):
             Refused: the state is another fleet's.
         """
 
-        def take(db: sqlite3.Connection) -> Lease:
-            meta = meta_of(self._file.path, db)
+        def take(db: sqlite3.Connection, meta: Meta) -> tuple[Lease, Meta]:
             if meta.head.fleet != fleet:
                 raise Refused(
                     Problem(
@@ -185,9 +190,9 @@ class SqliteStore(Store):
                         way_out="Name the state of this fleet with --state",
                     )
                 )
-            now = self._now()
+            now, up = self._now(), self._uptime()
             row = leases.row_of(db, scope)
-            if row is not None and (held := leases.obstacle(row, now, ttl_s, self._host)) is not None:
+            if row is not None and (held := leases.obstacle(row, now, up, ttl_s, self._host)) is not None:
                 raise held
             taken = Lease(
                 f"{self._rng.getrandbits(64):016x}",
@@ -197,19 +202,28 @@ class SqliteStore(Store):
                 leases.stamp(now),
                 leases.stamp(now + timedelta(seconds=ttl_s)),
             )
-            replace(meta, epoch=taken.epoch).save(db)
             process = leases.process_of(self._pid)
             db.execute(
-                f"INSERT OR REPLACE INTO leases ({leases.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO leases ({leases.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(taken.scope, taken.id, taken.holder, taken.epoch, taken.since, taken.expires),
-                    *(self._host, self._pid, process),
+                    *(self._host, self._pid, process, up + ttl_s),
                 ),
             )
-            return taken
+            return taken, replace(meta, epoch=taken.epoch)
 
-        self._file.make(Head(lineage, 0, fleet))
-        return await self._file.write(take)
+        try:
+            self._file.make(Head(lineage, 0, fleet))
+            return await self._file.write(take)
+        except Busy as busy:
+            raise await self._held_up(scope) from busy
+
+    async def _held_up(self, scope: str | None) -> Locked:
+        """Who holds the state that stays in the middle of a write: readers see what was there before it."""
+        nobody: list[tuple[Any, ...]] = []
+        rows = await self._file.read(leases.rows, nobody)
+        standing = [row for row in rows if leases.lives(row, self._host) is not False and scope in (None, row[0])]
+        return leases.busy(self._file.path, standing[0] if standing else None)
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease:
         """
@@ -219,44 +233,55 @@ class SqliteStore(Store):
             Locked: it was broken, or somebody else has it by now.
         """
 
-        def extend(db: sqlite3.Connection) -> Lease:
+        def extend(db: sqlite3.Connection, meta: Meta) -> tuple[Lease, Meta]:
             leases.check(db, lease)
             later = replace(lease, expires=leases.stamp(self._now() + timedelta(seconds=ttl_s)))
-            db.execute("UPDATE leases SET expires = ? WHERE scope = ?", (later.expires, later.scope))
-            return later
+            until = self._uptime() + ttl_s
+            db.execute("UPDATE leases SET expires = ?, until = ? WHERE scope = ?", (later.expires, until, later.scope))
+            return later, meta
 
         return await self._file.write(extend)
 
     async def release(self, lease: Lease) -> None:
         """Gives the lease back; one that is somebody else's by now, or gone, is left as it is."""
 
-        def drop(db: sqlite3.Connection) -> None:
+        def drop(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
             db.execute("DELETE FROM leases WHERE id = ? AND epoch = ?", (lease.id, lease.epoch))
+            return None, meta
 
         await self._file.write(drop, nothing=lambda: None)
 
     async def break_lease(self, id: str) -> None:
-        """Ends the lease that has exactly this id; whoever held it writes no more. Raises Locked when none has it."""
+        """
+        Ends the lease that has exactly this id; whoever held it writes no more.
 
-        def end(db: sqlite3.Connection) -> None:
+        A state that is in use without its log counts as it is from then on.
+
+        Raises:
+            Locked: no lease has this id, or its holder is in the middle of a write that does not end.
+        """
+
+        def end(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
             held = leases.rows(db)
             scopes = [row[0] for row in held if str(row[1]) == id]
-            if not scopes:
+            if not scopes and (not id or id != meta.used):
                 raise _no_lease(id, [leases.lease_of(row) for row in held])
-            meta = meta_of(self._file.path, db)
-            replace(meta, epoch=meta.epoch + 1).save(db)
             db.executemany("DELETE FROM leases WHERE scope IS ?", [(scope,) for scope in scopes])
+            return None, replace(meta, epoch=meta.epoch + 1)
 
         def nowhere() -> None:
             raise _no_lease(id, [])
 
-        await self._file.write(end, nothing=nowhere)
+        try:
+            await self._file.write(end, nothing=nowhere)
+        except Busy as busy:
+            raise await self._held_up(None) from busy
 
     # ------------------------------------------------------------------ writing
 
     async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
         """
-        Counts the serial up by one and records the accounts and the plan's digest.
+        Counts the serial up by one, draws `Head.run`, and records the accounts and the plan's digest.
 
         Accounts are merged with what is recorded: whether a provider may change its account is the caller's question.
 
@@ -265,16 +290,16 @@ class SqliteStore(Store):
             Refused: a run of this plan was begun already.
         """
 
-        def begin(db: sqlite3.Connection) -> Head:
+        def begin(db: sqlite3.Connection, meta: Meta) -> tuple[Head, Meta]:
             leases.check(db, lease)
-            meta = meta_of(self._file.path, db)
             if plan is not None:
                 if db.execute("SELECT 1 FROM plans WHERE digest = ?", (plan,)).fetchone():
                     raise Refused(Problem("this plan was applied already", way_out="Run plan again"))
                 db.execute("INSERT INTO plans VALUES (?, ?)", (plan, leases.stamp(self._now())))
-            head = replace(meta.head, serial=meta.head.serial + 1, accounts={**meta.head.accounts, **accounts})
-            replace(meta, head=head).save(db)
-            return head
+            run = f"{self._rng.getrandbits(128):032x}"
+            accounted = {**meta.head.accounts, **accounts}
+            head = replace(meta.head, serial=meta.head.serial + 1, accounts=accounted, run=run)
+            return head, replace(meta, head=head)
 
         return await self._file.write(begin)
 
@@ -302,7 +327,7 @@ class SqliteStore(Store):
             entries.update(dict.fromkeys(map(str, record.drop)))
             entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
 
-        def commit(db: sqlite3.Connection) -> None:
+        def commit(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
             leases.check(db, lease)
             db.executemany("DELETE FROM operations WHERE operation = ?", [(name,) for name in operations])
             db.executemany(
@@ -313,9 +338,7 @@ class SqliteStore(Store):
             put = [row for _, row in sorted(entries.items()) if row]
             refuse_twins(db, put)
             db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
-            if (more := len(put) - max(gone, 0)) != 0:
-                meta = meta_of(self._file.path, db)
-                replace(meta, entries=meta.entries + more).save(db)
+            return None, replace(meta, entries=meta.entries + len(put) - max(gone, 0))
 
         if records:
             await self._file.write(commit)

@@ -103,11 +103,12 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
 
     async def story(session: Session) -> int:
         from reconcile import workflow
+        from reconcile.planfile import fingerprint_of
 
         world, wait_s = session.world, given["lock_timeout"]
         digest = saved.digest if saved else None
 
-        async def plan_and_ask() -> workflow.Planned:
+        async def plan_and_ask(approved: Plan | None = None) -> workflow.Planned:
             planned = await workflow.plan(world, options)
             made = planned.plan
             await session.planned(made)
@@ -118,7 +119,8 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
 
                 check_agreement(saved, made)
             workflow.refuse(made)
-            if (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]:
+            asks = (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]
+            if asks and (approved is None or fingerprint_of(approved) != fingerprint_of(made)):
                 await approve(made, given["path"] if saved else None)
             return planned
 
@@ -136,7 +138,11 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
             planned = await plan_and_ask()
             results = []
             if planned.plan.changes or saved:
-                async with workflow.held(world, wait_s, planned.plan) as journal:
+                async with workflow.held(world, wait_s, planned.plan, planned_again=True) as journal:
+                    if await workflow.overtaken(world):
+                        complain(["Another run made the state meanwhile, so this is planned again."])
+                        planned = await plan_and_ask(planned.plan)
+                        await workflow.remember(planned, journal)
                     results = await _carry_out(session, planned.plan, journal, planned.read_at, digest)
         return await _finish(given, session, planned.plan, results)
 

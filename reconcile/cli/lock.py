@@ -39,7 +39,7 @@ def list_(**given: Any) -> int:
             say(map(printable, lines))
         return 0
 
-    return run_session(given, story)
+    return run_session({**given, "without_log": True}, story)
 
 
 @click.command()
@@ -55,4 +55,4 @@ def unlock(id: str, **given: Any) -> int:
         say([f"The lock {printable(id)} is broken."])
         return 0
 
-    return run_session(given, story)
+    return run_session({**given, "without_log": True}, story)

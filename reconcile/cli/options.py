@@ -194,6 +194,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
         root=given.get("root"),
         allow_agents=tuple(given.get("allow_agents", ())),
         untrusted=given.get("untrusted", False),
+        without_log=given.get("without_log", False),
         **more,
     )
 

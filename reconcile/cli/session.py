@@ -59,7 +59,7 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]
     request = request_of(given, watch)
     codes: list[int] = []
 
-    async def main() -> int:
+    async def main() -> None:
         async with Wired(request) as wired:
             session = Session(wired, watch, codes)
             loop = asyncio.get_running_loop()
@@ -68,16 +68,19 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]
                 loop.add_signal_handler(number, session.signalled, task)
             beat = asyncio.create_task(_beat(watch))
             try:
-                return await task
+                codes.append(await task)
             except asyncio.CancelledError:
                 raise Interrupted("interrupted") from None
             finally:
                 beat.cancel()
                 for number in SIGNALS:
                     loop.remove_signal_handler(number)
+                watch.close()
+                codes.extend(map(fail, session.world.failures))
 
     try:
-        return worst([asyncio.run(main()), *codes])
+        asyncio.run(main())
+        return worst(codes)
     except ReconcileError as error:
         watch.close()
         return worst([fail(error, given.get("format_", "text")), *codes])

@@ -1,7 +1,4 @@
-"""
-Whether a plan is for what is here now (design §5): the same fleet, files, variables, account, tool and state; and
-whether the state is of this fleet and account.
-"""
+"""Whether a state, and a plan, is for what is here now: the same fleet, files, variables, account, tool and state."""
 
 from __future__ import annotations
 
@@ -101,6 +98,16 @@ def _check_state(bound: Bindings, here: Bindings) -> None:
             )
     elif bound.lineage != here.lineage:
         raise Refused(Problem("Saved plan is stale: the plan is for another state", way_out="Plan again"))
+    elif (bound.serial or 0) > (here.serial or 0) or (
+        bound.serial == here.serial and bound.run is not None and bound.run != here.run
+    ):
+        raise Refused(
+            Problem(
+                "the state was put back from a backup, or belongs to another run than the one that the plan was made"
+                f" after (serial {bound.serial}; the state is at {here.serial})",
+                way_out="Put the newest state back, or plan again: what was done since is adopted",
+            )
+        )
     elif bound.serial != here.serial:
         raise Refused(
             Problem(

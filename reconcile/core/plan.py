@@ -306,6 +306,7 @@ class Bindings:
     Attributes:
         fleet, path: the fleet's name, and PATH as it was given.
         lineage, serial: of the state; both None before the first apply.
+        run: of the run that wrote the state last; None before the first one, and in plans of older versions.
         document: SHA-256, hex, of what the files say.
         variables: keyed digest of the variables' values; "" where no key is, for a person could try values out.
         accounts: by provider, `(account, host)`.
@@ -327,6 +328,7 @@ class Bindings:
     expires: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    run: str | None = None
 
 
 @dataclass(slots=True)

@@ -101,12 +101,19 @@ class Document(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a state is: its lineage, its serial, and what it is bound to."""
+    """
+    What a state is: its lineage, its serial, and what it is bound to.
+
+    Attributes:
+        run: of the run that began last, at random: a state that was put back from a backup counts the same serials
+            again, and never has the same runs. None before the first, and in a state of older versions.
+    """
 
     lineage: str
     serial: int
     fleet: str
     accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,8 @@ class Store(Protocol):
     The state: prior resources, the journal of operations, the lease. Every call may raise StateError.
 
     Reading needs no lease. A store for which nothing exists yet has `head() is None` and is made by `acquire`.
+    What was written stands, whatever becomes of the process. A home that can tell that a part of it is gone, or that
+    it is an older copy of itself, is not used: a StateError that names the way out.
     """
 
     async def head(self) -> Head | None: ...
@@ -188,7 +197,15 @@ class Store(Protocol):
         """Whether the saved plan of this digest was carried out already."""
 
     async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
-        """Takes the lease, making the state (with this lineage) if there is none. Raises Locked."""
+        """
+        Takes the lease, making the state (with this lineage) if there is none.
+
+        A holder whose process is known to have ended holds nothing; one that is known to live is not taken over
+        because a clock was set.
+
+        Raises:
+            Locked: somebody else has it, or is in the middle of a write that does not end.
+        """
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease:
         """A later expiry. Raises Locked when somebody else has it by now."""
@@ -196,7 +213,10 @@ class Store(Protocol):
     async def release(self, lease: Lease) -> None: ...
 
     async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
-        """Counts the serial up by one as a run that will write begins, and records accounts and the plan's digest."""
+        """
+        Begins a run that will write: counts the serial up by one, draws `Head.run`, and records accounts and the
+        plan's digest.
+        """
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
         """
@@ -241,9 +261,11 @@ class Env:
     Attributes:
         now: wall clock, aware UTC; only for what people read and for expiry, never for order.
         emit: where events go. `holder`: who takes the lease, `user@host:pid`.
+        slept: seconds that the machine has slept since its boot, which a monotonic clock such as the loop's leaves out.
     """
 
     now: Callable[[], datetime]
     rng: random.Random
     holder: str
     emit: Sink = silent
+    slept: Callable[[], float] = lambda: 0.0

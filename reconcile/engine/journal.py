@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
-from reconcile.core.ports import Lease, Record, Store
+from reconcile.core.ports import Env, Lease, Record, Store
 from reconcile.engine import young
 from reconcile.errors import Locked, Problem, ReconcileError, StateError
 
@@ -24,9 +24,23 @@ MARGIN_S = 15.0  # requests stop this long before the lease ends
 class Journal:
     """Writes records for one lease and keeps it alive; an async context manager that releases the lease at its end."""
 
-    def __init__(self, store: Store, lease: Lease, acquired_at: float) -> None:
-        """`acquired_at` is the loop's time from before the lease was asked for."""
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        acquired_at: float,
+        slept: Callable[[], float],
+        not_released: Callable[[ReconcileError], None],
+    ) -> None:
+        """
+        Args:
+            acquired_at: the loop's time from before the lease was asked for, and what the machine had slept by then.
+            slept: seconds that the machine has slept so far, which the loop's time does not count.
+            not_released: told why the lease could not be given back. What was done stands all the same, so that is no
+                error of those who hold it.
+        """
         self.store, self.lease = store, lease
+        self._slept, self._not_released = slept, not_released
         self._deadline = acquired_at + TTL_S - MARGIN_S
         self._broken: ReconcileError | None = None
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
@@ -47,7 +61,17 @@ class Journal:
         if self._flusher is not None:
             await asyncio.gather(self._flusher, return_exceptions=True)
         if self._broken is None:
-            await self.store.release(self.lease)
+            try:
+                await self.store.release(self.lease)
+            except ReconcileError as error:
+                self._not_released(
+                    StateError(
+                        Problem(
+                            f"the lease on the state could not be given back: {error.problems[0].what}",
+                            way_out="It ends with this process; what was done is recorded",
+                        )
+                    )
+                )
 
     def check(self, method: str, attempt: int) -> None:
         """
@@ -58,7 +82,7 @@ class Journal:
         """
         if self._broken is not None:
             raise self._broken
-        if asyncio.get_running_loop().time() >= self._deadline:
+        if self._time() >= self._deadline:
             raise Locked(
                 Problem(
                     "the lease on the state ran out, so nothing more is sent",
@@ -66,6 +90,9 @@ class Journal:
                 )
             )
         young.check(method, attempt)
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time() + self._slept()
 
     async def write(self, record: Record) -> None:
         """Returns when the record is durable, together with all others that waited at this moment."""
@@ -96,10 +123,9 @@ class Journal:
                     done.set_result(None)
 
     async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(RENEW_S)
-            asked = loop.time()
+            asked = self._time()
             try:
                 self.lease = await self.store.renew(self.lease, TTL_S)
             except Locked as lost:
@@ -111,13 +137,23 @@ class Journal:
 
 
 async def acquire(
-    store: Store, *, scope: str, holder: str, lineage: str, fleet: str, wait_s: float, note: Callable[[str], None]
+    store: Store,
+    *,
+    scope: str,
+    env: Env,
+    lineage: str,
+    fleet: str,
+    wait_s: float,
+    note: Callable[[str], None],
+    not_released: Callable[[ReconcileError], None],
 ) -> Journal:
     """
     The journal of a run, once the lease is free.
 
     Args:
+        env: who takes it, and how long the machine has slept.
         wait_s: how long to wait for another run (`--lock-timeout`); 0 = not at all.
+        not_released: of `Journal`.
 
     Raises:
         Locked: another run holds it.
@@ -126,10 +162,10 @@ async def acquire(
     give_up = loop.time() + wait_s
     said = False
     while True:
-        asked = loop.time()
+        asked = loop.time() + env.slept()
         try:
-            lease = await store.acquire(scope=scope, holder=holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
-            return Journal(store, lease, asked)
+            lease = await store.acquire(scope=scope, holder=env.holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
+            return Journal(store, lease, asked, env.slept, not_released)
         except Locked as held:
             if loop.time() >= give_up:
                 raise

@@ -110,7 +110,7 @@ def _bindings(row: Any) -> Bindings:
     return Bindings(**known)
 
 
-_LATER = {"secrets", "allow"}
+_LATER = {"secrets", "run", "allow"}
 """Names that plans of format 1 had not from the beginning: they may be missing."""
 
 
@@ -293,7 +293,7 @@ _SHAPES: dict[type, dict[str, Holds]] = {
         "variables": _keyed,
         "made": _moment,
         "expires": _maybe_moment,
-        "lineage": _maybe_text,
+        **dict.fromkeys(("lineage", "run"), _maybe_text),
         "serial": _maybe_count,
         "accounts": _pair_map,
         "options": _options,

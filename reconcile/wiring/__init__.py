@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from reconcile import __version__
+from reconcile.backends.leases import uptime
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.config import load
 from reconcile.core.events import Noted, Sink, silent
@@ -53,6 +55,7 @@ class Request:
         allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
         untrusted: `--untrusted`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
+        without_log: whether a state in use is opened although its log is gone, so that `unlock` can end that.
     """
 
     path: str = "."
@@ -68,6 +71,7 @@ class Request:
     root: str | None = None
     allow_agents: Sequence[str] = ()
     untrusted: bool = False
+    without_log: bool = False
 
 
 def trust_of(request: Request) -> Trust:
@@ -124,7 +128,9 @@ def state_path(request: Request, files: Document) -> Path:
 
 def store(request: Request, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    return SqliteStore(path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid())
+    return SqliteStore(
+        path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid(), without_log=request.without_log
+    )
 
 
 def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
@@ -156,6 +162,10 @@ def _config_dir(environ: Mapping[str, str]) -> Path | None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _slept() -> float:
+    return uptime() - time.monotonic()
 
 
 class Wired:
@@ -221,7 +231,7 @@ class Wired:
             connect,
             self.store,
             self.secrets,
-            Env(_now, self.rng, holder(), request.emit),
+            Env(_now, self.rng, holder(), request.emit, _slept),
             self._guard,
             lambda: self.net.requests,
             lambda: self.net.http_s,

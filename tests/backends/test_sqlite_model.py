@@ -1,9 +1,15 @@
-"""The local state against a dictionary: any order of leases, writes, crashes and reopenings says the same."""
+"""
+The local state against a dictionary: any order of leases, writes, crashes, reopenings and copies says the same.
+
+A crash is played by going on with copies of the files as they are between two calls, the log cut anywhere or not.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import shutil
 import tempfile
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
@@ -18,11 +24,12 @@ from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Lease, Record
 from reconcile.core.resource import Entry
-from reconcile.errors import Locked
+from reconcile.errors import Locked, StateError
 
 T = TypeVar("T")
 numbers = st.integers(0, 5)
 clients = st.integers(0, 1)
+KILLED = -1
 
 
 class Machine(RuleBasedStateMachine):
@@ -33,6 +40,8 @@ class Machine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.at = datetime(2026, 1, 1, tzinfo=UTC)
         self.loop = asyncio.new_event_loop()
+        self.copies = self.opened = 0
+        self.user: int | None = None  # who wrote last and has not closed it since
         self.stores = [self.open(0), self.open(1)]
         self.held: list[Lease | None] = [None, None]
         self.holder: int | None = None
@@ -43,9 +52,20 @@ class Machine(RuleBasedStateMachine):
         self.epoch = 0
         self.exists = False
 
+    @property
+    def path(self) -> Path:
+        return Path(self.directory.name) / f"state-{self.copies}" / "f.db"
+
     def open(self, client: int) -> SqliteStore:
-        path = Path(self.directory.name) / "state" / "f.db"
-        return SqliteStore(path, now=lambda: self.at, rng=random.Random(client), host=f"h{client}", pid=1)
+        self.opened += 1
+        return SqliteStore(
+            self.path,
+            now=lambda: self.at,
+            rng=random.Random(self.opened),
+            host=f"h{client}",
+            pid=1,
+            uptime=lambda: self.at.timestamp(),
+        )
 
     def run(self, work: Awaitable[T]) -> T:
         return self.loop.run_until_complete(work)
@@ -58,6 +78,7 @@ class Machine(RuleBasedStateMachine):
             assert self.holder != client
             return None
         assert self.holder == client
+        self.user = client
         return result
 
     @rule(client=clients, ttl=st.sampled_from([10, 60]))
@@ -72,7 +93,7 @@ class Machine(RuleBasedStateMachine):
         assert free
         assert lease.epoch > self.epoch
         self.held[client], self.holder, self.epoch = lease, client, lease.epoch
-        self.expires, self.exists = self.at + timedelta(seconds=ttl), True
+        self.expires, self.exists, self.user = self.at + timedelta(seconds=ttl), True, client
 
     @rule(client=clients)
     def renew(self, client: int) -> None:
@@ -86,6 +107,7 @@ class Machine(RuleBasedStateMachine):
         """Of a lease that is somebody else's by now: nothing happens."""
         if (lease := self.held[client]) is not None:
             self.run(self.stores[client].release(lease))
+            self.user = client
             if self.holder == client:
                 self.holder = None
 
@@ -94,7 +116,7 @@ class Machine(RuleBasedStateMachine):
     def unlock(self, client: int) -> None:
         (lease,) = self.run(self.stores[client].leases())
         self.run(self.stores[client].break_lease(lease.id))
-        self.holder = None
+        self.holder, self.user = None, client
         self.epoch += 1
 
     @rule(client=clients)
@@ -136,8 +158,65 @@ class Machine(RuleBasedStateMachine):
     def reopen(self, client: int, politely: bool) -> None:
         """A new process; its lease is what it wrote down, as after a crash."""
         if politely:
-            self.run(self.stores[client].close())
+            self.close(client)
+        else:
+            self.kill(client)
         self.stores[client] = self.open(client)
+
+    def kill(self, client: int) -> None:
+        """The system closes its files, without a word to SQLite."""
+        for db in (self.stores[client]._file._db, self.stores[client]._file._reader):
+            if db is not None:
+                db.close()
+        if self.user == client:
+            self.user = KILLED
+
+    def close(self, client: int) -> None:
+        self.run(self.stores[client].close())
+        if self.user == client:
+            self.user = None
+
+    @precondition(lambda self: self.exists)
+    @rule(cut=st.floats(0, 1), shm=st.booleans())
+    def crash(self, cut: float, shm: bool) -> None:
+        """Everybody is killed, and the log is cut: whatever anybody was told to be recorded is there."""
+        before, self.copies = self.path, self.copies + 1
+        self.path.parent.mkdir()
+        for end in ("", "-wal", *(["-shm"] if shm else [])):
+            if Path(f"{before}{end}").exists():
+                shutil.copy2(f"{before}{end}", f"{self.path}{end}")
+        if (log := Path(f"{self.path}-wal")).exists() and log.stat().st_size:
+            os.truncate(log, max(1, int(log.stat().st_size * cut)))
+        for client in (0, 1):
+            self.kill(client)
+        self.stores = [self.open(0), self.open(1)]
+
+    @precondition(lambda self: self.exists)
+    @rule()
+    def copy_without_its_log(self) -> None:
+        """Good when it was closed; told while it is in use, or since a crash."""
+        path = Path(self.directory.name) / "alone" / "f.db"
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy2(self.path, path)
+        store = SqliteStore(path, now=lambda: self.at, rng=None, host="h9", pid=1)
+        try:
+            entries = list(store.entries())
+        except StateError:
+            assert self.user is not None
+        else:
+            assert self.user is None
+            assert sorted(self.entries.values(), key=lambda entry: entry.address) == entries
+        finally:
+            self.run(store.close())
+        shutil.rmtree(path.parent)
+
+    @precondition(lambda self: self.exists)
+    @rule()
+    def everybody_leaves(self) -> None:
+        """After that, if nobody was killed before, one file is left, and it is whole."""
+        for client in (0, 1):
+            self.close(client)
+        assert (self.user is None) == (not Path(f"{self.path}-wal").exists())
 
     @staticmethod
     def address(n: int) -> Address:
@@ -154,8 +233,8 @@ class Machine(RuleBasedStateMachine):
             assert list(self.begun) == [intent.operation for intent in self.run(store.unfinished())]
 
     def teardown(self) -> None:
-        for store in self.stores:
-            self.run(store.close())
+        for client in (0, 1):
+            self.close(client)
         self.loop.close()
         self.directory.cleanup()
 

@@ -6,6 +6,7 @@ Every case begins with a copy of one fleet that was really applied, and damages 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 from bad_input_cases import APPLY, sid
 from bad_input_harness import Ran, environment, mutations, run, world, write
 
+from reconcile.backends.sqlite import SqliteStore
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
 
@@ -187,6 +190,7 @@ BAD_STATES: dict[str, tuple[Callable[[Applied], None], str]] = {
     "86: a FIFO": (moved_behind(lambda state, _: os.mkfifo(state)), "FIFO"),
     "86: open to everybody": (mode(0o777), "0777"),
     "86: readable for everybody": (mode(0o644), "chmod 600"),
+    "86: under two names": (lambda applied: os.link(applied.state, applied.home / "other.db"), "has 2 names"),
     "87: only the log that a crash left": (only_a_log, "log is still there"),
 }
 
@@ -476,6 +480,58 @@ def test_82_a_state_put_back_from_an_older_copy_makes_the_plan_stale(applied: Ap
 
     assert ran.code == 5, ran.said
     assert applied.sent == []
+
+
+def test_82_a_state_put_back_and_applied_since_is_told_from_the_one_that_was_planned_with(applied: Applied) -> None:
+    """The serial alone would be the same again."""
+    older = applied.state.read_bytes()
+    applied.change()
+    assert applied.run(*APPLY).code == 0
+    applied.change(CHANGED.replace("two", "2"))
+    assert applied.run("plan", "--out", "plan").code == 0
+    applied.state.write_bytes(older)
+    applied.change()
+    assert applied.run(*APPLY).code == 0
+    applied.change(CHANGED.replace("two", "2"))
+    applied.already = len(applied.simulator.requests())
+
+    ran = applied.run("apply", "plan")
+
+    assert ran.code == 5, ran.said
+    assert ran.has_error(("put back from a backup",)), ran.said
+    assert applied.sent == []
+
+
+def in_use(applied: Applied) -> None:
+    """What a copy of the one file says that was made while a run had it in use."""
+    store = SqliteStore(
+        applied.state, now=lambda: datetime.now(UTC), rng=None, host=os.uname().nodename, pid=os.getpid()
+    )
+
+    async def taken() -> None:
+        await store.acquire(scope="fleet", holder="ann@here:1", ttl_s=60, lineage="L", fleet="f")
+
+    asyncio.run(taken())
+    copy = applied.state.read_bytes()
+    asyncio.run(store.close())
+    applied.state.write_bytes(copy)
+
+
+def test_87_a_state_in_use_without_its_log_is_told_and_unlock_is_the_way_out(applied: Applied) -> None:
+    in_use(applied)
+    applied.change()
+
+    refused = [applied.run(*arguments) for arguments in (APPLY, ("plan",), ("state", "list"), ("show",))]
+    listed = applied.run("lock", "list")
+    id = listed.out.split()[0]
+    broken = applied.run("unlock", id)
+    ran = applied.run(*APPLY)
+
+    assert {one.code for one in refused} == {1}, [one.said for one in refused]
+    assert all(one.has_error(("f.simulator.db-wal, is not beside it",)) for one in refused)
+    assert all(f"reconcile unlock {id}" in one.err for one in refused)
+    assert (listed.code, broken.code, ran.code) == (0, 0, 0), ran.said
+    assert applied.sent == ["POST /v1/Configs/a"]
 
 
 def test_91_a_plan_is_applied_once(planned: Applied) -> None:

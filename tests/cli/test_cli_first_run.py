@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from typing import Any
 from unittest import mock
@@ -10,6 +11,7 @@ from unittest import mock
 import pytest
 from fleet_rig import Rig, command, sid
 
+from reconcile.backends import connection, file
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.ports import Lease
 
@@ -45,15 +47,71 @@ def test_of_two_saved_plans_for_no_state_one_is_applied(rig: Rig, other: str, ke
     rig.assert_in_sync()
 
 
-def test_of_two_first_applies_one_is_carried_out(rig: Rig) -> None:
+def test_of_two_first_applies_one_is_carried_out_and_the_other_plans_again(rig: Rig) -> None:
     rig.configs["host"] = "1"
     rig.save()
     rig.mark()
     with after(rig, "apply", str(rig.fleet), "--auto-approve"):
         ran = rig.apply()
-    assert ran.code == 5, ran
+    assert ran.code == 0, ran
+    assert "planned again" in ran.err
+    assert ran.out.index("1 to add") < ran.out.index("No changes.")
     assert len(rig.mutations()) == 1
     rig.assert_in_sync()
+
+
+def test_what_the_first_of_two_runs_left_is_carried_out_by_the_second(rig: Rig) -> None:
+    rig.configs.update(host="1", port="1")
+    rig.save()
+    rig.mark()
+    with after(rig, "apply", str(rig.fleet), "--auto-approve", "--target", "microvisor.configs.host"):
+        ran = rig.apply()
+    assert ran.code == 0, ran
+    assert len(rig.mutations()) == 2
+    rig.assert_in_sync()
+
+
+def test_a_plan_that_became_another_one_while_it_waited_is_asked_about_again(rig: Rig) -> None:
+    rig.configs.update(host="1", port="1")
+    rig.save()
+    asked = []
+
+    async def answer(made: Any, *_: Any) -> None:
+        asked.append(len(made.changes))
+
+    with (
+        mock.patch("reconcile.cli.apply.approve", answer),
+        after(rig, "apply", str(rig.fleet), "--auto-approve", "--target", "microvisor.configs.host"),
+    ):
+        ran = rig.run("apply", str(rig.fleet))
+    assert ran.code == 0, ran
+    assert asked == [2, 1]
+
+
+def test_a_lease_that_cannot_be_given_back_is_told_beside_what_was_done(rig: Rig) -> None:
+    """Another program holds the file at the end of an apply: the summary stands, and the exit code says it."""
+    rig.configs["host"] = "1"
+    rig.save()
+    release = SqliteStore.release
+
+    async def held_up(self: SqliteStore, lease: Lease) -> None:
+        other = sqlite3.connect(rig.state, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            await release(self, lease)
+        finally:
+            other.close()
+
+    with (
+        mock.patch.object(SqliteStore, "release", held_up),
+        mock.patch.object(connection, "SLEEP_S", 0.0),
+        mock.patch.object(file, "BUSY_S", 0.01),
+    ):
+        ran = rig.apply()
+    assert ran.code == 1, ran
+    assert "Apply complete! Resources: 1 added" in ran.out
+    assert "could not be given back" in ran.err and "another process holds the file" in ran.err
+    assert rig.plan("--detailed-exitcode").code == 0
 
 
 def test_a_saved_plan_is_checked_again_under_the_lease(rig: Rig) -> None:

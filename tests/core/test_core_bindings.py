@@ -1,0 +1,53 @@
+"""Whether a saved plan is for the state that is here: the same one, at the same serial, after the same run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from reconcile.core.bindings import check_bindings
+from reconcile.core.plan import Bindings
+from reconcile.errors import Refused
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BOUND = Bindings("f", ".", "L", 3, run="r3")
+
+
+def refusal(here: Bindings, bound: Bindings = BOUND) -> str:
+    with pytest.raises(Refused) as caught:
+        check_bindings(bound, here, NOW)
+    return str(caught.value)
+
+
+def test_the_same_serial_after_the_same_run_is_good() -> None:
+    check_bindings(BOUND, BOUND, NOW)
+    check_bindings(replace(BOUND, run=None), BOUND, NOW)  # of an older version, which knew only the serial
+
+
+@pytest.mark.parametrize("run", ["another", None])
+def test_a_state_that_counted_to_the_same_serial_by_itself_is_refused(run: str | None) -> None:
+    """Put back from a backup, and applied since: serial and lineage alone would say nothing."""
+    assert "put back from a backup, or belongs to another run" in refusal(replace(BOUND, run=run))
+
+
+def test_a_state_at_a_lower_serial_than_the_plan_was_put_back() -> None:
+    assert "put back from a backup" in refusal(replace(BOUND, serial=2, run="r2"))
+    assert "put back from a backup" in refusal(replace(BOUND, serial=2), replace(BOUND, run=None))
+
+
+def test_a_state_at_a_higher_serial_makes_the_plan_stale() -> None:
+    told = refusal(replace(BOUND, serial=4, run="r4"))
+    assert "made at serial 3, the state is at 4" in told
+    assert "backup" not in told
+
+
+def test_another_lineage_is_another_state_whatever_its_serial() -> None:
+    assert "another state" in refusal(replace(BOUND, lineage="M", serial=2, run="x"))
+
+
+def test_a_plan_before_there_was_a_state_is_good_until_a_run_began() -> None:
+    first = Bindings("f", ".")
+    check_bindings(first, Bindings("f", ".", "L", 0), NOW)
+    assert "before there was a state" in refusal(Bindings("f", ".", "L", 1, run="r1"), first)
