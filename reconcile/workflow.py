@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.bindings import KEYED, check_bindings, check_head
+from reconcile.core.bindings import KEYED, Bindings, check_bindings, check_head
 from reconcile.core.events import Noted
 from reconcile.core.guard import refuse
 from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
-from reconcile.core.plan import Bindings, Plan
+from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
 from reconcile.core.resource import Entry, Status

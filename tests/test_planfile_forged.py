@@ -15,9 +15,9 @@ from typing import Any
 from reconcile import planfile
 from reconcile.cli.saved import check_agreement, read_saved
 from reconcile.core.address import Address
-from reconcile.core.bindings import check_bindings
+from reconcile.core.bindings import Bindings, check_bindings
 from reconcile.core.options import Options
-from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import Action, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
 from reconcile.core.values import FileRef, Ref, SecretRef, Unknown
 from reconcile.errors import InvalidInput, Position, Refused
 from reconcile.render.drift import drift_text

@@ -58,7 +58,7 @@ def plan(**given: Any) -> int:
         show_plan(made, session.world.types, given["format_"], planned.per_s, seal)
         if given["out"] and given["format_"] == "text":
             say(["", f"Saved the plan to: {given['out']}"])
-            if made.untrusted:
+            if made.bindings.untrusted:
                 say(["", "It is for reading: apply refuses the plan of an untrusted document."])
             elif not made.refused:
                 intro = "To perform exactly these actions, run the following command to apply:"

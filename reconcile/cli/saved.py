@@ -45,7 +45,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
     """
     file = Path(given["path"])
     saved = read(file, **sealing(key_here(os.environ)))
-    check_trust(saved.plan)
+    check_trust(saved.plan.bindings)
     bound = saved.plan.bindings
     asked, held = _words(options), _words(Options.from_json(bound.options))
     if more := [words for words in asked if words not in held]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from reconcile.core.plan import Bindings, Plan
 from reconcile.core.ports import Head
 from reconcile.errors import Problem, Refused
 
@@ -17,9 +18,47 @@ UNTRUSTED = Problem(
 )
 
 
-def check_trust(plan: Plan) -> None:
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """
+    What a plan is made for. `apply` refuses it for anything else (exit 5).
+
+    Attributes:
+        fleet, path: the fleet's name, and PATH as it was given.
+        lineage, serial: of the state; both None before the first apply.
+        run: of the run that wrote the state last; None before the first one, and in plans of older versions.
+        document: SHA-256, hex, of what the files say.
+        variables: keyed digest of the variables' values; "" where no key is, for a person could try values out.
+        accounts: by provider, `(account, host)`.
+        tool: version of reconcile.
+        made, expires: RFC 3339 UTC.
+        options: what `apply` must repeat: targets, excludes, allow, destroy and so on, plain JSON.
+        secrets: by reference, the keyed digest of the value that was planned; of a sealed plan.
+    """
+
+    fleet: str
+    path: str
+    lineage: str | None = None
+    serial: int | None = None
+    document: str = ""
+    variables: str = ""
+    accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    tool: str = ""
+    made: str = ""
+    expires: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    run: str | None = None
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether it was made of a document that nobody trusts."""
+        return bool(self.options.get("untrusted"))
+
+
+def check_trust(bound: Bindings) -> None:
     """Refuses a plan that was made for reading alone; asked before anything is opened for it. Raises Refused."""
-    if plan.untrusted:
+    if bound.untrusted:
         raise Refused(UNTRUSTED)
 
 
@@ -62,8 +101,7 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
         Refused: naming the first thing that differs.
     """
     again = "Plan again"
-    if bound.options.get("untrusted"):
-        raise Refused(UNTRUSTED)
+    check_trust(bound)
     if bound.expires and now > datetime.fromisoformat(bound.expires):
         raise Refused(Problem(f"the plan expired at {bound.expires}", way_out=again))
     if bound.tool != here.tool:

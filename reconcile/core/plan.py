@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.bindings import Bindings
 from reconcile.core.values import Attrs, from_json, to_json
 from reconcile.errors import Position
 
@@ -298,39 +299,6 @@ class Blocked:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Bindings:
-    """
-    What a plan is made for. `apply` refuses it for anything else (exit 5).
-
-    Attributes:
-        fleet, path: the fleet's name, and PATH as it was given.
-        lineage, serial: of the state; both None before the first apply.
-        run: of the run that wrote the state last; None before the first one, and in plans of older versions.
-        document: SHA-256, hex, of what the files say.
-        variables: keyed digest of the variables' values; "" where no key is, for a person could try values out.
-        accounts: by provider, `(account, host)`.
-        tool: version of reconcile.
-        made, expires: RFC 3339 UTC.
-        options: what `apply` must repeat: targets, excludes, allow, destroy and so on, plain JSON.
-        secrets: by reference, the keyed digest of the value that was planned; of a sealed plan.
-    """
-
-    fleet: str
-    path: str
-    lineage: str | None = None
-    serial: int | None = None
-    document: str = ""
-    variables: str = ""
-    accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    tool: str = ""
-    made: str = ""
-    expires: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    run: str | None = None
-
-
 @dataclass(slots=True)
 class Plan:
     """
@@ -358,11 +326,6 @@ class Plan:
     requests: int = 0
     expected_requests: int = 0
     unresolved_secrets: int = 0
-
-    @property
-    def untrusted(self) -> bool:
-        """Whether it was made of a document that is not trusted: then it is for reading alone."""
-        return bool(self.bindings.options.get("untrusted"))
 
     @property
     def complete(self) -> bool:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.bindings import Bindings
 from reconcile.core.decide import decide
 from reconcile.core.fold import folded, untold
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
-from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import Action, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.record import put
 from reconcile.core.resource import Desired, Entry, Observed

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.bindings import KEYED
+from reconcile.core.bindings import KEYED, Bindings
 from reconcile.core.options import Options
-from reconcile.core.plan import Bindings, Blocked, Change, Plan, Unread, Unsettled
+from reconcile.core.plan import Blocked, Change, Plan, Unread, Unsettled
 from reconcile.core.resource import Status
 from reconcile.errors import InvalidInput
 

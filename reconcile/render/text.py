@@ -62,7 +62,7 @@ def header(plan: Plan, paint: Paint) -> Iterator[str]:
     read = f"{many(plan.units, 'unit')} read ({many(plan.requests, 'request')})"
     if plan.unread:
         read += f", {_unread_count(plan.unread)} not"
-    trust = "untrusted document · " if plan.untrusted else ""
+    trust = "untrusted document · " if plan.bindings.untrusted else ""
     yield paint(f"{scope(made)} · {trust}{serial} · {read}", BOLD)
     written = {name: value for name, value in made.options.items() if name != "untrusted"}
     options = [_option(name, value) for name, value in written.items() if value not in (None, False, [], {}, "")]
@@ -83,7 +83,7 @@ def _option(name: str, value: Any) -> str:
 
 def verdict(plan: Plan, paint: Paint) -> str:
     """The sentence that scripts parse. A plan that could not read (or compare) everything claims no agreement."""
-    if plan.changed or plan.unread or (plan.untrusted and plan.unresolved_secrets):
+    if plan.changed or plan.unread or (plan.bindings.untrusted and plan.unresolved_secrets):
         return paint(summary(plan.counts), BOLD)
     return paint(NO_CHANGES, GREEN)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from reconcile.core.address import Address
-from reconcile.core.plan import Action, Bindings, Cause, FieldChange
+from reconcile.core.bindings import Bindings
+from reconcile.core.plan import Action, Cause, FieldChange
 from reconcile.core.values import SecretRef
 from reconcile.errors import InvalidInput, Position
 from reconcile.render.groups import was

@@ -73,7 +73,7 @@ def test_a_lease_of_version_1_counts_by_the_clock(old: Fleet, expires: str) -> N
 
 
 def test_a_saved_plan_of_the_first_version_is_read_and_judged_without_a_run() -> None:
-    plan = read(DATA / "plan", seal_key=None, key_id=None)[0]
+    plan = read(DATA / "plan", seal_key=None, key_id=None).plan
     bound = plan.bindings
     assert (bound.fleet, bound.serial, bound.run) == ("old", 1, None)
     assert [str(change.address) for change in plan.changes] == ["microvisor.configs.port"]

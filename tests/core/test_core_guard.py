@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconcile.core.address import Address
+from reconcile.core.bindings import Bindings
 from reconcile.core.guard import guard
-from reconcile.core.plan import Action, Bindings, Change, Plan, Reason
+from reconcile.core.plan import Action, Change, Plan, Reason
 from reconcile.core.ports import Limit
 
 PATH = "microvisor.configs"

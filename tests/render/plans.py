@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.plan import Action, Bindings, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
+from reconcile.core.bindings import Bindings
+from reconcile.core.plan import Action, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
 from reconcile.core.values import FileRef, Ref, SecretRef
 from reconcile.errors import Position
 

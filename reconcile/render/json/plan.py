@@ -93,7 +93,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
     ours: dict[str, Any] = {
         "version": made.tool,
         "fleet": made.fleet,
-        "untrusted": plan.untrusted,
+        "untrusted": plan.bindings.untrusted,
         "bindings": {
             "path": made.path,
             "lineage": made.lineage,
