@@ -12,8 +12,7 @@ import pytest
 from test_sqlite import Fleet, device, run
 
 from reconcile.backends import schema
-from reconcile.core.bindings import check_bindings
-from reconcile.core.plan import Bindings
+from reconcile.core.bindings import Bindings, check_bindings
 from reconcile.core.ports import Ended, Lease
 from reconcile.errors import Locked, Refused
 from reconcile.planfile import read

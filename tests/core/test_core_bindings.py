@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconcile.core.bindings import check_bindings
-from reconcile.core.plan import Bindings
+from reconcile.core.bindings import Bindings, check_bindings
 from reconcile.errors import Refused
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
