@@ -162,8 +162,8 @@ class StateFile:
 
     def _left_in_use(self) -> bool:
         """Whether a process has the state in use, or died while it had; this one has it no more."""
-        if self._db is None:
-            return True
+        if self._db is None or file.inode(self.path) != self._inode:
+            return True  # what is at the path now may be another's, log included
         try:
             if self._step.n and meta_of(self.path, self._db).used == self._user:
                 self._transact(self._db, lambda _, meta: (None, meta), "")

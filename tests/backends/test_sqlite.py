@@ -743,7 +743,7 @@ except StateError as error:
 
 def writer(fleet: Fleet, before: str = "") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", before + WRITER, str(fleet.path)], stdout=-1, stderr=-1, cwd=ROOT,
+        [sys.executable, "-c", before + WRITER, str(fleet.path)], stdout=-1, stderr=-1, bufsize=0, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
