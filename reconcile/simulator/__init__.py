@@ -86,7 +86,7 @@ def world_for(units: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: units of another shape.
     """
-    from reconcile.simulator.world import world_for
+    from reconcile.simulator.worlds import world_for
 
     return world_for(units)
 

@@ -40,7 +40,7 @@ async def _serve(simulator: Simulator, announce: Callable[[str], None], complain
         if simulator.simulation.resumed:
             complain("the world is the one that the database holds")
         for key in simulator.simulation.untold:
-            complain(f"{key} = {getattr(simulator.simulation.world, key)}")
+            complain(f"{key} = {simulator.simulation.world.credentials[key]}")
         announce(f"listening on {simulator.url}")
         await ended.wait()
 

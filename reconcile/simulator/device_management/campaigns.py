@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted
-from reconcile.simulator.device_management.directory import KINDS, Directory, created, datafile, deployment_id
+from reconcile.simulator.device_management.directory import FILTERED, Directory, created, datafile, deployment_id
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
@@ -57,7 +57,7 @@ def answer_campaigns(request: Request, directory: Directory, rest: list[str]) ->
 
 
 def _listing(request: Request, directory: Directory) -> Answer:
-    conditions = filters.of_query(request.query, KINDS[CAMPAIGNS])
+    conditions = filters.of_query(request.query, FILTERED[CAMPAIGNS])
     return listing(
         request,
         directory.candidates(CAMPAIGNS, conditions),
@@ -75,7 +75,7 @@ def _view(directory: Directory, id_: str) -> dict[str, Any]:
 def _checked(request: Request, directory: Directory, *, creating: bool) -> Record:
     sent = accepted(request, CAMPAIGN, creating=creating)
     if "device_filter" in sent:
-        filters.of_text(sent["device_filter"], KINDS[DEVICES], "device_filter")
+        filters.of_text(sent["device_filter"], FILTERED[DEVICES], "device_filter")
     if sent.get("root_manifest_id") is not None and sent["root_manifest_id"] not in directory.manifests.by_key:
         raise Invalid([("root_manifest_id", "is not the id of a firmware manifest")])
     return sent

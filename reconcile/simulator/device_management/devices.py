@@ -9,7 +9,7 @@ from typing import Any
 
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted
-from reconcile.simulator.device_management.directory import KINDS, Directory, created
+from reconcile.simulator.device_management.directory import FILTERED, Directory, created
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Refused, methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import DEVICE, DEVICES, UNENROLLED
@@ -38,7 +38,7 @@ def answer_devices(request: Request, directory: Directory, rest: list[str]) -> A
 
 def list_devices(request: Request, directory: Directory, members: set[str] | None) -> Answer:
     """The devices that the filters let through; with `members`, of these only."""
-    conditions = filters.of_query(request.query, KINDS[DEVICES])
+    conditions = filters.of_query(request.query, FILTERED[DEVICES])
     keys = directory.candidates(DEVICES, conditions)
     if members is not None:
         keys = sorted(members) if len(members) < len(keys) else [key for key in keys if key in members]

@@ -41,7 +41,7 @@ def _kinds(section: str, resource: Resource) -> dict[str, Kind]:
 
 
 # The fields by which each kind of entity can be filtered.
-KINDS = {section: _kinds(section, RESOURCES[section]) for section in _COMPUTED}
+FILTERED = {section: _kinds(section, RESOURCES[section]) for section in _COMPUTED}
 
 
 class Directory:
@@ -79,7 +79,7 @@ class Directory:
         self.members: dict[str, set[str]] = {}
         self.memberships: dict[str, set[str]] = {}
         self.deployments: dict[str, dict[str, Record]] = {}
-        self.rollout = Rollout(self, KINDS[DEVICES])
+        self.rollout = Rollout(self, FILTERED[DEVICES])
         self._made = 0
 
     def settle(self, now: float) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from reconcile.simulator.clock import date
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import upload
-from reconcile.simulator.device_management.directory import KINDS, Directory, created, datafile
+from reconcile.simulator.device_management.directory import FILTERED, Directory, created, datafile
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Refused, methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import IMAGES, RESOURCES
@@ -53,7 +53,7 @@ def answer_firmware(request: Request, directory: Directory, section: str, rest: 
 
 
 def _listing(request: Request, directory: Directory, section: str) -> Answer:
-    conditions = filters.of_query(request.query, KINDS[section])
+    conditions = filters.of_query(request.query, FILTERED[section])
     return listing(
         request,
         directory.candidates(section, conditions),

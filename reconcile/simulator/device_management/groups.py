@@ -11,7 +11,7 @@ from typing import Any
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted, document
 from reconcile.simulator.device_management.devices import list_devices
-from reconcile.simulator.device_management.directory import KINDS, Directory, created
+from reconcile.simulator.device_management.directory import FILTERED, Directory, created
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import GROUP, GROUPS
@@ -42,7 +42,7 @@ def answer_groups(request: Request, directory: Directory, rest: list[str]) -> An
 
 
 def _listing(request: Request, directory: Directory) -> Answer:
-    conditions = filters.of_query(request.query, KINDS[GROUPS])
+    conditions = filters.of_query(request.query, FILTERED[GROUPS])
     return listing(
         request,
         directory.candidates(GROUPS, conditions),

@@ -82,9 +82,9 @@ class Rollout:
         # By campaign: how many devices are in each state of `metrics`.
         self._counts: dict[str, dict[str, int]] = {}
 
-    def schedule(self, since: float) -> None:
+    def schedule(self, since: float, now: float) -> None:
         """
-        Works out what is due from the records.
+        Works out what is due from the records; continuous campaigns take up what matches now.
 
         Args:
             since: when the world was put in place; devices that are waited for connect after that, not before.
@@ -102,7 +102,7 @@ class Rollout:
         for device, record in directory.devices.by_key.items():
             self._expect_registration(device, record)
         for campaign in self._continuous():
-            self.take_up_all(campaign, since)
+            self.take_up_all(campaign, now)
 
     def settle(self, now: float) -> None:
         """Lets everything happen that is due by now, in its order."""

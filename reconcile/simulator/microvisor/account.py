@@ -30,6 +30,7 @@ from reconcile.simulator.microvisor.hardware import (
 )
 from reconcile.simulator.ordered import Ordered
 from reconcile.simulator.shape import Path, ShapeError
+from reconcile.simulator.world import Key, World
 
 APP_SID = re.compile("KA[0-9a-fA-F]{32}")
 DEVICE_SID = re.compile("UV[0-9a-fA-F]{32}")
@@ -89,9 +90,20 @@ class App:
 
 
 class Account:
-    """One account. `now` in its methods is simulated seconds."""
+    """
+    One account. `now` in its methods is simulated seconds.
 
-    def __init__(self) -> None:
+    Attributes:
+        since: when its world was put in place; a device that is pending in it connects after that, not before.
+        changed: gets the keys of rows that were written.
+        authorizations: the headers that are accepted, as they stand.
+    """
+
+    def __init__(self, sid: str = "", since: float = 0) -> None:
+        self.sid = sid
+        self.since = since
+        self.changed: set[Key] = set()
+        self.authorizations: frozenset[str] = frozenset()
         self.apps: Ordered[App] = Ordered()
         self.configs: Ordered[Entry] = Ordered()
         self.secrets: Ordered[Entry] = Ordered()
@@ -134,48 +146,52 @@ class Account:
         self.devices.extend(added)
         self.device_names.update((d.unique_name, sid) for sid, d in added if d.unique_name is not None)
 
-    def settle(self, now: float, since: float) -> None:
+    def settle(self, now: float) -> None:
         """Everything due happens, on every device."""
         for device in self.devices.by_key.values():
-            settle(device, now, since)
+            settle(device, now, self.since)
 
 
-def parse(value: Any, path: Path, now: int) -> Account:
+def parse(value: Any, path: Path, world: World) -> Account:
     """
-    The section of a world.
-
-    Args:
-        now: what dates that are left out become.
+    The section of a world. Dates that are left out are now.
 
     Raises:
         ShapeError: the shape is wrong somewhere, or two units have one name.
     """
     section = shape.mapping(value, path, _SECTION)
-    world = Account()
-    world.secrets_update = shape.boolean(section.get("secrets_update", True), (*path, "secrets_update"))
-    world.paging = shape.choice(section.get("paging", "cursor"), (*path, "paging"), ("cursor", "offset"))
-    world.older_device_shape = shape.boolean(section.get("older_device_shape", False), (*path, "older_device_shape"))
+    now = int(world.clock.now())
+    account = Account(world.credentials["account_sid"], world.since)
+    account.changed = world.changed
+    account.secrets_update = shape.boolean(section.get("secrets_update", True), (*path, "secrets_update"))
+    account.paging = shape.choice(section.get("paging", "cursor"), (*path, "paging"), ("cursor", "offset"))
+    account.older_device_shape = shape.boolean(section.get("older_device_shape", False), (*path, "older_device_shape"))
     for sid, secret in shape.mapping(section.get("api_keys", {}), (*path, "api_keys")).items():
         at = (*path, "api_keys", sid)
-        world.api_keys[shape.matching(sid, at, _API_KEY_SID)] = shape.text(secret, at)
+        account.api_keys[shape.matching(sid, at, _API_KEY_SID)] = shape.text(secret, at)
     for sid, item in shape.mapping(section.get("apps", {}), (*path, "apps")).items():
         app = _app(sid, item, (*path, "apps", sid), now)
-        _claim(world.app_names, app.unique_name, sid, (*path, "apps", sid, "unique_name"))
-        world.apps.by_key[sid] = app
+        _claim(account.app_names, app.unique_name, sid, (*path, "apps", sid, "unique_name"))
+        account.apps.by_key[sid] = app
 
     dates = shape.mapping(section.get("dates", {}), (*path, "dates"), ("configs", "secrets", "devices"))
     at = (*path, "dates", "devices")
     dates_of_devices = shape.mapping(dates.get("devices", {}), at)
-    world.configs.extend(_entries(section, dates, "configs", path, (*path, "dates"), now).items())
-    world.secrets.extend(_entries(section, dates, "secrets", path, (*path, "dates"), now).items())
+    account.configs.extend(_entries(section, dates, "configs", path, (*path, "dates"), now).items())
+    account.secrets.extend(_entries(section, dates, "secrets", path, (*path, "dates"), now).items())
     for sid, item in shape.mapping(section.get("devices", {}), (*path, "devices")).items():
-        device = _device(sid, item, (*path, "devices", sid), now, world.apps.by_key)
+        device = _device(sid, item, (*path, "devices", sid), now, account.apps.by_key)
         own = shape.mapping(dates_of_devices.get(sid, {}), (*at, sid), ("configs", "secrets"))
         device.configs = _entries(item, own, "configs", (*path, "devices", sid), (*at, sid), now)
         device.secrets = _entries(item, own, "secrets", (*path, "devices", sid), (*at, sid), now)
-        _claim(world.device_names, device.unique_name, sid, (*path, "devices", sid, "unique_name"))
-        world.devices.by_key[sid] = device
-    return world
+        _claim(account.device_names, device.unique_name, sid, (*path, "devices", sid, "unique_name"))
+        account.devices.by_key[sid] = device
+    pairs = {account.sid: world.credentials["auth_token"], **account.api_keys}
+    account.authorizations = frozenset(
+        "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() for user, password in pairs.items()
+    )
+    world.authorizations |= account.authorizations
+    return account
 
 
 def _claim(names: dict[str, str], name: str | None, sid: str, path: Path) -> None:
@@ -287,26 +303,33 @@ def _logging(value: Any, path: Path, now: int) -> int | None:
     return at if enabled else None
 
 
-def dump(world: Account) -> dict[str, Any]:
+def settings(account: Account) -> dict[str, Any]:
+    """The knobs of the service."""
+    return {
+        "api_keys": dict(sorted(account.api_keys.items())),
+        "secrets_update": account.secrets_update,
+        "paging": account.paging,
+        "older_device_shape": account.older_device_shape,
+    }
+
+
+def dump(account: Account) -> dict[str, Any]:
     """The section in its complete form, in the order of its keys."""
     dates_of_devices = {}
     devices = {}
-    for sid in world.devices.order():
-        device = world.devices.by_key[sid]
+    for sid in account.devices.order():
+        device = account.devices.by_key[sid]
         devices[sid] = dump_device(device)
         if device.configs or device.secrets:
             dates_of_devices[sid] = dump_dates(device.configs, device.secrets)
     return {
-        "api_keys": dict(sorted(world.api_keys.items())),
-        "secrets_update": world.secrets_update,
-        "paging": world.paging,
-        "older_device_shape": world.older_device_shape,
-        "apps": {sid: dump_app(world.apps.by_key[sid]) for sid in world.apps.order()},
-        "configs": _values(world.configs.by_key),
-        "secrets": _values(world.secrets.by_key),
+        **settings(account),
+        "apps": {sid: dump_app(account.apps.by_key[sid]) for sid in account.apps.order()},
+        "configs": _values(account.configs.by_key),
+        "secrets": _values(account.secrets.by_key),
         "devices": devices,
         "dates": {
-            **dump_dates(world.configs.by_key, world.secrets.by_key),
+            **dump_dates(account.configs.by_key, account.secrets.by_key),
             "devices": dates_of_devices,
         },
     }
