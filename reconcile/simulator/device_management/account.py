@@ -16,7 +16,7 @@ from typing import Any
 from reconcile.simulator import shape
 from reconcile.simulator.clock import date
 from reconcile.simulator.device_management import filters
-from reconcile.simulator.device_management.directory import FILTERED, Directory
+from reconcile.simulator.device_management.directory import FILTERED
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.resources import (
     ACTIVE,
@@ -43,6 +43,7 @@ from reconcile.simulator.device_management.resources import (
     STOPPED,
     STOPPING,
 )
+from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.shape import Path, ShapeError
 from reconcile.simulator.world import Key, World
 
@@ -65,7 +66,7 @@ _DATES = {
 }
 
 
-def parse(value: Any, path: Path, world: World) -> Directory:
+def parse(value: Any, path: Path, world: World) -> Rollout:
     """
     The section of a world. Dates that are left out are now; the account's id is made from its other one.
 
@@ -73,7 +74,7 @@ def parse(value: Any, path: Path, world: World) -> Directory:
         ShapeError: the shape is wrong somewhere, or two entities have one name.
     """
     section = shape.mapping(value, path, _SECTION)
-    directory = Directory()
+    directory = Rollout()
     directory.account_id = _digest(world.credentials["account_sid"])[:32]
     approval = section.get("approval_s", directory.approval_s)
     if approval is not None:
@@ -108,9 +109,9 @@ def parse(value: Any, path: Path, world: World) -> Directory:
         directory.add(KEYS, endpoint, KEY.parse(item, at, today))
         if "secret_hex" not in directory.keys.by_key[endpoint]:
             raise ShapeError((*at, "secret_hex"), "is missing")
-    directory.rollout.schedule(world.since, now)
+    directory.schedule(world.since, now)
     for id_ in unfilled:
-        directory.rollout.take_up_all(id_, now)
+        directory.take_up_all(id_, now)
     directory.changed = world.changed
     world.authorizations.add(f"Bearer {world.credentials['api_key']}")
     return directory
@@ -122,7 +123,7 @@ def _entities(section: dict[str, Any], name: str, path: Path) -> Iterator[tuple[
         yield shape.matching(id_, at, ID), item, at
 
 
-def _group(directory: Directory, id_: str, item: Any, path: Path, today: str, now: float) -> None:
+def _group(directory: Rollout, id_: str, item: Any, path: Path, today: str, now: float) -> None:
     group = GROUP.parse(item, path, today, ("devices",))
     name = group.setdefault("name", id_)
     if name in directory.by_group_name:
@@ -139,7 +140,7 @@ def _group(directory: Directory, id_: str, item: Any, path: Path, today: str, no
     group.update(written)
 
 
-def _campaign(directory: Directory, id_: str, item: Any, path: Path, today: str) -> bool:
+def _campaign(directory: Rollout, id_: str, item: Any, path: Path, today: str) -> bool:
     """Adds a campaign; answers whether it is active and its devices are still to be found."""
     campaign = CAMPAIGN.parse(item, path, today, ("devices",))
     try:
@@ -157,7 +158,7 @@ def _campaign(directory: Directory, id_: str, item: Any, path: Path, today: str)
     return phase == ACTIVE and "devices" not in item
 
 
-def dump(directory: Directory) -> dict[str, Any]:
+def dump(directory: Rollout) -> dict[str, Any]:
     """The section in its complete form, in the order of its keys."""
     dumped: dict[str, Any] = {"approval_s": directory.approval_s}
     for name, collection in directory.collections.items():
@@ -170,7 +171,7 @@ def dump(directory: Directory) -> dict[str, Any]:
     return dumped
 
 
-def rows(directory: Directory) -> Iterator[Key]:
+def rows(directory: Rollout) -> Iterator[Key]:
     """The keys of the rows."""
     for name, collection in directory.collections.items():
         yield from ((_PREFIX + name, id_) for id_ in collection.by_key)
@@ -178,7 +179,7 @@ def rows(directory: Directory) -> Iterator[Key]:
         yield from ((_PREFIX + DEPLOYMENTS, f"{campaign}/{device}") for device in held)
 
 
-def row(directory: Directory, kind: str, id_: str) -> Record | None:
+def row(directory: Rollout, kind: str, id_: str) -> Record | None:
     """The value of a row; None when there is nothing under that id any more."""
     name = kind.removeprefix(_PREFIX)
     if name == DEPLOYMENTS:
@@ -211,7 +212,7 @@ def assemble(settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> di
     return section
 
 
-def settings(directory: Directory) -> dict[str, Any]:
+def settings(directory: Rollout) -> dict[str, Any]:
     """What is no entity."""
     return {"approval_s": directory.approval_s}
 

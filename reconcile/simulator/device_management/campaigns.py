@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted
-from reconcile.simulator.device_management.directory import FILTERED, Directory, created, datafile, deployment_id
+from reconcile.simulator.device_management.directory import FILTERED, created, datafile, deployment_id
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
@@ -25,11 +25,11 @@ from reconcile.simulator.device_management.resources import (
     DRAFT,
     STOPPED,
 )
-from reconcile.simulator.device_management.rollout import PhaseError
+from reconcile.simulator.device_management.rollout import PhaseError, Rollout
 from reconcile.simulator.exchange import Answer, Request, json_answer
 
 
-def answer_campaigns(request: Request, directory: Directory, rest: list[str]) -> Answer:
+def answer_campaigns(request: Request, directory: Rollout, rest: list[str]) -> Answer:
     if not rest:
         return methods(request, GET=lambda: _listing(request, directory), POST=lambda: _create(request, directory))
     id_ = rest[0]
@@ -46,9 +46,9 @@ def answer_campaigns(request: Request, directory: Directory, rest: list[str]) ->
         case ["start"]:
             return methods(request, POST=lambda: _start(request, directory, id_))
         case ["stop"]:
-            return methods(request, POST=lambda: _move(request, id_, directory.rollout.stop))
+            return methods(request, POST=lambda: _move(request, id_, directory.stop))
         case ["archive"]:
-            return methods(request, POST=lambda: _move(request, id_, directory.rollout.archive))
+            return methods(request, POST=lambda: _move(request, id_, directory.archive))
         case ["metrics"]:
             return methods(request, GET=lambda: _metrics(directory, id_))
         case ["campaign-device-metadata"]:
@@ -56,7 +56,7 @@ def answer_campaigns(request: Request, directory: Directory, rest: list[str]) ->
     raise unrecognized(request)
 
 
-def _listing(request: Request, directory: Directory) -> Answer:
+def _listing(request: Request, directory: Rollout) -> Answer:
     conditions = filters.of_query(request.query, FILTERED[CAMPAIGNS])
     return listing(
         request,
@@ -66,13 +66,13 @@ def _listing(request: Request, directory: Directory) -> Answer:
     )
 
 
-def _view(directory: Directory, id_: str) -> dict[str, Any]:
+def _view(directory: Rollout, id_: str) -> dict[str, Any]:
     view = CAMPAIGN.view(id_, directory.campaigns.by_key[id_])
     manifest = view["root_manifest_id"]
     return {**view, "root_manifest_url": None if manifest is None else datafile(manifest)}
 
 
-def _checked(request: Request, directory: Directory, *, creating: bool) -> Record:
+def _checked(request: Request, directory: Rollout, *, creating: bool) -> Record:
     sent = accepted(request, CAMPAIGN, creating=creating)
     if "device_filter" in sent:
         filters.of_text(sent["device_filter"], FILTERED[DEVICES], "device_filter")
@@ -81,14 +81,14 @@ def _checked(request: Request, directory: Directory, *, creating: bool) -> Recor
     return sent
 
 
-def _create(request: Request, directory: Directory) -> Answer:
+def _create(request: Request, directory: Rollout) -> Answer:
     sent = _checked(request, directory, creating=True)
     id_ = directory.new_id(request.now)
     directory.add(CAMPAIGNS, id_, {**sent, **created(request.now)})
     return json_answer(201, _view(directory, id_))
 
 
-def _update(request: Request, directory: Directory, id_: str) -> Answer:
+def _update(request: Request, directory: Rollout, id_: str) -> Answer:
     phase = CAMPAIGN.get(directory.campaigns.by_key[id_], "phase")
     if phase != DRAFT:
         raise Refused(403, f"The campaign is {phase}; only a draft can be changed")
@@ -98,7 +98,7 @@ def _update(request: Request, directory: Directory, id_: str) -> Answer:
     return json_answer(200, _view(directory, id_))
 
 
-def _delete(request: Request, directory: Directory, id_: str) -> Answer:
+def _delete(request: Request, directory: Rollout, id_: str) -> Answer:
     phase = CAMPAIGN.get(directory.campaigns.by_key[id_], "phase")
     if phase not in (DRAFT, STOPPED, ARCHIVED):
         raise Refused(409, f"The campaign is {phase}; it must be stopped before it is deleted")
@@ -106,13 +106,13 @@ def _delete(request: Request, directory: Directory, id_: str) -> Answer:
     return Answer(204)
 
 
-def _start(request: Request, directory: Directory, id_: str) -> Answer:
+def _start(request: Request, directory: Rollout, id_: str) -> Answer:
     campaign = directory.campaigns.by_key[id_]
     if CAMPAIGN.get(campaign, "phase") == DRAFT:
         manifest = CAMPAIGN.get(campaign, "root_manifest_id")
         if manifest not in directory.manifests.by_key:
             raise Invalid([("root_manifest_id", "a campaign without a firmware manifest cannot start")])
-    return _move(request, id_, directory.rollout.start)
+    return _move(request, id_, directory.start)
 
 
 def _move(request: Request, id_: str, move: Callable[[str, float], None]) -> Answer:
@@ -123,11 +123,11 @@ def _move(request: Request, id_: str, move: Callable[[str, float], None]) -> Ans
     return Answer(202)
 
 
-def _metrics(directory: Directory, id_: str) -> Answer:
+def _metrics(directory: Rollout, id_: str) -> Answer:
     campaign = directory.campaigns.by_key[id_]
     if CAMPAIGN.get(campaign, "started_at") is None:
         raise Refused(404, "The campaign has not started: there are no metrics")
-    counts = directory.rollout.counts(id_)
+    counts = directory.counts(id_)
     return json_answer(
         200,
         {
@@ -139,7 +139,7 @@ def _metrics(directory: Directory, id_: str) -> Answer:
     )
 
 
-def _deployments(request: Request, directory: Directory, id_: str) -> Answer:
+def _deployments(request: Request, directory: Rollout, id_: str) -> Answer:
     """The devices of a campaign; there are none before it is active."""
     # No field of them can be filtered.
     filters.of_query(request.query, {})
@@ -147,7 +147,7 @@ def _deployments(request: Request, directory: Directory, id_: str) -> Answer:
     return listing(request, sorted(held), None, lambda key: _deployment_view(directory, id_, held[key], key))
 
 
-def _deployment_view(directory: Directory, id_: str, device: str, key: str) -> dict[str, Any]:
+def _deployment_view(directory: Rollout, id_: str, device: str, key: str) -> dict[str, Any]:
     return {
         **DEPLOYMENT.view(key, directory.deployments[id_][device]),
         "campaign": id_,

@@ -13,10 +13,11 @@ from reconcile.simulator.device_management.directory import FILTERED, Directory,
 from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Refused, methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import DEVICE, DEVICES, UNENROLLED
+from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.exchange import Answer, Request, json_answer
 
 
-def answer_devices(request: Request, directory: Directory, rest: list[str]) -> Answer:
+def answer_devices(request: Request, directory: Rollout, rest: list[str]) -> Answer:
     match rest:
         case []:
             return methods(
@@ -58,7 +59,7 @@ def device_view(directory: Directory, id_: str) -> dict[str, Any]:
     }
 
 
-def _create(request: Request, directory: Directory) -> Answer:
+def _create(request: Request, directory: Rollout) -> Answer:
     sent = accepted(request, DEVICE, creating=True)
     id_ = directory.new_id(request.now)
     device = {"state": UNENROLLED, **sent, **created(request.now)}
@@ -66,18 +67,18 @@ def _create(request: Request, directory: Directory) -> Answer:
     if endpoint in directory.by_endpoint:
         raise Refused(409, f"endpoint_name {endpoint!r} is that of Device {directory.by_endpoint[endpoint]}")
     directory.add(DEVICES, id_, device)
-    directory.rollout.device_written(id_, device, request.now)
+    directory.device_written(id_, device, request.now)
     return json_answer(201, device_view(directory, id_))
 
 
-def _update(request: Request, directory: Directory, id_: str) -> Answer:
+def _update(request: Request, directory: Rollout, id_: str) -> Answer:
     sent = accepted(request, DEVICE, creating=False)
     if sent:
         directory.write(DEVICES, id_, sent, request.now)
-        directory.rollout.device_written(id_, directory.devices.by_key[id_], request.now)
+        directory.device_written(id_, directory.devices.by_key[id_], request.now)
     return json_answer(200, device_view(directory, id_))
 
 
-def _delete(request: Request, directory: Directory, id_: str) -> Answer:
+def _delete(request: Request, directory: Rollout, id_: str) -> Answer:
     directory.remove(DEVICES, id_, request.now)
     return Answer(204)

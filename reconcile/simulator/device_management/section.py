@@ -10,7 +10,6 @@ from typing import Any
 from reconcile.simulator.device_management import account
 from reconcile.simulator.device_management.campaigns import answer_campaigns
 from reconcile.simulator.device_management.devices import answer_devices
-from reconcile.simulator.device_management.directory import Directory
 from reconcile.simulator.device_management.filters import PAGING, FilterError
 from reconcile.simulator.device_management.firmware import MAX_DATAFILE, answer_firmware
 from reconcile.simulator.device_management.groups import answer_groups
@@ -24,6 +23,7 @@ from reconcile.simulator.device_management.refusal import (
     unrecognized,
 )
 from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
+from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.exchange import Answer, Request
 from reconcile.simulator.shape import Path
 from reconcile.simulator.world import Credential, Section, World, digest
@@ -33,7 +33,7 @@ _UPLOADS = (["v3", "firmware-images"], ["v3", "firmware-manifests"])
 _SCHEME = "bearer"
 
 
-class DeviceManagement(Section[Directory]):
+class DeviceManagement(Section[Rollout]):
     """See `world.Section`."""
 
     name = "device_management"
@@ -42,7 +42,7 @@ class DeviceManagement(Section[Directory]):
     kinds = account.KINDS
     parse = staticmethod(account.parse)
     dump = staticmethod(account.dump)
-    settle = staticmethod(Directory.settle)
+    settle = staticmethod(Rollout.settle)
     rows = staticmethod(account.rows)
     row = staticmethod(account.row)
     settings = staticmethod(account.settings)
@@ -106,7 +106,7 @@ class DeviceManagement(Section[Directory]):
         return answer
 
 
-def _route(request: Request, directory: Directory) -> Answer:
+def _route(request: Request, directory: Rollout) -> Answer:
     match request.segments:
         case ["v3", "devices", *rest]:
             return answer_devices(request, directory, rest)
