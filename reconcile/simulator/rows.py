@@ -23,7 +23,7 @@ def rows(world: World) -> dict[Key, str]:
 
 
 def _units(world: World) -> list[Key]:
-    return [key for section in world.sections for key in section.rows(world.held[section.name])]
+    return [key for section in world.sections for key in section.rows(getattr(world, section.name))]
 
 
 def row(world: World, kind: str, id_: str) -> str | None:
@@ -33,12 +33,12 @@ def row(world: World, kind: str, id_: str) -> str | None:
         value = _rest(world)
     for section in world.sections:
         if kind in section.kinds:
-            value = section.row(world.held[section.name], kind, id_)
+            value = section.row(getattr(world, section.name), kind, id_)
     return None if value is None else json.dumps(value)
 
 
 def _rest(world: World) -> dict[str, Any]:
-    settings = {section.name: section.settings(world.held[section.name]) for section in world.sections}
+    settings = {section.name: section.settings(getattr(world, section.name)) for section in world.sections}
     return {
         "offset_s": world.clock.offset_s,
         "since": world.since,

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reconcile.simulator.clock import LATEST, Clock, date
 from reconcile.simulator.exchange import Answer, Request
@@ -59,27 +59,25 @@ class World:
         self.clock = clock
         self.credentials = dict(credentials)
         self.since = clock.now() if since is None else since
-        self.held: dict[str, Any] = {}
         self.changed: set[Key] = set()
         self.authorizations: set[str] = set()
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["held"][name]
-        except KeyError:
-            raise AttributeError(f"a world has no {name}") from None
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What a section holds."""
 
     def settle(self) -> int:
         """Everything due happens; answers the time at which that is true."""
         now = self.clock.now()
         for section in self.sections:
-            section.settle(self.held[section.name], now)
+            section.settle(getattr(self, section.name), now)
         return int(now)
 
     def dump(self) -> dict[str, Any]:
         """The world as JSON, secret values included: complete, and such that putting it back changes nothing."""
         now = self.settle()
-        dumped = {section.name: section.dump(self.held[section.name]) for section in self.sections}
+        dumped = {section.name: section.dump(getattr(self, section.name)) for section in self.sections}
         return {"now": date(now), **self.credentials, **dumped}
 
     def advance(self, seconds: float) -> str:

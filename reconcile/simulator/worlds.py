@@ -68,7 +68,7 @@ def world_of(
                 raise ShapeError(at, "must not be empty")
             world.credentials[credential.name] = secret
     for section in SECTIONS:
-        world.held[section.name] = section.parse(document.get(section.name, {}), (section.name,), world)
+        setattr(world, section.name, section.parse(document.get(section.name, {}), (section.name,), world))
     world.settle()
     return world
 

@@ -75,7 +75,7 @@ def answer_upload(request: Request, account: Account) -> Answer:
     while (sid := "KA" + digest(n, f"app:{account.sid}")[:32]) in account.apps.by_key:
         n += 1
     now = int(request.now)
-    app = App(sid, name, bundle.manifest_hash(text), text, now, now)
+    app = App(sid, now, now, bundle.manifest_hash(text), text, name)
     account.add_app(app)
     account.changed.add(("app", sid))
     return json_answer(201, _app_view(app, account, request))

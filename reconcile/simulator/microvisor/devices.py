@@ -80,7 +80,7 @@ def _update_device(device: Device, request: Request, account: Account) -> Answer
     if app is not None:
         target(device, app.sid, app.hash, now)
     if logging is not None:
-        device.logging_expires = now + LOGGING_LEASE_S if logging else None
+        device.logging = now + LOGGING_LEASE_S if logging else None
     if restart:
         device.restarts += 1
     if name is not None or app is not None or logging is not None or restart:
@@ -103,7 +103,7 @@ def _boolean(fields: dict[str, str], name: str) -> bool | None:
 def _device_view(device: Device, account: Account, request: Request) -> dict[str, Any]:
     url = f"{request.base}/v1/Devices/{device.sid}"
     app = dump_device_app(device.app)
-    logging = dump_logging(device.logging_expires)
+    logging = dump_logging(device.logging)
     if account.older_device_shape:
         status = "up-to-date" if app is None else app["update_status"]
         return {

@@ -15,7 +15,7 @@ from reconcile.simulator import bodies, paging, shape
 from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Answer, Request
 from reconcile.simulator.microvisor import account, bundle
-from reconcile.simulator.microvisor.account import DEVICE_SID, Account, dump_app, dump_dates, dump_device
+from reconcile.simulator.microvisor.account import APP, DEVICE, DEVICE_SID, SERVICE, Account, dump_dates
 from reconcile.simulator.microvisor.apps import answer_apps, answer_upload
 from reconcile.simulator.microvisor.devices import answer_devices, end_of_name
 from reconcile.simulator.microvisor.entries import Entries
@@ -44,7 +44,7 @@ class Microvisor(Section[Account]):
     parse = staticmethod(account.parse)
     dump = staticmethod(account.dump)
     settle = staticmethod(Account.settle)
-    settings = staticmethod(account.settings)
+    settings = staticmethod(SERVICE.dump)
 
     def rows(self, held: Account) -> Iterator[Key]:
         """Configs and secrets of a device are in the device's row."""
@@ -56,29 +56,25 @@ class Microvisor(Section[Account]):
     def row(self, held: Account, kind: str, id_: str) -> Any:
         match kind:
             case "app" if id_ in held.apps.by_key:
-                return dump_app(held.apps.by_key[id_])
+                return APP.dump(held.apps.by_key[id_])
             case "configs":
                 return held.configs.by_key.get(id_)
             case "secrets":
                 return held.secrets.by_key.get(id_)
             case "device" if id_ in held.devices.by_key:
                 device = held.devices.by_key[id_]
-                return {"device": dump_device(device), "dates": dump_dates(device.configs, device.secrets)}
+                return {"device": DEVICE.dump(device), "dates": dump_dates(device.configs, device.secrets)}
         return None
 
     def assemble(self, settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         devices = kept.get("device", {})
-        dates: dict[str, Any] = {"devices": {sid: row["dates"] for sid, row in devices.items()}}
-        section = {
-            **settings,
-            "apps": kept.get("app", {}),
-            "devices": {sid: row["device"] for sid, row in devices.items()},
-            "dates": dates,
-        }
+        section = {**settings, "apps": kept.get("app", {}), "dates": {}}
+        section["devices"] = {sid: row["device"] for sid, row in devices.items()}
+        section["dates"]["devices"] = {sid: row["dates"] for sid, row in devices.items()}
         for kind in ("configs", "secrets"):
             entries = kept.get(kind, {})
             section[kind] = {key: value for key, (value, _) in entries.items()}
-            dates[kind] = {key: date(int(written)) for key, (_, written) in entries.items()}
+            section["dates"][kind] = {key: date(int(written)) for key, (_, written) in entries.items()}
         return section
 
     def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
