@@ -25,7 +25,21 @@ def serve(
     announce: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> None:
-    """See `reconcile.simulator.serve`."""
+    """
+    Serves until SIGTERM or SIGINT, and then ends within 2 s.
+
+    Args:
+        port: 0 picks a free one.
+        world: as `PUT /_sim/state` takes it; None is an empty one.
+        database: path of a SQLite file that keeps the world. What it holds from an earlier run goes before `world`.
+        seed: of credentials that the world does not name, of fleets and of dice.
+        announce: gets `listening on http://127.0.0.1:<port>` once the port is bound, and nothing else.
+        complain: gets a line per credential that `world` does not name, before that.
+
+    Raises:
+        ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape, a file that
+            is not a simulator's database. One sentence.
+    """
     asyncio.run(_serve(Simulator(world=world, port=port, database=database, seed=seed, host=host), announce, complain))
 
 
@@ -93,7 +107,12 @@ def running(
     seed: int = 0,
     host: str = "127.0.0.1",
 ) -> Iterator[Running]:
-    """See `reconcile.simulator.running`."""
+    """
+    A simulator in a background thread, for tests: `with running(world={…}) as sim: sim.url, sim.world`.
+
+    The arguments are those of `serve`. `sim.put`, `sim.advance`, `sim.set_faults` and `sim.requests` are the
+    control without HTTP.
+    """
     simulator = Simulator(world=world, port=port, database=database, seed=seed, host=host)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)

@@ -19,9 +19,6 @@ from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.directory import FILTERED
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.resources import (
-    ACTIVE,
-    ARCHIVED,
-    AWAITING_APPROVAL,
     CAMPAIGN,
     CAMPAIGNS,
     DEPLOYMENT,
@@ -39,9 +36,7 @@ from reconcile.simulator.device_management.resources import (
     MANIFEST,
     MANIFESTS,
     RESOURCES,
-    STARTING,
-    STOPPED,
-    STOPPING,
+    Phase,
 )
 from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.shape import Path, ShapeError
@@ -57,12 +52,12 @@ _MAX_APPROVAL_S = 366 * 86400
 # Since when a campaign is in its phase, and when it began.
 _STARTED = ("started_at", "starting_at")
 _DATES = {
-    AWAITING_APPROVAL: ("requested_at",),
-    STARTING: _STARTED,
-    ACTIVE: (*_STARTED, "active_at"),
-    STOPPING: (*_STARTED, "stopping_at"),
-    STOPPED: (*_STARTED, "stopped_at", "finished"),
-    ARCHIVED: (*_STARTED, "stopped_at", "finished", "archived_at"),
+    Phase.AWAITING_APPROVAL: ("requested_at",),
+    Phase.STARTING: _STARTED,
+    Phase.ACTIVE: (*_STARTED, "active_at"),
+    Phase.STOPPING: (*_STARTED, "stopping_at"),
+    Phase.STOPPED: (*_STARTED, "stopped_at", "finished"),
+    Phase.ARCHIVED: (*_STARTED, "stopped_at", "finished", "archived_at"),
 }
 
 
@@ -155,7 +150,7 @@ def _campaign(directory: Rollout, id_: str, item: Any, path: Path, today: str) -
         at = (*path, "devices", device)
         shape.matching(device, at, ID)
         directory.deployments[id_][device] = DEPLOYMENT.parse(deployment, at, today)
-    return phase == ACTIVE and "devices" not in item
+    return phase == Phase.ACTIVE and "devices" not in item
 
 
 def dump(directory: Rollout) -> dict[str, Any]:

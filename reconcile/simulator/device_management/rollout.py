@@ -26,9 +26,6 @@ from reconcile.simulator.device_management.directory import FILTERED, Directory
 from reconcile.simulator.device_management.fields import Record, moment, touched
 from reconcile.simulator.device_management.filters import of_text
 from reconcile.simulator.device_management.resources import (
-    ACTIVE,
-    ARCHIVED,
-    AWAITING_APPROVAL,
     CAMPAIGN,
     CAMPAIGNS,
     CONTINUOUS,
@@ -37,13 +34,10 @@ from reconcile.simulator.device_management.resources import (
     DEREGISTERED,
     DEVICE,
     DEVICES,
-    DRAFT,
     MANIFESTS,
     REGISTERED,
-    STARTING,
-    STOPPED,
-    STOPPING,
     UNENROLLED,
+    Phase,
 )
 from reconcile.simulator.microvisor.hardware import next_connection
 
@@ -121,21 +115,21 @@ class Rollout(Directory):
     # What clients ask for.
 
     def start(self, campaign: str, now: float) -> None:
-        record = self._in(campaign, DRAFT)
+        record = self._in(campaign, Phase.DRAFT)
         if CAMPAIGN.get(record, "approval_required"):
-            self._write(campaign, {"phase": AWAITING_APPROVAL, "requested_at": date(int(now))}, now)
+            self._write(campaign, {"phase": Phase.AWAITING_APPROVAL, "requested_at": date(int(now))}, now)
         else:
             self._begin(campaign, now)
         self._expect_campaign(campaign, record)
 
     def stop(self, campaign: str, now: float, reason: str | None = None) -> None:
-        record = self._in(campaign, AWAITING_APPROVAL, STARTING, ACTIVE)
-        self._write(campaign, {"phase": STOPPING, "stopping_at": date(int(now)), "autostop_reason": reason}, now)
+        record = self._in(campaign, Phase.AWAITING_APPROVAL, Phase.STARTING, Phase.ACTIVE)
+        self._write(campaign, {"phase": Phase.STOPPING, "stopping_at": date(int(now)), "autostop_reason": reason}, now)
         self._expect_campaign(campaign, record)
 
     def archive(self, campaign: str, now: float) -> None:
-        self._in(campaign, STOPPED)
-        self._write(campaign, {"phase": ARCHIVED, "archived_at": date(int(now))}, now)
+        self._in(campaign, Phase.STOPPED)
+        self._write(campaign, {"phase": Phase.ARCHIVED, "archived_at": date(int(now))}, now)
 
     def _in(self, campaign: str, *phases: str) -> Record:
         record = self.campaigns.by_key[campaign]
@@ -154,7 +148,7 @@ class Rollout(Directory):
         super().remove(section, id_, now)
         self._counts.pop(id_, None)
         for campaign, record in self.campaigns.by_key.items():
-            if CAMPAIGN.get(record, "phase") != ACTIVE:
+            if CAMPAIGN.get(record, "phase") != Phase.ACTIVE:
                 continue
             if section == DEVICES and id_ in self.deployments[campaign]:
                 self._become(campaign, id_, _GONE, now)
@@ -170,15 +164,15 @@ class Rollout(Directory):
 
     def _begin(self, campaign: str, at: float) -> None:
         when = date(int(at))
-        self._write(campaign, {"phase": STARTING, "started_at": when, "starting_at": when}, at)
+        self._write(campaign, {"phase": Phase.STARTING, "started_at": when, "starting_at": when}, at)
 
     def _expect_campaign(self, campaign: str, record: Record) -> None:
         phase = CAMPAIGN.get(record, "phase")
-        if phase == AWAITING_APPROVAL and self.approval_s is not None:
+        if phase == Phase.AWAITING_APPROVAL and self.approval_s is not None:
             due = moment(record["requested_at"]) + self.approval_s
-        elif phase == STARTING:
+        elif phase == Phase.STARTING:
             due = moment(record["starting_at"]) + STARTING_S
-        elif phase == STOPPING:
+        elif phase == Phase.STOPPING:
             due = moment(record["stopping_at"]) + STOPPING_S
         else:
             return
@@ -188,7 +182,7 @@ class Rollout(Directory):
         return [
             campaign
             for campaign, record in self.campaigns.by_key.items()
-            if CAMPAIGN.get(record, "phase") == ACTIVE and CAMPAIGN.get(record, "campaign_strategy") == CONTINUOUS
+            if CAMPAIGN.get(record, "phase") == Phase.ACTIVE and CAMPAIGN.get(record, "campaign_strategy") == CONTINUOUS
         ]
 
     def _expect_registration(self, device: str, record: Record) -> None:
@@ -217,17 +211,17 @@ class Rollout(Directory):
         if record is None:
             return
         phase = CAMPAIGN.get(record, "phase")
-        if phase == AWAITING_APPROVAL:
+        if phase == Phase.AWAITING_APPROVAL:
             self._begin(campaign, at)
             self._expect_campaign(campaign, record)
-        elif phase == STARTING:
+        elif phase == Phase.STARTING:
             self._activate(campaign, record, at)
-        elif phase == STOPPING and moment(record["stopping_at"]) + STOPPING_S <= at:
+        elif phase == Phase.STOPPING and moment(record["stopping_at"]) + STOPPING_S <= at:
             when = date(int(at))
-            self._write(campaign, {"phase": STOPPED, "stopped_at": when, "finished": when}, at)
+            self._write(campaign, {"phase": Phase.STOPPED, "stopped_at": when, "finished": when}, at)
 
     def _activate(self, campaign: str, record: Record, at: float) -> None:
-        self._write(campaign, {"phase": ACTIVE, "active_at": date(int(at))}, at)
+        self._write(campaign, {"phase": Phase.ACTIVE, "active_at": date(int(at))}, at)
         self.take_up_all(campaign, at)
         if CAMPAIGN.get(record, "root_manifest_id") not in self.manifests.by_key:
             self._stop_by_itself(campaign, at, "The manifest was removed")
@@ -264,7 +258,7 @@ class Rollout(Directory):
         manifest = self.manifests.by_key.get(CAMPAIGN.get(campaign_record, "root_manifest_id") or "", {})
         image = self.images.by_key.get(manifest.get("image_id") or "", {})
         checksum = image.get("datafile_checksum")
-        if state == _PENDING and CAMPAIGN.get(campaign_record, "phase") == ACTIVE:
+        if state == _PENDING and CAMPAIGN.get(campaign_record, "phase") == Phase.ACTIVE:
             if checksum is not None and checksum == DEVICE.get(record, "firmware_checksum"):
                 self._become(campaign, device, _DEPLOYED, at, skipped=True)
             else:
@@ -298,7 +292,7 @@ class Rollout(Directory):
             self._stop_by_itself(campaign, at, "No device is pending any more")
 
     def _stop_by_itself(self, campaign: str, at: float, reason: str) -> None:
-        if CAMPAIGN.get(self.campaigns.by_key[campaign], "phase") == ACTIVE:
+        if CAMPAIGN.get(self.campaigns.by_key[campaign], "phase") == Phase.ACTIVE:
             self.stop(campaign, at, reason)
 
 

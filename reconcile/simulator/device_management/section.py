@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.simulator.device_management import account
-from reconcile.simulator.device_management.campaigns import answer_campaigns
-from reconcile.simulator.device_management.devices import answer_devices
+from reconcile.simulator.device_management.campaigns import Campaigns
+from reconcile.simulator.device_management.devices import Devices
+from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.filters import PAGING, FilterError
-from reconcile.simulator.device_management.firmware import MAX_DATAFILE, answer_firmware
-from reconcile.simulator.device_management.groups import answer_groups
+from reconcile.simulator.device_management.firmware import MAX_DATAFILE, Images, Manifests
+from reconcile.simulator.device_management.groups import Groups
 from reconcile.simulator.device_management.keys import answer_keys
 from reconcile.simulator.device_management.refusal import (
     REQUEST_ID,
@@ -22,7 +23,6 @@ from reconcile.simulator.device_management.refusal import (
     request_id,
     unrecognized,
 )
-from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
 from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.exchange import Answer, Request
 from reconcile.simulator.shape import Path
@@ -106,18 +106,20 @@ class DeviceManagement(Section[Rollout]):
         return answer
 
 
+# By version and collection.
+_ENTITIES: dict[tuple[str, str], type[Entities]] = {
+    ("v3", "devices"): Devices,
+    ("v3", "device-groups"): Groups,
+    ("v3", "firmware-images"): Images,
+    ("v3", "firmware-manifests"): Manifests,
+    ("v3", "update-campaigns"): Campaigns,
+}
+
+
 def _route(request: Request, directory: Rollout) -> Answer:
-    match request.segments:
-        case ["v3", "devices", *rest]:
-            return answer_devices(request, directory, rest)
-        case ["v3", "device-groups", *rest]:
-            return answer_groups(request, directory, rest)
-        case ["v3", "firmware-images", *rest]:
-            return answer_firmware(request, directory, IMAGES, rest)
-        case ["v3", "firmware-manifests", *rest]:
-            return answer_firmware(request, directory, MANIFESTS, rest)
-        case ["v3", "update-campaigns", *rest]:
-            return answer_campaigns(request, directory, rest)
-        case ["v2", "device-shared-keys", *rest]:
-            return answer_keys(request, directory, rest)
+    version, collection = (*request.segments, "")[:2]
+    if (version, collection) == ("v2", "device-shared-keys"):
+        return answer_keys(request, directory, request.segments[2:])
+    if (version, collection) in _ENTITIES:
+        return _ENTITIES[version, collection](request, directory).answer(request.segments[2:])
     raise unrecognized(request)
