@@ -78,10 +78,8 @@ def world_for(units: dict[str, Any]) -> dict[str, Any]:
     An otherwise empty world with exactly these units, as from the factory: no name, no app, no settings.
 
     Args:
-        units: `{"microvisor": {"devices": [{"sid": "UV…" or None, "unique_name": None or "name"}], "account_sid":
-            "AC…" or None}, "asset_tracker": {"trackers": [{"agent": "…"}]}, "device_management": {"devices": [{"id":
-            "…" or None, "endpoint_name": "…" or None, "name": None or "name"}]}}`. A device given by its id has that
-            id and no name yet; one known by its name alone has that name and an id made from it.
+        units: by the provider's name, what the documents know of them; see `units` of each section. One given by its id
+            has that id and no name yet; one known by its name alone has that name and an id made from it.
 
     Raises:
         ValueError: units of another shape.

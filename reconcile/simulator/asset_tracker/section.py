@@ -48,6 +48,7 @@ class AssetTracker(Section[Trackers]):
         return world.credentials["tracker_username"], world.credentials["tracker_password"]
 
     def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Of `{"trackers": [{"agent": "…"}]}`."""
         agents: dict[str, dict[str, Any]] = {}
         for n, unit in enumerate(shape.array(known.get("trackers", []), (*path, "trackers"))):
             at = (*path, "trackers", n)

@@ -21,7 +21,7 @@ a world was put in place.
 
 import heapq
 
-from reconcile.simulator.clock import date
+from reconcile.simulator.clock import date, next_connection
 from reconcile.simulator.device_management.directory import FILTERED, Directory
 from reconcile.simulator.device_management.fields import Record, moment, touched
 from reconcile.simulator.device_management.filters import of_text
@@ -39,7 +39,6 @@ from reconcile.simulator.device_management.resources import (
     UNENROLLED,
     Phase,
 )
-from reconcile.simulator.microvisor.hardware import next_connection
 
 STARTING_S = 10
 STOPPING_S = 10

@@ -49,6 +49,7 @@ class DeviceManagement(Section[Rollout]):
     assemble = staticmethod(account.assemble)
 
     def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Of `{"devices": […]}`; see `account.units`."""
         devices = account.units(known.get("devices") or [], (*path, "devices"))
         return {self.name: {"devices": devices}} if devices else {}
 

@@ -7,6 +7,8 @@ one device up to date in O(1) when it is read, and everybody sees what would hav
 
 from dataclasses import dataclass, field
 
+from reconcile.simulator.clock import next_connection
+
 # Contract: logging turns itself off 24 h after it was enabled.
 LOGGING_LEASE_S = 24 * 3600
 # What a device with `fail_update` reports; the vendor documents no values, only that 0 is none.
@@ -65,19 +67,6 @@ def settle(device: Device, now: float, since: float) -> None:
             _connect(device, app, int(due))
     if device.logging is not None and device.logging <= now:
         device.logging = None
-
-
-def next_connection(date_targeted: int | None, check_in_s: float, since: float) -> float:
-    """
-    When the device next connects after it was targeted.
-
-    Its period is counted from the moment of targeting, so a test that targets a device always sees it pending
-    for a whole period, and putting the same world again does not move the moment.
-    """
-    start = since if date_targeted is None else date_targeted
-    if since < start + check_in_s:
-        return start + check_in_s
-    return start + ((since - start) // check_in_s + 1) * check_in_s
 
 
 def _connect(device: Device, app: DeviceApp, at: int) -> None:

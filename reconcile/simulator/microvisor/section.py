@@ -78,6 +78,7 @@ class Microvisor(Section[Account]):
         return section
 
     def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Of `{"devices": [{"sid": "UV…" or None, "unique_name": "…" or None}], "account_sid": "AC…" or None}`."""
         devices: dict[str, dict[str, Any]] = {}
         for n, unit in enumerate(shape.array(known.get("devices", []), (*path, "devices"))):
             at = (*path, "devices", n)
