@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,13 @@ class Account:
         self.configs: Ordered[Entry] = Ordered()
         self.secrets: Ordered[Entry] = Ordered()
         self.devices: Ordered[Device] = Ordered()
+        # By the kinds of rows.
+        self.collections: dict[str, Ordered[Any]] = {
+            "app": self.apps,
+            "configs": self.configs,
+            "secrets": self.secrets,
+            "device": self.devices,
+        }
         self.app_names: dict[str, str] = {}
         self.device_names: dict[str, str] = {}
         self.api_keys: dict[str, str] = {}
@@ -218,6 +225,15 @@ DEVICE = Table(
     date_created=_DATE,
     date_updated=_DATE,
 )
+
+
+# The value of a row, by its kind; configs and secrets of a device are in the device's.
+ROWS: dict[str, Callable[[Any], Any]] = {
+    "app": APP.dump,
+    "configs": list,
+    "secrets": list,
+    "device": lambda device: {"device": DEVICE.dump(device), "dates": dump_dates(device.configs, device.secrets)},
+}
 
 
 def parse(value: Any, path: Path, world: World) -> Account:

@@ -15,7 +15,7 @@ from reconcile.simulator import bodies, paging, shape
 from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Answer, Request
 from reconcile.simulator.microvisor import account, bundle
-from reconcile.simulator.microvisor.account import APP, DEVICE, DEVICE_SID, SERVICE, Account, dump_dates
+from reconcile.simulator.microvisor.account import DEVICE_SID, ROWS, SERVICE, Account
 from reconcile.simulator.microvisor.apps import answer_apps, answer_upload
 from reconcile.simulator.microvisor.devices import answer_devices, end_of_name
 from reconcile.simulator.microvisor.entries import Entries
@@ -39,7 +39,7 @@ class Microvisor(Section[Account]):
         Credential("account_sid", lambda seed: "AC" + digest(seed, "account")[:32], _ACCOUNT_SID),
         Credential("auth_token", lambda seed: digest(seed, "token")[:32]),
     )
-    kinds = ("app", "configs", "secrets", "device")
+    kinds = ROWS
     fleet = "devices"
     parse = staticmethod(account.parse)
     dump = staticmethod(account.dump)
@@ -47,24 +47,11 @@ class Microvisor(Section[Account]):
     settings = staticmethod(SERVICE.dump)
 
     def rows(self, held: Account) -> Iterator[Key]:
-        """Configs and secrets of a device are in the device's row."""
-        yield from (("app", sid) for sid in held.apps.by_key)
-        yield from (("configs", key) for key in held.configs.by_key)
-        yield from (("secrets", key) for key in held.secrets.by_key)
-        yield from (("device", sid) for sid in held.devices.by_key)
+        return ((kind, id_) for kind, collection in held.collections.items() for id_ in collection.by_key)
 
     def row(self, held: Account, kind: str, id_: str) -> Any:
-        match kind:
-            case "app" if id_ in held.apps.by_key:
-                return APP.dump(held.apps.by_key[id_])
-            case "configs":
-                return held.configs.by_key.get(id_)
-            case "secrets":
-                return held.secrets.by_key.get(id_)
-            case "device" if id_ in held.devices.by_key:
-                device = held.devices.by_key[id_]
-                return {"device": DEVICE.dump(device), "dates": dump_dates(device.configs, device.secrets)}
-        return None
+        unit = held.collections[kind].by_key.get(id_)
+        return None if unit is None else ROWS[kind](unit)
 
     def assemble(self, settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         devices = kept.get("device", {})
