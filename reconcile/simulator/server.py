@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 import logging
 import re
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from aiohttp import ClientError, web
@@ -34,6 +34,16 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", 
 _SHUTDOWN_S = 0.5
 
 
+class Options(TypedDict, total=False):
+    """What a `Simulator` can be told."""
+
+    world: dict[str, Any] | None
+    port: int
+    database: str | None
+    seed: int
+    host: str
+
+
 class Simulator:
     """
     A simulator in this event loop: `async with Simulator(world={…}) as sim: sim.url`.
@@ -41,8 +51,8 @@ class Simulator:
     Args:
         world: as `PUT /_sim/state` takes it; None is an empty world with generated credentials.
         port: 0 picks a free one.
-        database: path of a SQLite file that keeps the world.
-        seed: of generated credentials, fleets and dice.
+        database: path of a SQLite file that keeps the world. What it holds from an earlier run goes before `world`.
+        seed: of credentials that the world does not name, of fleets and of dice.
 
     Raises:
         ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape.

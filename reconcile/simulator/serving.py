@@ -7,32 +7,20 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from reconcile.simulator import faults
-from reconcile.simulator.server import Simulator
+from reconcile.simulator.server import Options, Simulator
 
 T = TypeVar("T")
 
 
-def serve(
-    *,
-    port: int = 0,
-    world: dict[str, Any] | None = None,
-    database: str | None = None,
-    seed: int = 0,
-    host: str = "127.0.0.1",
-    announce: Callable[[str], None],
-    complain: Callable[[str], None],
-) -> None:
+def serve(*, announce: Callable[[str], None], complain: Callable[[str], None], **options: Unpack[Options]) -> None:
     """
     Serves until SIGTERM or SIGINT, and then ends within 2 s.
 
     Args:
-        port: 0 picks a free one.
-        world: as `PUT /_sim/state` takes it; None is an empty one.
-        database: path of a SQLite file that keeps the world. What it holds from an earlier run goes before `world`.
-        seed: of credentials that the world does not name, of fleets and of dice.
+        options: those of a `Simulator`.
         announce: gets `listening on http://127.0.0.1:<port>` once the port is bound, and nothing else.
         complain: gets a line per credential that `world` does not name, before that.
 
@@ -40,7 +28,7 @@ def serve(
         ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape, a file that
             is not a simulator's database. One sentence.
     """
-    asyncio.run(_serve(Simulator(world=world, port=port, database=database, seed=seed, host=host), announce, complain))
+    asyncio.run(_serve(Simulator(**options), announce, complain))
 
 
 async def _serve(simulator: Simulator, announce: Callable[[str], None], complain: Callable[[str], None]) -> None:
@@ -99,21 +87,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(
-    *,
-    world: dict[str, Any] | None = None,
-    port: int = 0,
-    database: str | None = None,
-    seed: int = 0,
-    host: str = "127.0.0.1",
-) -> Iterator[Running]:
+def running(**options: Unpack[Options]) -> Iterator[Running]:
     """
     A simulator in a background thread, for tests: `with running(world={…}) as sim: sim.url, sim.world`.
 
-    The arguments are those of `serve`. `sim.put`, `sim.advance`, `sim.set_faults` and `sim.requests` are the
+    The options are those of a `Simulator`. `sim.put`, `sim.advance`, `sim.set_faults` and `sim.requests` are the
     control without HTTP.
     """
-    simulator = Simulator(world=world, port=port, database=database, seed=seed, host=host)
+    simulator = Simulator(**options)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()
