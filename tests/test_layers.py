@@ -116,3 +116,12 @@ def test_only_the_command_line_reaches_the_simulator() -> None:
     for path in modules():
         if room(path) not in ("cli", "simulator"):
             assert not any(name.startswith("reconcile.simulator") for name in imports(path, typing=True)), path
+
+
+def test_only_the_list_of_sections_knows_the_vendors_of_the_simulator() -> None:
+    simulator = ROOT / "simulator"
+    vendors = {path.parent.name for path in simulator.glob("*/section.py")}
+    assert vendors
+    for path in simulator.rglob("*.py"):
+        known = {name.split(".")[2] for name in imports(path, typing=True) if name.startswith("reconcile.simulator.")}
+        assert path == simulator / "sections.py" or known & vendors <= {path.parent.name}, path

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import httpx
 
 from benchmarks.simulate.virtual import Clock
-from reconcile.simulator.asset_tracker.api import AssetTrackerApi, view
 from reconcile.simulator.asset_tracker.defaults import DEFAULT_ID
+from reconcile.simulator.asset_tracker.section import AssetTracker, view
 from reconcile.simulator.asset_tracker.tracker import Tracker
 from reconcile.simulator.clock import http_date
 from reconcile.simulator.exchange import JSON, Answer, Request
@@ -125,7 +125,7 @@ class Agents(httpx.AsyncBaseTransport):
     def __post_init__(self) -> None:
         world = {"tracker_username": USERNAME, "tracker_password": PASSWORD, "trackers": dict(self.trackers)}
         self._world = Simulation(world, None, 0).world
-        self._api = AssetTrackerApi()
+        self._api = AssetTracker()
         pair = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
         self._authorization = f"Basic {pair}"
 

@@ -80,3 +80,20 @@ def seconds(text: str) -> float:
     if not 0 <= at < LATEST:
         raise ValueError(f"{text!r} is outside the years 1970 to 9998")
     return at
+
+
+def next_connection(begun: int | None, check_in_s: float, since: float) -> float:
+    """
+    When a unit next connects after something has begun to wait for it.
+
+    Its period is counted from that moment, so a test that asks something of a unit always sees it pending for a whole
+    period, and putting the same world again does not move the moment.
+
+    Args:
+        begun: None for a moment that is not known.
+        since: when the world was put in place; a unit that is waited for in it connects after that, not before.
+    """
+    start = since if begun is None else begun
+    if since < start + check_in_s:
+        return start + check_in_s
+    return start + ((since - start) // check_in_s + 1) * check_in_s

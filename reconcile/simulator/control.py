@@ -6,21 +6,19 @@ with its JSON path, and then nothing has changed.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from reconcile.simulator import faults, shape
 from reconcile.simulator.exchange import Answer, json_answer
+from reconcile.simulator.sections import SECTIONS
 from reconcile.simulator.shape import ShapeError
-from reconcile.simulator.world import MAX_FLEET
+from reconcile.simulator.simulation import Simulation
 
-if TYPE_CHECKING:
-    from reconcile.simulator.simulation import Simulation
-
+_MAX_FLEET = 1_000_000
 # The clock of a test that waits for a year at a time, many times.
 _MAX_ADVANCE_S = 10_000 * 86400
 
 
-def answer(simulation: "Simulation", method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
+def answer(simulation: Simulation, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
     """Answers one call; `path` begins with `/_sim`."""
     calls: dict[str, dict[str, Callable[[Simulation, dict[str, str], bytes], Answer]]] = {
         "/_sim/state": {"GET": _get_state, "PUT": _put_state},
@@ -42,31 +40,33 @@ def answer(simulation: "Simulation", method: str, path: str, query: dict[str, st
         return json_answer(400, {"message": str(e), "path": e.path})
 
 
-def _get_state(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _get_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     only = query.get("only")
     if only is None:
         return json_answer(200, simulation.world.dump())
     # `?only=auth_token,api_key`: top-level keys, without building a world of 100,000 devices for them.
     world = simulation.world
-    short = world.credentials()
+    short = world.credentials
     keys = only.split(",")
     dumped = short if all(key in short for key in keys) else world.dump()
     return json_answer(200, {key: dumped[key] for key in keys if key in dumped})
 
 
-def _put_state(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _put_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     simulation.put(shape.loads(body))
     return Answer(204)
 
 
-def _fleet(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
-    document = shape.mapping(shape.loads(body), (), ("devices", "trackers", "seed"))
-    devices, trackers = (shape.integer(document.get(key, 0), (key,), 0, MAX_FLEET) for key in ("devices", "trackers"))
+def _fleet(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+    fleets = {section.fleet: section for section in SECTIONS if section.fleet}
+    document = shape.mapping(shape.loads(body), (), (*fleets, "seed"))
+    counts = {key: shape.integer(document.get(key, 0), (key,), 0, _MAX_FLEET) for key in fleets}
     seed = shape.integer(document.get("seed", simulation.seed), ("seed",), -(2**63), 2**64)
-    return json_answer(200, simulation.world.add_fleet(devices, trackers, seed))
+    added = {key: section.add_units(simulation.world, counts[key], seed) for key, section in fleets.items()}
+    return json_answer(200, added)
 
 
-def _clock(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _clock(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     document = shape.mapping(shape.loads(body), (), ("advance_s",))
     if "advance_s" not in document:
         raise ShapeError(("advance_s",), "is missing")
@@ -74,17 +74,17 @@ def _clock(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answ
     return json_answer(200, {"now": simulation.world.advance(seconds)})
 
 
-def _requests(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _requests(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     since = query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) < 16):
         raise ShapeError(("since",), "must be a whole number, in the query")
     return json_answer(200, simulation.log.since(int(since)))
 
 
-def _get_faults(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _get_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     return json_answer(200, [fault.dump() for fault in simulation.faults])
 
 
-def _put_faults(simulation: "Simulation", query: dict[str, str], body: bytes) -> Answer:
+def _put_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
     simulation.faults = faults.parse(shape.loads(body), simulation.seed)
     return Answer(204)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from reconcile.simulator.rows import Key
+from reconcile.simulator.world import Key
 
 _FORMAT = 1
 

@@ -1,15 +1,11 @@
 """
 One request and its answer, as vendor APIs see them: no sockets, no framework.
-
-A vendor API is one module with a class that satisfies `Api`; `server.APIS` lists them.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from reconcile.simulator.world import World
+from typing import Any
 
 JSON = "application/json"
 
@@ -56,28 +52,6 @@ class Answer:
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
-
-
-class Api(Protocol):
-    """A vendor's API."""
-
-    def claims(self, segments: list[str]) -> bool:
-        """Whether a path is this API's."""
-
-    def refuse(self, request: Request, world: World) -> Answer | None:
-        """The answer to a request without the right credentials; None when they are right. The body is not read yet."""
-
-    def max_body(self, request: Request) -> int:
-        """The largest body that is read, in bytes."""
-
-    def answer(self, request: Request, world: World) -> Answer:
-        """Does the work. Never raises for what a client can send."""
-
-    def about(self, request: Request, id_: str) -> Request | None:
-        """The reading of the unit `id_`, in place of what a request reads or writes; None when that is of no unit."""
-
-    def error(self, status: int, message: str) -> Answer:
-        """An error in the vendor's shape that the server met before the API did."""
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

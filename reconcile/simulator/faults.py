@@ -113,6 +113,15 @@ def _effect(value: Any, path: Path) -> dict[str, Any]:
     effect = shape.mapping(value, path, ("status", "headers", "body", "delay_s", "drop", "late", *_SPOILS))
     if not effect.keys() & {"status", "delay_s", "drop", "late", *_SPOILS}:
         raise ShapeError(path, f"needs a status, a delay_s, a drop, or one of {', '.join(_SPOILS)}")
+    _check_what_happens(effect, path)
+    for key in _SPOILS:
+        if key in effect and effect.keys() & {"status", "drop"}:
+            raise ShapeError((*path, key), "spoils an answer, and beside a status or a drop there is none")
+    _check_what_is_answered(effect, path)
+    return effect
+
+
+def _check_what_happens(effect: dict[str, Any], path: Path) -> None:
     if "delay_s" in effect:
         shape.number(effect["delay_s"], (*path, "delay_s"), 0, _MAX_DELAY_S)
     if "drop" in effect:
@@ -132,9 +141,9 @@ def _effect(value: Any, path: Path) -> dict[str, Any]:
             raise ShapeError((*path, key), "must not be empty")
     if "endless" in effect and effect["endless"] != EMPTY:
         _true(effect["endless"], (*path, "endless"), f' or "{EMPTY}"')
-    for key in _SPOILS:
-        if key in effect and effect.keys() & {"status", "drop"}:
-            raise ShapeError((*path, key), "spoils an answer, and beside a status or a drop there is none")
+
+
+def _check_what_is_answered(effect: dict[str, Any], path: Path) -> None:
     for key in ("headers", "body"):
         if key in effect and "status" not in effect:
             raise ShapeError((*path, key), "needs a status beside it")
@@ -148,7 +157,6 @@ def _effect(value: Any, path: Path) -> dict[str, Any]:
             raise ShapeError(at, "is not the value of a header")
     if isinstance(effect.get("body"), str):
         shape.text(effect["body"], (*path, "body"))
-    return effect
 
 
 def _true(value: Any, path: Path, else_: str = "") -> None:

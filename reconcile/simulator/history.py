@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from reconcile.simulator import rows
 from reconcile.simulator.clock import Stopped
-from reconcile.simulator.rows import Key
-from reconcile.simulator.world import Credentials, World
+from reconcile.simulator.world import Key, World
 
 # Rows that are kept beside the first ones. Of what is older the last counts, as if the world had begun with it.
 _MOST = 50_000
@@ -50,7 +49,7 @@ class History:
         self._forgotten += count
         del self._moments[:count], self._written[:count]
 
-    def world(self, moment: float, credentials: Credentials) -> World:
+    def world(self, moment: float, credentials: Mapping[str, str]) -> World:
         """
         The world at a moment, or as it was first when that is earlier. It must not be written to.
 

@@ -7,27 +7,21 @@ import asyncio
 import ipaddress
 import logging
 import re
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from reconcile.simulator import control, faults
-from reconcile.simulator.asset_tracker.api import AssetTrackerApi
 from reconcile.simulator.bodies import BodyError
 from reconcile.simulator.clock import http_date
-from reconcile.simulator.device_management.api import DeviceManagementApi
-from reconcile.simulator.exchange import Answer, Api, Request, json_answer
+from reconcile.simulator.exchange import Answer, Request, json_answer
 from reconcile.simulator.faults import Fault
-from reconcile.simulator.microvisor.api import MicrovisorApi
-from reconcile.simulator.microvisor.refusal import error
+from reconcile.simulator.sections import SECTIONS
 from reconcile.simulator.simulation import Simulation
 from reconcile.simulator.spoiling import answered
-from reconcile.simulator.world import World
-
-# A vendor's API is one entry here. Trackers are last: any first segment that no other API has is an agent.
-APIS: tuple[Api, ...] = (MicrovisorApi(), DeviceManagementApi(), AssetTrackerApi())
+from reconcile.simulator.world import Section, World
 
 _LOG = logging.getLogger("reconcile.simulator")
 # What aiohttp says about requests that are not HTTP at all is of no use to whoever runs a simulator.
@@ -40,6 +34,16 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", 
 _SHUTDOWN_S = 0.5
 
 
+class Options(TypedDict, total=False):
+    """What a `Simulator` can be told."""
+
+    world: dict[str, Any] | None
+    port: int
+    database: str | None
+    seed: int
+    host: str
+
+
 class Simulator:
     """
     A simulator in this event loop: `async with Simulator(world={…}) as sim: sim.url`.
@@ -47,8 +51,8 @@ class Simulator:
     Args:
         world: as `PUT /_sim/state` takes it; None is an empty world with generated credentials.
         port: 0 picks a free one.
-        database: path of a SQLite file that keeps the world.
-        seed: of generated credentials, fleets and dice.
+        database: path of a SQLite file that keeps the world. What it holds from an earlier run goes before `world`.
+        seed: of credentials that the world does not name, of fleets and of dice.
 
     Raises:
         ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape.
@@ -112,7 +116,7 @@ class Simulator:
             return self._drop(http)
         except Exception:
             _LOG.exception("%s was not answered", http.method)
-            return self._respond(error(500, "The simulator has a defect; its log says more"))
+            return self._respond(SECTIONS[0].error(500, "The simulator has a defect; its log says more"))
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         raw = http.raw_path
@@ -136,7 +140,7 @@ class Simulator:
         simulation = self.simulation
         place = simulation.log.arrived(http.method, _printable(f"{path}?{query}" if query else path))
         segments = _segments(path)
-        api = next((api for api in APIS if segments and api.claims(segments)), None)
+        api = next((api for api in SECTIONS if segments and api.claims(segments)), None)
         fault: Fault | None = None
         if simulation.faults:
             fault = faults.strike(simulation.faults, http.method, unquote(path, errors="replace"))
@@ -151,7 +155,7 @@ class Simulator:
         return self._respond(answer)
 
     async def _faulty(
-        self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str, fault: Fault
+        self, http: web.BaseRequest, api: Section[Any] | None, segments: list[str] | None, query: str, fault: Fault
     ) -> Answer | None:
         """The answer that a fault leaves; None when it takes it away."""
         late = None
@@ -164,18 +168,18 @@ class Simulator:
         if fault.drop == "before":
             return None
         if fault.status is not None:
-            return faults.answer(fault, (api or APIS[0]).error(fault.status, "A fault of the simulator"))
+            return faults.answer(fault, (api or SECTIONS[0]).error(fault.status, "A fault of the simulator"))
         if late is None:
             answer = self._work(api, await self._arrived(http, api, segments, query), fault)
         else:
             answer = await asyncio.shield(late)
         return None if fault.drop == "after" else answer
 
-    async def _late(self, api: Api | None, arrived: Request | Answer, fault: Fault) -> Answer:
+    async def _late(self, api: Section[Any] | None, arrived: Request | Answer, fault: Fault) -> Answer:
         await asyncio.sleep(fault.delay_s)
         return self._work(api, arrived, fault)
 
-    def _work(self, api: Api | None, arrived: Request | Answer, fault: Fault | None) -> Answer:
+    def _work(self, api: Section[Any] | None, arrived: Request | Answer, fault: Fault | None) -> Answer:
         if isinstance(arrived, Answer):
             return arrived
         assert api is not None
@@ -184,7 +188,7 @@ class Simulator:
         return answer
 
     async def _arrived(
-        self, http: web.BaseRequest, api: Api | None, segments: list[str] | None, query: str
+        self, http: web.BaseRequest, api: Section[Any] | None, segments: list[str] | None, query: str
     ) -> Request | Answer:
         """The request with its body, or the answer to one that is refused."""
         headers = http.headers
@@ -278,14 +282,13 @@ def _printable(path: str) -> str:
 
 def _unclaimed(request: Request, world: World, undecodable: bool) -> Answer:
     """The answer on a path of no API: credentials come first there too."""
-    refused = None
-    if request.authorization != f"Bearer {world.api_key}":
-        refused = APIS[0].refuse(request, world)
+    first = SECTIONS[0]
+    refused = None if request.authorization in world.authorizations else first.refuse(request, world)
     if refused is not None:
         return refused
     if undecodable:
-        return error(400, "The path is not percent-encoded UTF-8")
-    return error(404, f"The requested resource /{'/'.join(request.segments)} was not found")
+        return first.error(400, "The path is not percent-encoded UTF-8")
+    return first.error(404, f"The requested resource /{'/'.join(request.segments)} was not found")
 
 
 async def _body(http: web.BaseRequest, limit: int) -> bytes:

@@ -7,26 +7,28 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from reconcile.simulator import faults
-from reconcile.simulator.server import Simulator
+from reconcile.simulator.server import Options, Simulator
 
 T = TypeVar("T")
 
 
-def serve(
-    *,
-    port: int = 0,
-    world: dict[str, Any] | None = None,
-    database: str | None = None,
-    seed: int = 0,
-    host: str = "127.0.0.1",
-    announce: Callable[[str], None],
-    complain: Callable[[str], None],
-) -> None:
-    """See `reconcile.simulator.serve`."""
-    asyncio.run(_serve(Simulator(world=world, port=port, database=database, seed=seed, host=host), announce, complain))
+def serve(*, announce: Callable[[str], None], complain: Callable[[str], None], **options: Unpack[Options]) -> None:
+    """
+    Serves until SIGTERM or SIGINT, and then ends within 2 s.
+
+    Args:
+        options: those of a `Simulator`.
+        announce: gets `listening on http://127.0.0.1:<port>` once the port is bound, and nothing else.
+        complain: gets a line per credential that `world` does not name, before that.
+
+    Raises:
+        ValueError: a host that is not loopback, a port that is taken, a world of the wrong shape, a file that
+            is not a simulator's database. One sentence.
+    """
+    asyncio.run(_serve(Simulator(**options), announce, complain))
 
 
 async def _serve(simulator: Simulator, announce: Callable[[str], None], complain: Callable[[str], None]) -> None:
@@ -40,7 +42,7 @@ async def _serve(simulator: Simulator, announce: Callable[[str], None], complain
         if simulator.simulation.resumed:
             complain("the world is the one that the database holds")
         for key in simulator.simulation.untold:
-            complain(f"{key} = {getattr(simulator.simulation.world, key)}")
+            complain(f"{key} = {simulator.simulation.world.credentials[key]}")
         announce(f"listening on {simulator.url}")
         await ended.wait()
 
@@ -85,16 +87,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(
-    *,
-    world: dict[str, Any] | None = None,
-    port: int = 0,
-    database: str | None = None,
-    seed: int = 0,
-    host: str = "127.0.0.1",
-) -> Iterator[Running]:
-    """See `reconcile.simulator.running`."""
-    simulator = Simulator(world=world, port=port, database=database, seed=seed, host=host)
+def running(**options: Unpack[Options]) -> Iterator[Running]:
+    """
+    A simulator in a background thread, for tests: `with running(world={…}) as sim: sim.url, sim.world`.
+
+    The options are those of a `Simulator`. `sim.put`, `sim.advance`, `sim.set_faults` and `sim.requests` are the
+    control without HTTP.
+    """
+    simulator = Simulator(**options)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()

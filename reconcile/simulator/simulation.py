@@ -12,7 +12,8 @@ from reconcile.simulator.database import Database
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.history import History
 from reconcile.simulator.log import RequestLog
-from reconcile.simulator.world import CREDENTIALS, Credentials, World, parse
+from reconcile.simulator.world import Key, World
+from reconcile.simulator.worlds import Credentials, parse
 
 
 class Simulation:
@@ -41,12 +42,11 @@ class Simulation:
             self._begin(parsed)
         # Credentials that this caller did not choose, so that they have to be told.
         chosen = {} if document is None or self.resumed else document
-        self.untold = [key for key in CREDENTIALS if key not in chosen]
+        self.untold = [name for name in self.credentials if name not in chosen]
         # A world that is put later without credentials keeps those that the simulator was started with.
-        for key, value in self.world.credentials().items():
-            setattr(self.credentials, key, value)
+        self.credentials.update(self.world.credentials)
 
-    def _resume(self, path: str, kept: dict[rows.Key, str]) -> World:
+    def _resume(self, path: str, kept: dict[Key, str]) -> World:
         try:
             world = rows.assemble(kept, self.credentials)
         except (ValueError, KeyError, TypeError, AttributeError) as e:

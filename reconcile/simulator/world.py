@@ -1,111 +1,84 @@
 """
-The whole world of a simulator: one account's credentials, its clock, and a section per API.
+What a world is: a clock, credentials, and what each section of it holds.
 
-`parse` takes the JSON of `PUT /_sim/state`, `World.dump` answers that of `GET`: complete, in the order of
-keys, and such that putting it back changes nothing. `tracker_username` and `tracker_password` are
-those of trackers that name none.
+A section is a vendor: its key in the world's JSON, and its API. Its package brings a `Section`, which `sections`
+lists; nothing else knows which there are.
 """
 
-import base64
 import hashlib
 import re
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from reconcile.simulator import shape
-from reconcile.simulator.asset_tracker import trackers
-from reconcile.simulator.asset_tracker.trackers import Trackers, agent_id
 from reconcile.simulator.clock import LATEST, Clock, date
-from reconcile.simulator.device_management import section as device_management
-from reconcile.simulator.device_management.directory import Directory
-from reconcile.simulator.microvisor import account
-from reconcile.simulator.microvisor.account import Account
-from reconcile.simulator.microvisor.hardware import Device
-from reconcile.simulator.shape import ShapeError
+from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.shape import Path, ShapeError
 
-ACCOUNT_SID = re.compile("AC[0-9a-fA-F]{32}")
-MAX_FLEET = 1_000_000
+H = TypeVar("H")
 
-# What clients need to know; the names are attributes of worlds and of `Credentials` as well.
-CREDENTIALS = ("account_sid", "auth_token", "api_key", "tracker_username", "tracker_password")
-
-_KEYS = (
-    "now",
-    *CREDENTIALS,
-    "microvisor",
-    "trackers",
-    "device_management",
-)
+# Kind and id of a row.
+Key = tuple[str, str]
 
 
-class Credentials:
-    """What a world has when it names none: made from a seed, so the same for every run with that seed."""
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """
+    What clients of a section need to know.
 
-    def __init__(self, seed: int) -> None:
-        self.account_sid = "AC" + digest(seed, "account")[:32]
-        self.auth_token = digest(seed, "token")[:32]
-        self.api_key = "ak_" + digest(seed, "key")
-        self.tracker_username = "fleet"
-        self.tracker_password = digest(seed, "trackers")[:16]
+    Attributes:
+        name: its key in the world.
+        made: its value, from a seed, in a world that names none.
+        of_units: it is that of units which name none of their own, and not the account's.
+    """
 
-
-def digest(seed: int, what: str) -> str:
-    """64 hex digits that depend on nothing but the arguments."""
-    return hashlib.sha256(f"{seed}:{what}".encode()).hexdigest()
+    name: str
+    made: Callable[[int], str]
+    pattern: re.Pattern[str] | None = None
+    of_units: bool = False
 
 
 class World:
     """
-    Everything that is simulated.
+    Everything that is simulated. What a section holds is an attribute of the section's name.
 
     Attributes:
         since: when this world was put in place, in simulated seconds.
-        changed: (kind, id) of what was written since the world was last saved; see `database`.
-        basic: `Authorization` values that the account's APIs accept as they stand.
+        changed: the keys of the rows that were written since the world was last saved; see `rows`.
+        authorizations: headers that say who the account is, as they stand, in the scheme of any section.
     """
 
-    def __init__(self, clock: Clock, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        sections: Iterable["Section[Any]"],
+        clock: Clock,
+        credentials: Mapping[str, str],
+        since: float | None = None,
+    ) -> None:
+        self.sections = tuple(sections)
         self.clock = clock
-        self.since = clock.now()
-        self.account_sid = credentials.account_sid
-        self.auth_token = credentials.auth_token
-        self.api_key = credentials.api_key
-        self.tracker_username = credentials.tracker_username
-        self.tracker_password = credentials.tracker_password
-        self.microvisor = Account()
-        self.trackers = Trackers()
-        self.changed: set[tuple[str, str]] = set()
-        self.device_management = Directory()
-        self.basic: frozenset[str] = frozenset()
+        self.credentials = dict(credentials)
+        self.since = clock.now() if since is None else since
+        self.changed: set[Key] = set()
+        self.authorizations: set[str] = set()
 
-    def accept_credentials(self) -> None:
-        """To be called when credentials have changed."""
-        pairs = {self.account_sid: self.auth_token, **self.microvisor.api_keys}
-        self.basic = frozenset(
-            "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() for user, password in pairs.items()
-        )
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What a section holds."""
 
     def settle(self) -> int:
         """Everything due happens; answers the time at which that is true."""
         now = self.clock.now()
-        self.microvisor.settle(now, self.since)
-        self.trackers.settle(now)
-        self.device_management.settle(now)
+        for section in self.sections:
+            section.settle(getattr(self, section.name), now)
         return int(now)
 
-    def credentials(self) -> dict[str, str]:
-        """What clients need to know."""
-        return {key: getattr(self, key) for key in CREDENTIALS}
-
     def dump(self) -> dict[str, Any]:
-        """The world as JSON, secret values included."""
+        """The world as JSON, secret values included: complete, and such that putting it back changes nothing."""
         now = self.settle()
-        return {
-            "now": date(now),
-            **self.credentials(),
-            "microvisor": account.dump(self.microvisor),
-            "trackers": trackers.dump(self.trackers),
-            "device_management": device_management.dump(self.device_management),
-        }
+        dumped = {section.name: section.dump(getattr(self, section.name)) for section in self.sections}
+        return {"now": date(now), **self.credentials, **dumped}
 
     def advance(self, seconds: float) -> str:
         """
@@ -120,114 +93,113 @@ class World:
         self.changed.add(("world", ""))
         return date(self.settle())
 
-    def add_fleet(self, devices: int, trackers: int, seed: int) -> dict[str, list[str]]:
+
+class Section(Protocol[H]):
+    """
+    A vendor: one key of the world, and an API. `held` is what a world has under that key, of the vendor's own type.
+
+    Attributes:
+        name: its key in the world.
+        provider: what the documents of fleets call the vendor.
+        credentials: those that its clients need.
+        kinds: of its rows; no other section has them.
+        fleet: its key in `POST /_sim/fleet`; empty when it takes no part in that.
+    """
+
+    name: str
+    provider: str
+    credentials: tuple[Credential, ...]
+    kinds: Container[str]
+    fleet: str = ""
+
+    # The world.
+
+    def parse(self, value: Any, path: Path, world: World) -> H:
         """
-        Adds units as from the factory. Ids depend on the seed; those that exist are passed over, so that a
-        second call with the same seed adds the next ones.
+        What the JSON of the section describes; `{}` is an empty one.
+
+        Args:
+            world: has its clock and credentials. Marks in its `changed` what is written from now on.
+
+        Raises:
+            ShapeError: the first value that has the wrong shape.
         """
-        exact = self.clock.now()
-        now = int(exact)
-        sids = _free(devices, self.microvisor.devices.by_key, lambda n: "UV" + digest(seed, f"device:{n}")[:32])
-        self.microvisor.add_devices(Device(sid, now, now) for sid in sids)
-        agents = _free(trackers, self.trackers.by_agent, lambda n: agent_id(digest(seed, f"tracker:{n}")))
-        self.trackers.add_fleet(agents, self.tracker_username, self.tracker_password, exact)
-        self.changed.update(("device", sid) for sid in sids)
-        self.changed.update(("tracker", agent) for agent in agents)
-        return {"devices": sids, "trackers": agents}
+
+    def dump(self, held: H, /) -> dict[str, Any]:
+        """The JSON of the section, complete, in the order of its keys."""
+
+    def settle(self, held: H, now: float, /) -> None:
+        """Everything due happens."""
+
+    def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """
+        The keys of a world that has exactly these units, as from the factory.
+
+        Args:
+            known: what the documents of a fleet know of the units; see `worlds.world_for`.
+
+        Raises:
+            ShapeError: units of another shape.
+        """
+
+    def add_units(self, world: World, count: int, seed: int) -> list[str]:
+        """
+        Adds units as from the factory; answers their ids, which depend on the seed. Those that exist are passed over,
+        so that a second call with the same seed adds the next ones.
+        """
+        return []
+
+    # Its rows, one per unit.
+
+    def rows(self, held: H, /) -> Iterable[Key]:
+        """The keys of all of them."""
+
+    def row(self, held: H, kind: str, id_: str, /) -> Any:
+        """The JSON value of one; None when there is nothing under that key any more."""
+
+    def settings(self, held: H, /) -> dict[str, Any]:
+        """What of the section is in no row."""
+
+    def assemble(self, settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """
+        The section, as `parse` takes it, from its settings and the rows by kind and id. Both may be changed.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: they are not the rows of a world.
+        """
+
+    # The API.
+
+    def claims(self, segments: list[str]) -> bool:
+        """Whether a path is this API's."""
+
+    def refuse(self, request: Request, world: World) -> Answer | None:
+        """The answer to a request without the right credentials; None when they are right. The body is not read yet."""
+
+    def max_body(self, request: Request) -> int:
+        """The largest body that is read, in bytes."""
+
+    def answer(self, request: Request, world: World) -> Answer:
+        """Does the work. Never raises for what a client can send."""
+
+    def about(self, request: Request, id_: str) -> Request | None:
+        """The reading of the unit `id_`, in place of what a request reads or writes; None when that is of no unit."""
+
+    def error(self, status: int, message: str) -> Answer:
+        """An error in the vendor's shape that the server met before the API did."""
 
 
-def _free(count: int, taken: dict[str, Any], name: Any) -> list[str]:
+def digest(seed: int, what: str) -> str:
+    """64 hex digits that depend on nothing but the arguments."""
+    return hashlib.sha256(f"{seed}:{what}".encode()).hexdigest()
+
+
+def unused(count: int, taken: Container[str], name: Callable[[int], str]) -> list[str]:
+    """The first names of a sequence that are not taken."""
     found: list[str] = []
     n = 0
     while len(found) < count:
-        candidate = name(n)
-        if candidate not in taken:
+        if (candidate := name(n)) not in taken:
             found.append(candidate)
         n += 1
     return found
-
-
-def parse(value: Any, credentials: Credentials, clock: Clock) -> World:
-    """
-    The world that a JSON value describes.
-
-    Args:
-        credentials: what is used where it names none.
-        clock: goes on as the world's when `now` lies within its current second, so that putting back what was just
-            answered does not turn it back by a fraction. Without `now`, the wall clock.
-
-    Raises:
-        ShapeError: the first value that has the wrong shape.
-    """
-    document = shape.mapping(value, (), _KEYS)
-    moved = Clock()
-    if "now" in document:
-        now = shape.date(document["now"], ("now",))
-        if now == int(clock.now()):
-            moved = clock
-        else:
-            moved.set(now)
-    world = World(moved, credentials)
-    if "account_sid" in document:
-        world.account_sid = shape.matching(document["account_sid"], ("account_sid",), ACCOUNT_SID)
-    for key in CREDENTIALS[1:]:
-        if key in document:
-            secret = shape.text(document[key], (key,))
-            if not secret:
-                raise ShapeError((key,), "must not be empty")
-            setattr(world, key, secret)
-    world.microvisor = account.parse(document.get("microvisor", {}), ("microvisor",), int(world.clock.now()))
-    world.trackers = trackers.parse(
-        document.get("trackers", {}),
-        ("trackers",),
-        world.tracker_username,
-        world.tracker_password,
-        world.clock.now(),
-    )
-    world.device_management = device_management.parse(
-        document.get("device_management", {}), ("device_management",), world.clock.now(), world.account_sid
-    )
-    world.device_management.changed = world.changed
-    world.accept_credentials()
-    world.settle()
-    return world
-
-
-def world_for(units: dict[str, Any]) -> dict[str, Any]:
-    """
-    An otherwise empty world with exactly these units, as from the factory: no name, no app, no settings.
-
-    Args:
-        units: `{"microvisor": {"devices": [{"sid", "unique_name"}], "account_sid"}, "asset_tracker": {"trackers":
-            [{"agent"}]}, "device_management": {"devices": [{"id", "endpoint_name", "name"}]}}`. A device given by
-            its id has that id and no name yet; one known by its name alone has that name and an id made from it.
-
-    Raises:
-        ShapeError: units of another shape.
-    """
-    section = shape.mapping(shape.mapping(units, ()).get("microvisor", {}), ("microvisor",))
-    devices: dict[str, dict[str, Any]] = {}
-    for n, unit in enumerate(shape.array(section.get("devices", []), ("microvisor", "devices"))):
-        at = ("microvisor", "devices", n)
-        sid, name = shape.mapping(unit, at).get("sid"), unit.get("unique_name")
-        if sid is not None:
-            devices.setdefault(shape.matching(sid, (*at, "sid"), account.DEVICE_SID), {})
-        elif name is not None:
-            name = shape.text(name, (*at, "unique_name"))
-            devices["UV" + digest(0, f"named:{name}")[:32]] = {"unique_name": name}
-        else:
-            raise ShapeError(at, "needs a sid or a unique_name")
-    agents: dict[str, dict[str, Any]] = {}
-    tracked = shape.mapping(units.get("asset_tracker", {}), ("asset_tracker",))
-    for n, unit in enumerate(shape.array(tracked.get("trackers", []), ("asset_tracker", "trackers"))):
-        at = ("asset_tracker", "trackers", n)
-        agents[shape.text(shape.mapping(unit, at).get("agent"), (*at, "agent"))] = {}
-    world: dict[str, Any] = {"microvisor": {"devices": devices}}
-    if agents:
-        world["trackers"] = agents
-    managed = shape.mapping(units.get("device_management", {}), ("device_management",)).get("devices", [])
-    if managed:
-        world["device_management"] = {"devices": device_management.units(managed, ("device_management", "devices"))}
-    if section.get("account_sid") is not None:
-        world["account_sid"] = shape.matching(section["account_sid"], ("microvisor", "account_sid"), ACCOUNT_SID)
-    return world

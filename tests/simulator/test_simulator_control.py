@@ -11,7 +11,7 @@ from simulated_fleet import ACCOUNT, APPS, DEVICES, TOKEN, small_world
 
 from reconcile.simulator.clock import Clock, date
 from reconcile.simulator.serving import Running
-from reconcile.simulator.world import Credentials, parse
+from reconcile.simulator.worlds import Credentials, parse
 
 # The world.
 

@@ -12,7 +12,7 @@ from simulated_vendors import TRAILER, TRUCK, all_vendors
 from reconcile.simulator import history
 from reconcile.simulator.clock import Stopped
 from reconcile.simulator.exchange import JSON, Request, json_answer
-from reconcile.simulator.server import APIS
+from reconcile.simulator.sections import SECTIONS as APIS
 from reconcile.simulator.simulation import Simulation
 
 FORM = "application/x-www-form-urlencoded"

@@ -1,1 +1,1 @@
-"""The simulated Asset Tracker API; `api` answers, `trackers` holds."""
+"""The simulated Asset Tracker API; `section` answers, `trackers` holds."""

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconcile.simulator import shape
-from reconcile.simulator.asset_tracker.defaults import DEFAULT, DEFAULT_LOG_LEVEL
+from reconcile.simulator.asset_tracker.defaults import DEFAULT
 from reconcile.simulator.asset_tracker.floats import FLOAT_MAX, INT_MAX, INT_MIN
 from reconcile.simulator.asset_tracker.settings import (
     LEVELS,
@@ -42,24 +42,10 @@ from reconcile.simulator.asset_tracker.settings import (
 from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker, merged
 from reconcile.simulator.clock import LATEST
 from reconcile.simulator.shape import Path, ShapeError
+from reconcile.simulator.table import Field, Table, as_it_is, number, one_of, optional, whole
 
 # First segments of other paths (design §8): an agent of that name could not be reached.
 OTHER_PATHS = ("v1", "v2", "v3", "upload", "_sim")
-
-_TRACKER = (
-    "username",
-    "password",
-    "reported",
-    "pending",
-    "online",
-    "scheme",
-    "tracker_id",
-    "cfg_timestamp",
-    "agent_log_level",
-    "fail_apply",
-    "fallback",
-    "next_connection",
-)
 
 
 class Trackers:
@@ -130,41 +116,20 @@ def parse(value: Any, path: Path, username: str, password: str, now: float) -> T
 
 
 def _tracker(agent: str, value: Any, path: Path, username: str, password: str, now: float) -> Tracker:
-    item = shape.mapping(value, path, _TRACKER)
-    scheme = shape.choice(item.get("scheme", "1.1"), (*path, "scheme"), tuple(SCHEMES))
-    report = SCHEMES[scheme].report
-    reported: Configuration | None = DEFAULT
-    if "reported" in item:
-        given = item["reported"]
-        reported = None if given is None else merged(DEFAULT, _checked(given, report, (*path, "reported")))
-    pending = item.get("pending")
-    if pending is not None:
-        pending = _checked(pending, report, (*path, "pending"))
-        if "updateId" not in pending:
-            raise ShapeError((*path, "pending", "updateId"), "is missing")
-    timestamp = item.get("cfg_timestamp", None if reported is None else int(now))
-    if timestamp is not None:
-        timestamp = shape.integer(timestamp, (*path, "cfg_timestamp"), 0, LATEST)
-    connection = item.get("next_connection")
-    if connection is not None:
-        connection = shape.number(connection, (*path, "next_connection"), 0, LATEST)
-    return Tracker(
-        agent,
-        username=_credential(item.get("username", username), (*path, "username")),
-        password=_credential(item.get("password", password), (*path, "password")),
-        tracker_id=shape.text(item.get("tracker_id", tracker_id(agent)), (*path, "tracker_id")),
-        scheme=scheme,
-        online=shape.boolean(item.get("online", True), (*path, "online")),
-        reported=reported,
-        pending=pending,
-        cfg_timestamp=timestamp,
-        agent_log_level=shape.choice(
-            item.get("agent_log_level", DEFAULT_LOG_LEVEL), (*path, "agent_log_level"), LEVELS
-        ),
-        fail_apply=_times(item.get("fail_apply", False), (*path, "fail_apply")),
-        fallback=shape.boolean(item.get("fallback", False), (*path, "fallback")),
-        next_connection=connection,
-    )
+    item: dict[str, Any] = {
+        "username": username,
+        "password": password,
+        "tracker_id": tracker_id(agent),
+        "scheme": "1.1",
+    }
+    item |= {"reported": DEFAULT, **_TRACKER.parse(value, path)}
+    report = SCHEMES[item["scheme"]].report
+    if item["reported"] is not None and item["reported"] is not DEFAULT:
+        item["reported"] = merged(DEFAULT, _checked(item["reported"], report, (*path, "reported")))
+    if item.get("pending") is not None and "updateId" not in _checked(item["pending"], report, (*path, "pending")):
+        raise ShapeError((*path, "pending", "updateId"), "is missing")
+    item.setdefault("cfg_timestamp", None if item["reported"] is None else int(now))
+    return Tracker(agent, **item)
 
 
 def _credential(value: Any, path: Path) -> str:
@@ -179,6 +144,26 @@ def _times(value: Any, path: Path) -> bool | int:
     if not isinstance(value, int):
         raise ShapeError(path, f"must be true, false or a number of times, is {shape.kind(value)}")
     return shape.integer(value, path, 0, 2**53) or False
+
+
+_CREDENTIAL = Field(_credential)
+_FLAG = Field(shape.boolean)
+# What a tracker reports, and so what is pending, is checked when its scheme is known.
+_CONFIGURATION = Field(as_it_is)
+_TRACKER = Table(
+    username=_CREDENTIAL,
+    password=_CREDENTIAL,
+    reported=_CONFIGURATION,
+    pending=_CONFIGURATION,
+    online=_FLAG,
+    scheme=Field(one_of(*SCHEMES)),
+    tracker_id=Field(shape.text),
+    cfg_timestamp=Field(optional(whole(0, LATEST))),
+    agent_log_level=Field(one_of(*LEVELS)),
+    fail_apply=Field(_times),
+    fallback=_FLAG,
+    next_connection=Field(optional(number(0, LATEST))),
+)
 
 
 def _checked(value: Any, rule: Rule, path: Path) -> Any:
@@ -214,4 +199,4 @@ def dump(trackers: Trackers) -> dict[str, Any]:
 
 
 def dump_tracker(tracker: Tracker) -> dict[str, Any]:
-    return {key: getattr(tracker, key) for key in _TRACKER}
+    return _TRACKER.dump(tracker)

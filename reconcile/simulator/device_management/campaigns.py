@@ -12,148 +12,107 @@ from typing import Any
 
 from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted
-from reconcile.simulator.device_management.directory import KINDS, Directory, created, datafile, deployment_id
+from reconcile.simulator.device_management.directory import FILTERED, datafile, deployment_id
+from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.listing import listing
-from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
-from reconcile.simulator.device_management.resources import (
-    ARCHIVED,
-    CAMPAIGN,
-    CAMPAIGNS,
-    DEPLOYMENT,
-    DEVICES,
-    DRAFT,
-    STOPPED,
-)
+from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, unrecognized
+from reconcile.simulator.device_management.resources import CAMPAIGN, CAMPAIGNS, DEPLOYMENT, DEVICES, Phase
 from reconcile.simulator.device_management.rollout import PhaseError
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Answer, json_answer
 
 
-def answer_campaigns(request: Request, directory: Directory, rest: list[str]) -> Answer:
-    if not rest:
-        return methods(request, GET=lambda: _listing(request, directory), POST=lambda: _create(request, directory))
-    id_ = rest[0]
-    if id_ not in directory.campaigns.by_key:
-        raise not_found("Update campaign", id_)
-    match rest[1:]:
-        case []:
-            return methods(
-                request,
-                GET=lambda: json_answer(200, _view(directory, id_)),
-                PUT=lambda: _update(request, directory, id_),
-                DELETE=lambda: _delete(request, directory, id_),
-            )
-        case ["start"]:
-            return methods(request, POST=lambda: _start(request, directory, id_))
-        case ["stop"]:
-            return methods(request, POST=lambda: _move(request, id_, directory.rollout.stop))
-        case ["archive"]:
-            return methods(request, POST=lambda: _move(request, id_, directory.rollout.archive))
-        case ["metrics"]:
-            return methods(request, GET=lambda: _metrics(directory, id_))
-        case ["campaign-device-metadata"]:
-            return methods(request, GET=lambda: _deployments(request, directory, id_))
-    raise unrecognized(request)
+class Campaigns(Entities):
+    kind = CAMPAIGNS
+    title = "Update campaign"
+    deep = True
 
+    def view(self, id_: str) -> dict[str, Any]:
+        view = super().view(id_)
+        manifest = view["root_manifest_id"]
+        return {**view, "root_manifest_url": None if manifest is None else datafile(manifest)}
 
-def _listing(request: Request, directory: Directory) -> Answer:
-    conditions = filters.of_query(request.query, KINDS[CAMPAIGNS])
-    return listing(
-        request,
-        directory.candidates(CAMPAIGNS, conditions),
-        (lambda id_: directory.matches(CAMPAIGNS, id_, conditions)) if conditions else None,
-        lambda id_: _view(directory, id_),
-    )
+    def create(self) -> Answer:
+        sent = self._checked(creating=True)
+        return self.add(self.directory.new_id(self.request.now), sent)
 
+    def update(self, id_: str) -> Answer:
+        if self._phase(id_) != Phase.DRAFT:
+            raise Refused(403, f"The campaign is {self._phase(id_)}; only a draft can be changed")
+        return self.updated(id_, self._checked(creating=False))
 
-def _view(directory: Directory, id_: str) -> dict[str, Any]:
-    view = CAMPAIGN.view(id_, directory.campaigns.by_key[id_])
-    manifest = view["root_manifest_id"]
-    return {**view, "root_manifest_url": None if manifest is None else datafile(manifest)}
+    def delete(self, id_: str) -> Answer:
+        if self._phase(id_) not in (Phase.DRAFT, Phase.STOPPED, Phase.ARCHIVED):
+            raise Refused(409, f"The campaign is {self._phase(id_)}; it must be stopped before it is deleted")
+        return super().delete(id_)
 
+    def _phase(self, id_: str) -> str:
+        return str(CAMPAIGN.get(self.by_id[id_], "phase"))
 
-def _checked(request: Request, directory: Directory, *, creating: bool) -> Record:
-    sent = accepted(request, CAMPAIGN, creating=creating)
-    if "device_filter" in sent:
-        filters.of_text(sent["device_filter"], KINDS[DEVICES], "device_filter")
-    if sent.get("root_manifest_id") is not None and sent["root_manifest_id"] not in directory.manifests.by_key:
-        raise Invalid([("root_manifest_id", "is not the id of a firmware manifest")])
-    return sent
+    def _checked(self, *, creating: bool) -> Record:
+        sent = accepted(self.request, CAMPAIGN, creating=creating)
+        if "device_filter" in sent:
+            filters.of_text(sent["device_filter"], FILTERED[DEVICES], "device_filter")
+        if sent.get("root_manifest_id") is not None and sent["root_manifest_id"] not in self.directory.manifests.by_key:
+            raise Invalid([("root_manifest_id", "is not the id of a firmware manifest")])
+        return sent
 
+    def below(self, id_: str, rest: list[str]) -> Answer:
+        match rest:
+            case ["start"]:
+                return methods(self.request, POST=lambda: self._start(id_))
+            case ["stop"]:
+                return methods(self.request, POST=lambda: self._move(id_, self.directory.stop))
+            case ["archive"]:
+                return methods(self.request, POST=lambda: self._move(id_, self.directory.archive))
+            case ["metrics"]:
+                return methods(self.request, GET=lambda: self._metrics(id_))
+            case ["campaign-device-metadata"]:
+                return methods(self.request, GET=lambda: self._deployments(id_))
+        raise unrecognized(self.request)
 
-def _create(request: Request, directory: Directory) -> Answer:
-    sent = _checked(request, directory, creating=True)
-    id_ = directory.new_id(request.now)
-    directory.add(CAMPAIGNS, id_, {**sent, **created(request.now)})
-    return json_answer(201, _view(directory, id_))
-
-
-def _update(request: Request, directory: Directory, id_: str) -> Answer:
-    phase = CAMPAIGN.get(directory.campaigns.by_key[id_], "phase")
-    if phase != DRAFT:
-        raise Refused(403, f"The campaign is {phase}; only a draft can be changed")
-    sent = _checked(request, directory, creating=False)
-    if sent:
-        directory.write(CAMPAIGNS, id_, sent, request.now)
-    return json_answer(200, _view(directory, id_))
-
-
-def _delete(request: Request, directory: Directory, id_: str) -> Answer:
-    phase = CAMPAIGN.get(directory.campaigns.by_key[id_], "phase")
-    if phase not in (DRAFT, STOPPED, ARCHIVED):
-        raise Refused(409, f"The campaign is {phase}; it must be stopped before it is deleted")
-    directory.remove(CAMPAIGNS, id_, request.now)
-    return Answer(204)
-
-
-def _start(request: Request, directory: Directory, id_: str) -> Answer:
-    campaign = directory.campaigns.by_key[id_]
-    if CAMPAIGN.get(campaign, "phase") == DRAFT:
-        manifest = CAMPAIGN.get(campaign, "root_manifest_id")
-        if manifest not in directory.manifests.by_key:
+    def _start(self, id_: str) -> Answer:
+        manifest = CAMPAIGN.get(self.by_id[id_], "root_manifest_id")
+        if self._phase(id_) == Phase.DRAFT and manifest not in self.directory.manifests.by_key:
             raise Invalid([("root_manifest_id", "a campaign without a firmware manifest cannot start")])
-    return _move(request, id_, directory.rollout.start)
+        return self._move(id_, self.directory.start)
 
+    def _move(self, id_: str, move: Callable[[str, float], None]) -> Answer:
+        try:
+            move(id_, self.request.now)
+        except PhaseError as e:
+            raise Refused(409, str(e)) from None
+        return Answer(202)
 
-def _move(request: Request, id_: str, move: Callable[[str, float], None]) -> Answer:
-    try:
-        move(id_, request.now)
-    except PhaseError as e:
-        raise Refused(409, str(e)) from None
-    return Answer(202)
+    def _metrics(self, id_: str) -> Answer:
+        started = CAMPAIGN.get(self.by_id[id_], "started_at")
+        if started is None:
+            raise Refused(404, "The campaign has not started: there are no metrics")
+        counts = self.directory.counts(id_)
+        return json_answer(
+            200,
+            {
+                "object": "update-campaign-metrics",
+                "created_at": started,
+                "total_count": sum(counts.values()),
+                **{f"{state}_count": count for state, count in counts.items()},
+            },
+        )
 
+    def _deployments(self, id_: str) -> Answer:
+        """The devices of a campaign; there are none before it is active."""
+        # No field of them can be filtered.
+        filters.of_query(self.request.query, {})
+        held = {deployment_id(id_, device): device for device in self.directory.deployments[id_]}
+        return listing(self.request, sorted(held), None, lambda key: self._deployment_view(id_, held[key], key))
 
-def _metrics(directory: Directory, id_: str) -> Answer:
-    campaign = directory.campaigns.by_key[id_]
-    if CAMPAIGN.get(campaign, "started_at") is None:
-        raise Refused(404, "The campaign has not started: there are no metrics")
-    counts = directory.rollout.counts(id_)
-    return json_answer(
-        200,
-        {
-            "object": "update-campaign-metrics",
-            "created_at": campaign["started_at"],
-            "total_count": sum(counts.values()),
-            **{f"{state}_count": count for state, count in counts.items()},
-        },
-    )
-
-
-def _deployments(request: Request, directory: Directory, id_: str) -> Answer:
-    """The devices of a campaign; there are none before it is active."""
-    # No field of them can be filtered.
-    filters.of_query(request.query, {})
-    held = {deployment_id(id_, device): device for device in directory.deployments[id_]}
-    return listing(request, sorted(held), None, lambda key: _deployment_view(directory, id_, held[key], key))
-
-
-def _deployment_view(directory: Directory, id_: str, device: str, key: str) -> dict[str, Any]:
-    return {
-        **DEPLOYMENT.view(key, directory.deployments[id_][device]),
-        "campaign": id_,
-        "device_id": device,
-        "name": "",
-        "description": "",
-        "mechanism": "connector",
-        "mechanism_url": None,
-    }
+    def _deployment_view(self, id_: str, device: str, key: str) -> dict[str, Any]:
+        return {
+            **DEPLOYMENT.view(key, self.directory.deployments[id_][device]),
+            "campaign": id_,
+            "device_id": device,
+            "name": "",
+            "description": "",
+            "mechanism": "connector",
+            "mechanism_url": None,
+        }

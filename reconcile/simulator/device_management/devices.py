@@ -7,77 +7,34 @@ a 409; fields that are read-only are passed over, `endpoint_name` and `groups` o
 
 from typing import Any
 
-from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import accepted
-from reconcile.simulator.device_management.directory import KINDS, Directory, created
-from reconcile.simulator.device_management.listing import listing
-from reconcile.simulator.device_management.refusal import Refused, methods, not_found, unrecognized
+from reconcile.simulator.device_management.entities import Entities
+from reconcile.simulator.device_management.refusal import Refused
 from reconcile.simulator.device_management.resources import DEVICE, DEVICES, UNENROLLED
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Answer
 
 
-def answer_devices(request: Request, directory: Directory, rest: list[str]) -> Answer:
-    match rest:
-        case []:
-            return methods(
-                request,
-                GET=lambda: list_devices(request, directory, None),
-                POST=lambda: _create(request, directory),
-            )
-        case [id_]:
-            if id_ not in directory.devices.by_key:
-                raise not_found("Device", id_)
-            return methods(
-                request,
-                GET=lambda: json_answer(200, device_view(directory, id_)),
-                PUT=lambda: _update(request, directory, id_),
-                DELETE=lambda: _delete(request, directory, id_),
-            )
-    raise unrecognized(request)
+class Devices(Entities):
+    kind = DEVICES
+    title = "Device"
 
+    def view(self, id_: str) -> dict[str, Any]:
+        groups = sorted(self.directory.memberships.get(id_, ()))
+        return {**super().view(id_), "account_id": self.directory.account_id, "groups": groups}
 
-def list_devices(request: Request, directory: Directory, members: set[str] | None) -> Answer:
-    """The devices that the filters let through; with `members`, of these only."""
-    conditions = filters.of_query(request.query, KINDS[DEVICES])
-    keys = directory.candidates(DEVICES, conditions)
-    if members is not None:
-        keys = sorted(members) if len(members) < len(keys) else [key for key in keys if key in members]
-    return listing(
-        request,
-        keys,
-        (lambda id_: directory.matches(DEVICES, id_, conditions)) if conditions else None,
-        lambda id_: device_view(directory, id_),
-    )
+    def create(self) -> Answer:
+        sent = accepted(self.request, DEVICE, creating=True)
+        id_ = self.directory.new_id(self.request.now)
+        endpoint = sent.get("endpoint_name") or id_
+        if endpoint in self.directory.by_endpoint:
+            raise Refused(409, f"endpoint_name {endpoint!r} is that of Device {self.directory.by_endpoint[endpoint]}")
+        answer = self.add(id_, {"state": UNENROLLED, **sent, "endpoint_name": endpoint})
+        self.directory.device_written(id_, self.by_id[id_], self.request.now)
+        return answer
 
-
-def device_view(directory: Directory, id_: str) -> dict[str, Any]:
-    return {
-        **DEVICE.view(id_, directory.devices.by_key[id_]),
-        "account_id": directory.account_id,
-        "groups": sorted(directory.memberships.get(id_, ())),
-    }
-
-
-def _create(request: Request, directory: Directory) -> Answer:
-    sent = accepted(request, DEVICE, creating=True)
-    id_ = directory.new_id(request.now)
-    device = {"state": UNENROLLED, **sent, **created(request.now)}
-    endpoint = device["endpoint_name"] = sent.get("endpoint_name") or id_
-    if endpoint in directory.by_endpoint:
-        raise Refused(409, f"endpoint_name {endpoint!r} is that of Device {directory.by_endpoint[endpoint]}")
-    directory.add(DEVICES, id_, device)
-    directory.rollout.device_written(id_, device, request.now)
-    return json_answer(201, device_view(directory, id_))
-
-
-def _update(request: Request, directory: Directory, id_: str) -> Answer:
-    sent = accepted(request, DEVICE, creating=False)
-    if sent:
-        directory.write(DEVICES, id_, sent, request.now)
-        directory.rollout.device_written(id_, directory.devices.by_key[id_], request.now)
-    return json_answer(200, device_view(directory, id_))
-
-
-def _delete(request: Request, directory: Directory, id_: str) -> Answer:
-    directory.remove(DEVICES, id_, request.now)
-    return Answer(204)
+    def update(self, id_: str) -> Answer:
+        sent = accepted(self.request, DEVICE, creating=False)
+        answer = self.updated(id_, sent)
+        if sent:
+            self.directory.device_written(id_, self.by_id[id_], self.request.now)
+        return answer

@@ -22,7 +22,6 @@ from reconcile.simulator.device_management.resources import (
     MANIFESTS,
     RESOURCES,
 )
-from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.ordered import Ordered
 
 # What can be filtered besides a resource's own fields.
@@ -41,7 +40,7 @@ def _kinds(section: str, resource: Resource) -> dict[str, Kind]:
 
 
 # The fields by which each kind of entity can be filtered.
-KINDS = {section: _kinds(section, RESOURCES[section]) for section in _COMPUTED}
+FILTERED = {section: _kinds(section, RESOURCES[section]) for section in _COMPUTED}
 
 
 class Directory:
@@ -51,13 +50,11 @@ class Directory:
     Attributes:
         changed: (kind, id) of every record that was written; the kinds are those of the sections of the world, with
             `device_management.` before them, and one for devices in campaigns (`<campaign>/<device>`).
-        approval_s: how long somebody takes to approve a campaign that needs it; None is forever.
         account_id: of the answers.
     """
 
     def __init__(self) -> None:
         self.changed: set[tuple[str, str]] = set()
-        self.approval_s: float | None = 60
         self.account_id = "0" * 32
         self.devices: Ordered[Record] = Ordered()
         self.groups: Ordered[Record] = Ordered()
@@ -79,12 +76,7 @@ class Directory:
         self.members: dict[str, set[str]] = {}
         self.memberships: dict[str, set[str]] = {}
         self.deployments: dict[str, dict[str, Record]] = {}
-        self.rollout = Rollout(self, KINDS[DEVICES])
         self._made = 0
-
-    def settle(self, now: float) -> None:
-        """Everything due happens."""
-        self.rollout.settle(now)
 
     def mark(self, section: str, id_: str) -> None:
         self.changed.add((f"device_management.{section}", id_))
@@ -134,7 +126,6 @@ class Directory:
                 self.mark(DEPLOYMENTS, f"{id_}/{device}")
         self.collections[section].remove(id_)
         self.mark(section, id_)
-        self.rollout.removed(section, id_, now)
 
     def join(self, group: str, device: str, now: float) -> None:
         """Makes a device a member; a second time changes nothing."""

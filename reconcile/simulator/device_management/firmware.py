@@ -15,75 +15,47 @@ import hashlib
 from typing import Any
 
 from reconcile.simulator.clock import date
-from reconcile.simulator.device_management import filters
 from reconcile.simulator.device_management.body import upload
-from reconcile.simulator.device_management.directory import KINDS, Directory, created, datafile
-from reconcile.simulator.device_management.listing import listing
-from reconcile.simulator.device_management.refusal import Refused, methods, not_found, unrecognized
-from reconcile.simulator.device_management.resources import IMAGES, RESOURCES
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.device_management.directory import Directory, datafile
+from reconcile.simulator.device_management.entities import Entities
+from reconcile.simulator.device_management.fields import Record
+from reconcile.simulator.device_management.refusal import Refused
+from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
+from reconcile.simulator.exchange import Answer
 
 # Larger images go to the vendor in chunks, another call.
 MAX_DATAFILE = 100_000_000
 
 
-def answer_firmware(request: Request, directory: Directory, section: str, rest: list[str]) -> Answer:
-    """
-    Answers for images or for manifests.
+class Images(Entities):
+    kind = IMAGES
+    title = "Firmware image"
+    mutable = False
 
-    Args:
-        section: which of the two.
-    """
-    match rest:
-        case []:
-            return methods(
-                request,
-                GET=lambda: _listing(request, directory, section),
-                POST=lambda: _create(request, directory, section),
-            )
-        case [id_]:
-            if id_ not in directory.collections[section].by_key:
-                raise not_found("Firmware image" if section == IMAGES else "Firmware manifest", id_)
-            return methods(
-                request,
-                GET=lambda: json_answer(200, _view(directory, section, id_)),
-                DELETE=lambda: _delete(request, directory, section, id_),
-            )
-    raise unrecognized(request)
+    def view(self, id_: str) -> dict[str, Any]:
+        return {**super().view(id_), "datafile": datafile(id_)}
+
+    def create(self) -> Answer:
+        record, parts = upload(self.request, self.resource)
+        content = parts["datafile"]
+        if len(content) > MAX_DATAFILE:
+            raise Refused(413, f"The datafile holds more than {MAX_DATAFILE} bytes")
+        id_ = self.directory.new_id(self.request.now)
+        return self.add(id_, {**record, "datafile_size": len(content), **self.computed(id_, parts)})
+
+    def computed(self, id_: str, parts: dict[str, memoryview]) -> Record:
+        """What the service finds out about an upload."""
+        return {"datafile_checksum": hashlib.sha256(parts["datafile"]).hexdigest()}
 
 
-def _listing(request: Request, directory: Directory, section: str) -> Answer:
-    conditions = filters.of_query(request.query, KINDS[section])
-    return listing(
-        request,
-        directory.candidates(section, conditions),
-        (lambda id_: directory.matches(section, id_, conditions)) if conditions else None,
-        lambda id_: _view(directory, section, id_),
-    )
+class Manifests(Images):
+    kind = MANIFESTS
+    title = "Firmware manifest"
 
-
-def _view(directory: Directory, section: str, id_: str) -> dict[str, Any]:
-    view = RESOURCES[section].view(id_, directory.collections[section].by_key[id_])
-    return {**view, "datafile": datafile(id_)}
-
-
-def _create(request: Request, directory: Directory, section: str) -> Answer:
-    record, parts = upload(request, RESOURCES[section])
-    content = parts["datafile"]
-    if len(content) > MAX_DATAFILE:
-        raise Refused(413, f"The datafile holds more than {MAX_DATAFILE} bytes")
-    id_ = directory.new_id(request.now)
-    record |= created(request.now)
-    record["datafile_size"] = len(content)
-    if section == IMAGES:
-        record["datafile_checksum"] = hashlib.sha256(content).hexdigest()
-    else:
-        record["timestamp"] = date(int(request.now))
-        record["image_id"] = _image_of(directory, bytes(content))
-        if parts.get("key_table"):
-            record["key_table"] = f"{datafile(id_)}/key_table"
-    directory.add(section, id_, record)
-    return json_answer(201, _view(directory, section, id_))
+    def computed(self, id_: str, parts: dict[str, memoryview]) -> Record:
+        image = _image_of(self.directory, bytes(parts["datafile"]))
+        found = {"timestamp": date(int(self.request.now)), "image_id": image}
+        return {**found, "key_table": f"{datafile(id_)}/key_table"} if parts.get("key_table") else found
 
 
 def _image_of(directory: Directory, manifest: bytes) -> str | None:
@@ -97,8 +69,3 @@ def _image_of(directory: Directory, manifest: bytes) -> str | None:
         if bytes.fromhex(checksum) in manifest or checksum.encode() in lower or id_.lower().encode() in lower:
             return id_
     return newest_first[0][0] if newest_first else None
-
-
-def _delete(request: Request, directory: Directory, section: str, id_: str) -> Answer:
-    directory.remove(section, id_, request.now)
-    return Answer(204)

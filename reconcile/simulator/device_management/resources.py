@@ -12,6 +12,7 @@ What stands with `shown=False` is no field of the API but a fact of the simulate
 
 import re
 from dataclasses import replace
+from enum import StrEnum
 
 from reconcile.simulator.device_management.fields import Field, Kind, Resource
 
@@ -33,13 +34,18 @@ REGISTERED = "registered"
 UNENROLLED = "unenrolled"
 DEREGISTERED = "deregistered"
 
-DRAFT = "draft"
-AWAITING_APPROVAL = "awaiting_approval"
-STARTING = "starting"
-ACTIVE = "active"
-STOPPING = "stopping"
-STOPPED = "stopped"
-ARCHIVED = "archived"
+
+class Phase(StrEnum):
+    """Of a campaign, in their order."""
+
+    DRAFT = "draft"
+    AWAITING_APPROVAL = "awaiting_approval"
+    STARTING = "starting"
+    ACTIVE = "active"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+
 
 ONE_SHOT = "one-shot"
 CONTINUOUS = "continuous"
@@ -142,8 +148,8 @@ CAMPAIGN = Resource(
     _read_only(
         Field(
             "phase",
-            default=DRAFT,
-            choices=(DRAFT, AWAITING_APPROVAL, STARTING, ACTIVE, STOPPING, STOPPED, ARCHIVED),
+            default=Phase.DRAFT,
+            choices=tuple(Phase),
             filtered=False,
         )
     ),

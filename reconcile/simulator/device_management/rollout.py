@@ -20,16 +20,12 @@ a world was put in place.
 """
 
 import heapq
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from reconcile.simulator.clock import date
-from reconcile.simulator.device_management.fields import Kind, Record, moment, touched
+from reconcile.simulator.clock import date, next_connection
+from reconcile.simulator.device_management.directory import FILTERED, Directory
+from reconcile.simulator.device_management.fields import Record, moment, touched
 from reconcile.simulator.device_management.filters import of_text
 from reconcile.simulator.device_management.resources import (
-    ACTIVE,
-    ARCHIVED,
-    AWAITING_APPROVAL,
     CAMPAIGN,
     CAMPAIGNS,
     CONTINUOUS,
@@ -38,18 +34,11 @@ from reconcile.simulator.device_management.resources import (
     DEREGISTERED,
     DEVICE,
     DEVICES,
-    DRAFT,
     MANIFESTS,
     REGISTERED,
-    STARTING,
-    STOPPED,
-    STOPPING,
     UNENROLLED,
+    Phase,
 )
-from reconcile.simulator.microvisor.hardware import next_connection
-
-if TYPE_CHECKING:
-    from reconcile.simulator.device_management.directory import Directory
 
 STARTING_S = 10
 STOPPING_S = 10
@@ -69,40 +58,43 @@ class PhaseError(Exception):
     """The campaign is in a phase that does not allow it."""
 
 
-class Rollout:
-    """The campaigns of a directory. `now` in its methods is simulated seconds."""
+class Rollout(Directory):
+    """
+    A directory in which time passes. `now` in its methods is simulated seconds.
 
-    def __init__(self, directory: "Directory", kinds: Mapping[str, Kind]) -> None:
-        self._directory = directory
-        # The fields by which devices can be filtered.
-        self._kinds = kinds
+    Attributes:
+        approval_s: how long somebody takes to approve a campaign that needs it; None is forever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.approval_s: float | None = 60
         # (when, of what: a campaign, a device in a campaign, or a device: campaign id, device id)
         self._due: list[tuple[float, str, str]] = []
         self._since = 0.0
         # By campaign: how many devices are in each state of `metrics`.
         self._counts: dict[str, dict[str, int]] = {}
 
-    def schedule(self, since: float) -> None:
+    def schedule(self, since: float, now: float) -> None:
         """
-        Works out what is due from the records.
+        Works out what is due from the records; continuous campaigns take up what matches now.
 
         Args:
             since: when the world was put in place; devices that are waited for connect after that, not before.
         """
-        directory = self._directory
         self._due = []
         self._since = since
         self._counts = {}
-        for campaign, record in directory.campaigns.by_key.items():
+        for campaign, record in self.campaigns.by_key.items():
             counts = self.counts(campaign)
-            for device, deployment in directory.deployments[campaign].items():
+            for device, deployment in self.deployments[campaign].items():
                 counts[_counted(deployment)] += 1
                 self._expect_device(campaign, device, deployment)
             self._expect_campaign(campaign, record)
-        for device, record in directory.devices.by_key.items():
+        for device, record in self.devices.by_key.items():
             self._expect_registration(device, record)
         for campaign in self._continuous():
-            self.take_up_all(campaign, since)
+            self.take_up_all(campaign, now)
 
     def settle(self, now: float) -> None:
         """Lets everything happen that is due by now, in its order."""
@@ -122,24 +114,24 @@ class Rollout:
     # What clients ask for.
 
     def start(self, campaign: str, now: float) -> None:
-        record = self._in(campaign, DRAFT)
+        record = self._in(campaign, Phase.DRAFT)
         if CAMPAIGN.get(record, "approval_required"):
-            self._write(campaign, {"phase": AWAITING_APPROVAL, "requested_at": date(int(now))}, now)
+            self._write(campaign, {"phase": Phase.AWAITING_APPROVAL, "requested_at": date(int(now))}, now)
         else:
             self._begin(campaign, now)
         self._expect_campaign(campaign, record)
 
     def stop(self, campaign: str, now: float, reason: str | None = None) -> None:
-        record = self._in(campaign, AWAITING_APPROVAL, STARTING, ACTIVE)
-        self._write(campaign, {"phase": STOPPING, "stopping_at": date(int(now)), "autostop_reason": reason}, now)
+        record = self._in(campaign, Phase.AWAITING_APPROVAL, Phase.STARTING, Phase.ACTIVE)
+        self._write(campaign, {"phase": Phase.STOPPING, "stopping_at": date(int(now)), "autostop_reason": reason}, now)
         self._expect_campaign(campaign, record)
 
     def archive(self, campaign: str, now: float) -> None:
-        self._in(campaign, STOPPED)
-        self._write(campaign, {"phase": ARCHIVED, "archived_at": date(int(now))}, now)
+        self._in(campaign, Phase.STOPPED)
+        self._write(campaign, {"phase": Phase.ARCHIVED, "archived_at": date(int(now))}, now)
 
     def _in(self, campaign: str, *phases: str) -> Record:
-        record = self._directory.campaigns.by_key[campaign]
+        record = self.campaigns.by_key[campaign]
         phase = CAMPAIGN.get(record, "phase")
         if phase not in phases:
             raise PhaseError(f"The campaign is {phase}; this needs {' or '.join(phases)}")
@@ -151,36 +143,35 @@ class Rollout:
         for campaign in self._continuous():
             self._take_up(campaign, [device], now)
 
-    def removed(self, section: str, id_: str, now: float) -> None:
-        """To be called when an entity is gone."""
-        directory = self._directory
+    def remove(self, section: str, id_: str, now: float) -> None:
+        super().remove(section, id_, now)
         self._counts.pop(id_, None)
-        for campaign, record in directory.campaigns.by_key.items():
-            if CAMPAIGN.get(record, "phase") != ACTIVE:
+        for campaign, record in self.campaigns.by_key.items():
+            if CAMPAIGN.get(record, "phase") != Phase.ACTIVE:
                 continue
-            if section == DEVICES and id_ in directory.deployments[campaign]:
+            if section == DEVICES and id_ in self.deployments[campaign]:
                 self._become(campaign, id_, _GONE, now)
             elif section == MANIFESTS and CAMPAIGN.get(record, "root_manifest_id") == id_:
                 self._stop_by_itself(campaign, now, "The manifest was removed")
-                for device in directory.deployments[campaign]:
+                for device in self.deployments[campaign]:
                     self._become(campaign, device, _MANIFEST_REMOVED, now)
 
     # What happens by itself.
 
     def _write(self, campaign: str, fields: Record, at: float) -> None:
-        self._directory.write(CAMPAIGNS, campaign, fields, at)
+        self.write(CAMPAIGNS, campaign, fields, at)
 
     def _begin(self, campaign: str, at: float) -> None:
         when = date(int(at))
-        self._write(campaign, {"phase": STARTING, "started_at": when, "starting_at": when}, at)
+        self._write(campaign, {"phase": Phase.STARTING, "started_at": when, "starting_at": when}, at)
 
     def _expect_campaign(self, campaign: str, record: Record) -> None:
         phase = CAMPAIGN.get(record, "phase")
-        if phase == AWAITING_APPROVAL and self._directory.approval_s is not None:
-            due = moment(record["requested_at"]) + self._directory.approval_s
-        elif phase == STARTING:
+        if phase == Phase.AWAITING_APPROVAL and self.approval_s is not None:
+            due = moment(record["requested_at"]) + self.approval_s
+        elif phase == Phase.STARTING:
             due = moment(record["starting_at"]) + STARTING_S
-        elif phase == STOPPING:
+        elif phase == Phase.STOPPING:
             due = moment(record["stopping_at"]) + STOPPING_S
         else:
             return
@@ -189,8 +180,8 @@ class Rollout:
     def _continuous(self) -> list[str]:
         return [
             campaign
-            for campaign, record in self._directory.campaigns.by_key.items()
-            if CAMPAIGN.get(record, "phase") == ACTIVE and CAMPAIGN.get(record, "campaign_strategy") == CONTINUOUS
+            for campaign, record in self.campaigns.by_key.items()
+            if CAMPAIGN.get(record, "phase") == Phase.ACTIVE and CAMPAIGN.get(record, "campaign_strategy") == CONTINUOUS
         ]
 
     def _expect_registration(self, device: str, record: Record) -> None:
@@ -198,7 +189,7 @@ class Rollout:
             heapq.heappush(self._due, (self._connection(record, moment(record["created_at"])), "", device))
 
     def _expect_device(self, campaign: str, device: str, deployment: Record) -> None:
-        record = self._directory.devices.by_key.get(device)
+        record = self.devices.by_key.get(device)
         if record is None or DEPLOYMENT.get(deployment, "deployment_state") not in _UNFINISHED:
             return
         if DEVICE.get(record, "online") and DEVICE.get(record, "state") != DEREGISTERED:
@@ -209,31 +200,31 @@ class Rollout:
         return next_connection(int(start), DEVICE.get(device, "check_in_s"), self._since)
 
     def _register(self, device: str, at: float) -> None:
-        record = self._directory.devices.by_key.get(device)
+        record = self.devices.by_key.get(device)
         if record is not None and DEVICE.get(record, "state") == UNENROLLED:
-            self._directory.write(DEVICES, device, {"state": REGISTERED, "bootstrapped_timestamp": date(int(at))}, at)
+            self.write(DEVICES, device, {"state": REGISTERED, "bootstrapped_timestamp": date(int(at))}, at)
 
     def _move(self, campaign: str, at: float) -> None:
         """Takes a campaign to its next phase, unless a client has taken it elsewhere meanwhile."""
-        record = self._directory.campaigns.by_key.get(campaign)
+        record = self.campaigns.by_key.get(campaign)
         if record is None:
             return
         phase = CAMPAIGN.get(record, "phase")
-        if phase == AWAITING_APPROVAL:
+        if phase == Phase.AWAITING_APPROVAL:
             self._begin(campaign, at)
             self._expect_campaign(campaign, record)
-        elif phase == STARTING:
+        elif phase == Phase.STARTING:
             self._activate(campaign, record, at)
-        elif phase == STOPPING and moment(record["stopping_at"]) + STOPPING_S <= at:
+        elif phase == Phase.STOPPING and moment(record["stopping_at"]) + STOPPING_S <= at:
             when = date(int(at))
-            self._write(campaign, {"phase": STOPPED, "stopped_at": when, "finished": when}, at)
+            self._write(campaign, {"phase": Phase.STOPPED, "stopped_at": when, "finished": when}, at)
 
     def _activate(self, campaign: str, record: Record, at: float) -> None:
-        self._write(campaign, {"phase": ACTIVE, "active_at": date(int(at))}, at)
+        self._write(campaign, {"phase": Phase.ACTIVE, "active_at": date(int(at))}, at)
         self.take_up_all(campaign, at)
-        if CAMPAIGN.get(record, "root_manifest_id") not in self._directory.manifests.by_key:
+        if CAMPAIGN.get(record, "root_manifest_id") not in self.manifests.by_key:
             self._stop_by_itself(campaign, at, "The manifest was removed")
-        elif not self._directory.deployments[campaign] and CAMPAIGN.get(record, "campaign_strategy") != CONTINUOUS:
+        elif not self.deployments[campaign] and CAMPAIGN.get(record, "campaign_strategy") != CONTINUOUS:
             self._stop_by_itself(campaign, at, "No device matches the device filter")
 
     def take_up_all(self, campaign: str, at: float) -> None:
@@ -241,34 +232,32 @@ class Rollout:
         self._take_up(campaign, None, at)
 
     def _take_up(self, campaign: str, devices: list[str] | None, at: float) -> None:
-        directory = self._directory
-        held = directory.deployments[campaign]
-        text = CAMPAIGN.get(directory.campaigns.by_key[campaign], "device_filter")
-        conditions = of_text(text, self._kinds, "device_filter")
-        for device in directory.candidates(DEVICES, conditions) if devices is None else devices:
-            if device not in held and directory.matches(DEVICES, device, conditions):
+        held = self.deployments[campaign]
+        text = CAMPAIGN.get(self.campaigns.by_key[campaign], "device_filter")
+        conditions = of_text(text, FILTERED[DEVICES], "device_filter")
+        for device in self.candidates(DEVICES, conditions) if devices is None else devices:
+            if device not in held and self.matches(DEVICES, device, conditions):
                 deployment: Record = {"created_at": date(int(at)), "updated_at": date(int(at))}
                 held[device] = deployment
                 self.counts(campaign)["pending"] += 1
-                directory.mark(DEPLOYMENTS, f"{campaign}/{device}")
+                self.mark(DEPLOYMENTS, f"{campaign}/{device}")
                 self._expect_device(campaign, device, deployment)
 
     def _connect(self, campaign: str, device: str, at: float) -> None:
         """A device in a campaign connects: takes its manifest, or tells how the installation went."""
-        directory = self._directory
-        deployment = directory.deployments.get(campaign, {}).get(device)
-        record = directory.devices.by_key.get(device)
+        deployment = self.deployments.get(campaign, {}).get(device)
+        record = self.devices.by_key.get(device)
         if deployment is None:
             return
-        campaign_record = directory.campaigns.by_key[campaign]
+        campaign_record = self.campaigns.by_key[campaign]
         state = DEPLOYMENT.get(deployment, "deployment_state")
         if record is None:
             self._become(campaign, device, _GONE, at)
             return
-        manifest = directory.manifests.by_key.get(CAMPAIGN.get(campaign_record, "root_manifest_id") or "", {})
-        image = directory.images.by_key.get(manifest.get("image_id") or "", {})
+        manifest = self.manifests.by_key.get(CAMPAIGN.get(campaign_record, "root_manifest_id") or "", {})
+        image = self.images.by_key.get(manifest.get("image_id") or "", {})
         checksum = image.get("datafile_checksum")
-        if state == _PENDING and CAMPAIGN.get(campaign_record, "phase") == ACTIVE:
+        if state == _PENDING and CAMPAIGN.get(campaign_record, "phase") == Phase.ACTIVE:
             if checksum is not None and checksum == DEVICE.get(record, "firmware_checksum"):
                 self._become(campaign, device, _DEPLOYED, at, skipped=True)
             else:
@@ -279,20 +268,20 @@ class Rollout:
                 self._become(campaign, device, _FAILED, at)
             else:
                 fields = {"firmware_checksum": checksum, "manifest_timestamp": manifest.get("timestamp")}
-                directory.write(DEVICES, device, fields, at)
+                self.write(DEVICES, device, fields, at)
                 self._become(campaign, device, _DEPLOYED, at)
 
     def _become(self, campaign: str, device: str, state: str, at: float, skipped: bool = False) -> None:
         """Sets the state of a device in a campaign, unless it has a last one already; may end the campaign."""
-        deployment = self._directory.deployments[campaign][device]
+        deployment = self.deployments[campaign][device]
         if DEPLOYMENT.get(deployment, "deployment_state") not in _UNFINISHED:
             return
         counts = self.counts(campaign)
         counts[_counted(deployment)] -= 1
         deployment.update(touched(deployment, at), deployment_state=state, skipped=skipped)
         counts[_counted(deployment)] += 1
-        self._directory.mark(DEPLOYMENTS, f"{campaign}/{device}")
-        record = self._directory.campaigns.by_key[campaign]
+        self.mark(DEPLOYMENTS, f"{campaign}/{device}")
+        record = self.campaigns.by_key[campaign]
         if CAMPAIGN.get(record, "campaign_strategy") == CONTINUOUS or not CAMPAIGN.get(record, "autostop"):
             return
         wanted = CAMPAIGN.get(record, "autostop_success_percent") / 100 * sum(counts.values())
@@ -302,7 +291,7 @@ class Rollout:
             self._stop_by_itself(campaign, at, "No device is pending any more")
 
     def _stop_by_itself(self, campaign: str, at: float, reason: str) -> None:
-        if CAMPAIGN.get(self._directory.campaigns.by_key[campaign], "phase") == ACTIVE:
+        if CAMPAIGN.get(self.campaigns.by_key[campaign], "phase") == Phase.ACTIVE:
             self.stop(campaign, at, reason)
 
 

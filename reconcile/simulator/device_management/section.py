@@ -1,248 +1,126 @@
 """
-The `device_management` section of the world: parsed, dumped, and by row for the database.
-
-It is `{devices, groups, firmware_images, firmware_manifests, campaigns, shared_keys, approval_s}`, entities by id
-and keys by endpoint name, with the fields of the API and those of the world (`resources`); every field may be left
-out. Left out, `endpoint_name` of a device and `name` of a group are the id, `datafile_checksum` of an image that of
-the id. Groups have `devices: [<id>…]`, campaigns `devices: {<id>: {deployment_state, …}}`: left out of a campaign
-that is active, it is the devices that match. `approval_s` is how long somebody takes to approve a campaign that
-needs it, null for never.
+Device Management: `device_management` in the world, and the API: `/v3/…`, and pre-shared keys under `/v2/…` (contract:
+device_management.md; seed 004). Requests in, answers in the vendor's shapes out.
 """
 
-import hashlib
-from collections.abc import Iterator
+import hmac
+from dataclasses import replace
 from typing import Any
 
-from reconcile.simulator import shape
-from reconcile.simulator.clock import date
-from reconcile.simulator.device_management import filters
-from reconcile.simulator.device_management.directory import KINDS, Directory
-from reconcile.simulator.device_management.fields import Record
-from reconcile.simulator.device_management.resources import (
-    ACTIVE,
-    ARCHIVED,
-    AWAITING_APPROVAL,
-    CAMPAIGN,
-    CAMPAIGNS,
-    DEPLOYMENT,
-    DEPLOYMENTS,
-    DEVICE,
-    DEVICES,
-    ENDPOINT,
-    GROUP,
-    GROUPS,
-    ID,
-    IMAGE,
-    IMAGES,
-    KEY,
-    KEYS,
-    MANIFEST,
-    MANIFESTS,
-    RESOURCES,
-    STARTING,
-    STOPPED,
-    STOPPING,
+from reconcile.simulator.device_management import account
+from reconcile.simulator.device_management.campaigns import Campaigns
+from reconcile.simulator.device_management.devices import Devices
+from reconcile.simulator.device_management.entities import Entities
+from reconcile.simulator.device_management.filters import PAGING, FilterError
+from reconcile.simulator.device_management.firmware import MAX_DATAFILE, Images, Manifests
+from reconcile.simulator.device_management.groups import Groups
+from reconcile.simulator.device_management.keys import answer_keys
+from reconcile.simulator.device_management.refusal import (
+    REQUEST_ID,
+    Invalid,
+    Refused,
+    error,
+    request_id,
+    unrecognized,
 )
-from reconcile.simulator.shape import Path, ShapeError
+from reconcile.simulator.device_management.rollout import Rollout
+from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.shape import Path
+from reconcile.simulator.world import Credential, Section, World, digest
 
-PREFIX = "device_management."
+_MAX_BODY = 1 << 20
+_UPLOADS = (["v3", "firmware-images"], ["v3", "firmware-manifests"])
+_SCHEME = "bearer"
 
-_SECTION = (DEVICES, GROUPS, IMAGES, MANIFESTS, CAMPAIGNS, KEYS, "approval_s")
-_MAX_APPROVAL_S = 366 * 86400
 
-# Since when a campaign is in its phase, and when it began.
-_STARTED = ("started_at", "starting_at")
-_DATES = {
-    AWAITING_APPROVAL: ("requested_at",),
-    STARTING: _STARTED,
-    ACTIVE: (*_STARTED, "active_at"),
-    STOPPING: (*_STARTED, "stopping_at"),
-    STOPPED: (*_STARTED, "stopped_at", "finished"),
-    ARCHIVED: (*_STARTED, "stopped_at", "finished", "archived_at"),
+class DeviceManagement(Section[Rollout]):
+    """See `world.Section`."""
+
+    name = "device_management"
+    provider = "device_management"
+    credentials = (Credential("api_key", lambda seed: "ak_" + digest(seed, "key")),)
+    kinds = account.KINDS
+    parse = staticmethod(account.parse)
+    dump = staticmethod(account.dump)
+    settle = staticmethod(Rollout.settle)
+    rows = staticmethod(account.rows)
+    row = staticmethod(account.row)
+    settings = staticmethod(account.settings)
+    assemble = staticmethod(account.assemble)
+
+    def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Of `{"devices": […]}`; see `account.units`."""
+        devices = account.units(known.get("devices") or [], (*path, "devices"))
+        return {self.name: {"devices": devices}} if devices else {}
+
+    def claims(self, segments: list[str]) -> bool:
+        return segments[0] in ("v2", "v3")
+
+    def refuse(self, request: Request, world: World) -> Answer | None:
+        scheme, _, key = request.authorization.partition(" ")
+        key = key.strip()
+        if scheme.lower() != _SCHEME or not key:
+            # Another scheme is a header that is valid, but not here.
+            mismatch = bool(key) and scheme.lower() != _SCHEME
+            refused = error(401, "The Authorization header is not one of this API", "auth_mismatch" if mismatch else "")
+        elif hmac.compare_digest(key.encode("utf-8", "replace"), world.credentials["api_key"].encode()):
+            return None
+        elif key.startswith("ak_"):
+            refused = error(401, "The API key is invalid", "invalid_apikey")
+        else:
+            refused = error(401, "The token is invalid", "invalid_token")
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        return refused
+
+    def max_body(self, request: Request) -> int:
+        """The datafile of an upload is measured on its own; its form needs a little more."""
+        return MAX_DATAFILE + _MAX_BODY if request.segments[:2] in _UPLOADS else _MAX_BODY
+
+    def error(self, status: int, message: str) -> Answer:
+        return error(status, message)
+
+    def about(self, request: Request, id_: str) -> Request | None:
+        reading = request.method == "GET"
+        match request.segments:
+            case [_, _] if reading:
+                # A listing is of a unit when it looks for one.
+                paging = {name: value for name, value in request.query.items() if name in PAGING}
+                return None if len(paging) == len(request.query) else replace(request, query={**paging, "id__eq": id_})
+            case ["v3", section, _, *below] if reading:
+                segments = ["v3", section, id_, *below]
+            case [version, section, *_]:
+                segments = [version, section, id_]
+            case _:
+                return None
+        return replace(request, method="GET", segments=segments, body=b"")
+
+    def answer(self, request: Request, world: World) -> Answer:
+        directory = world.device_management
+        directory.settle(request.now)
+        try:
+            answer = _route(request, directory)
+        except Refused as refused:
+            return refused.answer
+        except FilterError as e:
+            return Invalid(e.problems).answer
+        answer.headers[REQUEST_ID] = request_id()
+        return answer
+
+
+# By version and collection.
+_ENTITIES: dict[tuple[str, str], type[Entities]] = {
+    ("v3", "devices"): Devices,
+    ("v3", "device-groups"): Groups,
+    ("v3", "firmware-images"): Images,
+    ("v3", "firmware-manifests"): Manifests,
+    ("v3", "update-campaigns"): Campaigns,
 }
 
 
-def parse(value: Any, path: Path, now: float, account: str) -> Directory:
-    """
-    The section of a world.
-
-    Args:
-        now: what dates that are left out become, and when devices that are waited for were put in place.
-        account: what the account id is made from.
-
-    Raises:
-        ShapeError: the shape is wrong somewhere, or two entities have one name.
-    """
-    section = shape.mapping(value, path, _SECTION)
-    directory = Directory()
-    directory.account_id = _digest(account)[:32]
-    approval = section.get("approval_s", directory.approval_s)
-    if approval is not None:
-        approval = shape.number(approval, (*path, "approval_s"), 0, _MAX_APPROVAL_S)
-    directory.approval_s = approval
-    today = date(int(now))
-    for id_, item, at in _entities(section, DEVICES, path):
-        device = DEVICE.parse(item, at, today)
-        endpoint = device["endpoint_name"] = device.get("endpoint_name") or id_
-        if endpoint in directory.by_endpoint:
-            raise ShapeError((*at, "endpoint_name"), f"is that of {directory.by_endpoint[endpoint]} already")
-        directory.add(DEVICES, id_, device)
-    for id_, item, at in _entities(section, IMAGES, path):
-        image = IMAGE.parse(item, at, today)
-        image.setdefault("name", id_)
-        image.setdefault("datafile_checksum", _digest(id_))
-        directory.add(IMAGES, id_, image)
-    for id_, item, at in _entities(section, MANIFESTS, path):
-        manifest = MANIFEST.parse(item, at, today)
-        manifest.setdefault("name", id_)
-        manifest.setdefault("timestamp", manifest["created_at"])
-        directory.add(MANIFESTS, id_, manifest)
-    for id_, item, at in _entities(section, GROUPS, path):
-        _group(directory, id_, item, at, today, now)
-    unfilled = [
-        id_ for id_, item, at in _entities(section, CAMPAIGNS, path) if _campaign(directory, id_, item, at, today)
-    ]
-    for endpoint, item in shape.mapping(section.get(KEYS, {}), (*path, KEYS)).items():
-        at = (*path, KEYS, endpoint)
-        shape.matching(endpoint, at, ENDPOINT)
-        directory.add(KEYS, endpoint, KEY.parse(item, at, today))
-        if "secret_hex" not in directory.keys.by_key[endpoint]:
-            raise ShapeError((*at, "secret_hex"), "is missing")
-    directory.rollout.schedule(now)
-    for id_ in unfilled:
-        directory.rollout.take_up_all(id_, now)
-    directory.changed.clear()
-    return directory
-
-
-def _entities(section: dict[str, Any], name: str, path: Path) -> Iterator[tuple[str, Any, Path]]:
-    for id_, item in shape.mapping(section.get(name, {}), (*path, name)).items():
-        at = (*path, name, id_)
-        yield shape.matching(id_, at, ID), item, at
-
-
-def _group(directory: Directory, id_: str, item: Any, path: Path, today: str, now: float) -> None:
-    group = GROUP.parse(item, path, today, ("devices",))
-    name = group.setdefault("name", id_)
-    if name in directory.by_group_name:
-        raise ShapeError((*path, "name"), f"is that of {directory.by_group_name[name]} already")
-    written = dict(group)
-    directory.add(GROUPS, id_, group)
-    for n, device in enumerate(shape.array(item.get("devices", []), (*path, "devices"))):
-        at = (*path, "devices", n)
-        if shape.text(device, at) not in directory.devices.by_key:
-            raise ShapeError(at, "is not the id of a device of this world")
-        directory.join(id_, device, now)
-    # That a world names the members is no write to the group.
-    group.clear()
-    group.update(written)
-
-
-def _campaign(directory: Directory, id_: str, item: Any, path: Path, today: str) -> bool:
-    """Adds a campaign; answers whether it is active and its devices are still to be found."""
-    campaign = CAMPAIGN.parse(item, path, today, ("devices",))
-    try:
-        filters.of_text(CAMPAIGN.get(campaign, "device_filter"), KINDS[DEVICES], "device_filter")
-    except filters.FilterError as invalid:
-        raise ShapeError((*path, "device_filter"), invalid.problems[0][1]) from None
-    phase = CAMPAIGN.get(campaign, "phase")
-    for name in _DATES.get(phase, ()):
-        campaign.setdefault(name, today)
-    directory.add(CAMPAIGNS, id_, campaign)
-    for device, deployment in shape.mapping(item.get("devices", {}), (*path, "devices")).items():
-        at = (*path, "devices", device)
-        shape.matching(device, at, ID)
-        directory.deployments[id_][device] = DEPLOYMENT.parse(deployment, at, today)
-    return phase == ACTIVE and "devices" not in item
-
-
-def dump(directory: Directory) -> dict[str, Any]:
-    """The section in its complete form, in the order of its keys."""
-    dumped: dict[str, Any] = {"approval_s": directory.approval_s}
-    for name, collection in directory.collections.items():
-        dumped[name] = {id_: RESOURCES[name].complete(collection.by_key[id_]) for id_ in collection.order()}
-    for id_, group in dumped[GROUPS].items():
-        group["devices"] = sorted(directory.members[id_])
-    for id_, campaign in dumped[CAMPAIGNS].items():
-        held = directory.deployments[id_]
-        campaign["devices"] = {device: DEPLOYMENT.complete(held[device]) for device in sorted(held)}
-    return dumped
-
-
-def rows(directory: Directory) -> Iterator[tuple[str, str]]:
-    """The (kind, id) of every row that the database keeps."""
-    for name, collection in directory.collections.items():
-        yield from ((PREFIX + name, id_) for id_ in collection.by_key)
-    for campaign, held in directory.deployments.items():
-        yield from ((PREFIX + DEPLOYMENTS, f"{campaign}/{device}") for device in held)
-
-
-def row(directory: Directory, kind: str, id_: str) -> Record | None:
-    """The value of a row; None when there is nothing under that id any more."""
-    name = kind.removeprefix(PREFIX)
-    if name == DEPLOYMENTS:
-        campaign, _, device = id_.partition("/")
-        return directory.deployments.get(campaign, {}).get(device)
-    record = directory.collections[name].by_key.get(id_)
-    if name == DEVICES and record is not None:
-        return {**record, "groups": sorted(directory.memberships.get(id_, ()))}
-    return record
-
-
-def assembled(directory_settings: dict[str, Any], kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """
-    The section, as `parse` takes it, from the rows of a database.
-
-    Args:
-        directory_settings: what is no entity (`settings`), or a whole section, as older databases keep it.
-        kept: the rows by kind and id.
-    """
-    section = dict(directory_settings)
-    for name in (DEVICES, GROUPS, IMAGES, MANIFESTS, CAMPAIGNS, KEYS):
-        section[name] = {**section.get(name, {}), **kept.get(PREFIX + name, {})}
-    for id_, device in kept.get(PREFIX + DEVICES, {}).items():
-        for group in device.pop("groups"):
-            section[GROUPS][group].setdefault("devices", []).append(id_)
-    for campaign in kept.get(PREFIX + CAMPAIGNS, {}).values():
-        campaign["devices"] = {}
-    for id_, deployment in kept.get(PREFIX + DEPLOYMENTS, {}).items():
-        campaign_id, _, device_id = id_.partition("/")
-        section[CAMPAIGNS][campaign_id]["devices"][device_id] = deployment
-    return section
-
-
-def settings(directory: Directory) -> dict[str, Any]:
-    """What is no entity."""
-    return {"approval_s": directory.approval_s}
-
-
-def units(value: Any, path: Path) -> dict[str, Any]:
-    """
-    The `devices` of a section with exactly these units, as from the factory.
-
-    Args:
-        value: `[{"id", "endpoint_name", "name"}]`, each null or left out. One given by id has that id, one by endpoint
-            name alone an id made from it; a name is given to what is known by nothing else.
-
-    Raises:
-        ShapeError: units of another shape.
-    """
-    devices: dict[str, Any] = {}
-    for n, unit in enumerate(shape.array(value, path)):
-        at = (*path, n)
-        shape.mapping(unit, at)
-        known = {key: shape.text(unit[key], (*at, key)) for key in ("id", "endpoint_name", "name") if unit.get(key)}
-        if "id" in known:
-            id_ = shape.matching(known["id"], (*at, "id"), ID)
-            devices.setdefault(id_, {}).update({k: v for k, v in known.items() if k == "endpoint_name"})
-        elif "endpoint_name" in known:
-            devices[_digest(f"endpoint:{known['endpoint_name']}")[:32]] = {"endpoint_name": known["endpoint_name"]}
-        elif "name" in known:
-            devices[_digest(f"named:{known['name']}")[:32]] = {"name": known["name"]}
-        else:
-            raise ShapeError(at, "needs an id, an endpoint_name or a name")
-    return devices
-
-
-def _digest(what: str) -> str:
-    return hashlib.sha256(what.encode()).hexdigest()
+def _route(request: Request, directory: Rollout) -> Answer:
+    version, collection = (*request.segments, "")[:2]
+    if (version, collection) == ("v2", "device-shared-keys"):
+        return answer_keys(request, directory, request.segments[2:])
+    if (version, collection) in _ENTITIES:
+        return _ENTITIES[version, collection](request, directory).answer(request.segments[2:])
+    raise unrecognized(request)

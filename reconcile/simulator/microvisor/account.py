@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ from reconcile.simulator.microvisor.hardware import (
 )
 from reconcile.simulator.ordered import Ordered
 from reconcile.simulator.shape import Path, ShapeError
+from reconcile.simulator.table import Field, Table, matching, number, one_of, optional, whole
+from reconcile.simulator.world import Key, World
 
 APP_SID = re.compile("KA[0-9a-fA-F]{32}")
 DEVICE_SID = re.compile("UV[0-9a-fA-F]{32}")
@@ -40,62 +42,45 @@ MAX_VALUE = 4096
 # A year: longer periods are written as `online: false`.
 _MAX_PERIOD_S = 366 * 86400
 
-_SECTION = (
-    "apps",
-    "configs",
-    "secrets",
-    "devices",
-    "dates",
-    "api_keys",
-    "secrets_update",
-    "paging",
-    "older_device_shape",
-)
-_APP = ("unique_name", "hash", "manifest", "date_created", "date_updated")
-_DEVICE = (
-    "unique_name",
-    "app",
-    "logging",
-    "configs",
-    "secrets",
-    "online",
-    "check_in_s",
-    "fail_update",
-    "restarts",
-    "date_created",
-    "date_updated",
-)
-_DEVICE_APP = (
-    "target_sid",
-    "target_hash",
-    "date_targeted",
-    "update_status",
-    "update_error_code",
-    "reported_sid",
-    "date_reported",
-)
-
 
 @dataclass(slots=True)
 class App:
     """An uploaded bundle; `manifest` is what the service computed from it, and `hash` is the hash of that."""
 
     sid: str
-    unique_name: str | None
-    hash: str
-    manifest: bytes
     date_created: int
     date_updated: int
+    hash: str
+    manifest: bytes
+    unique_name: str | None = None
 
 
 class Account:
-    """One account. `now` in its methods is simulated seconds."""
+    """
+    One account. `now` in its methods is simulated seconds.
 
-    def __init__(self) -> None:
+    Attributes:
+        since: when its world was put in place; a device that is pending in it connects after that, not before.
+        changed: gets the keys of rows that were written.
+        authorizations: the headers that are accepted, as they stand.
+    """
+
+    def __init__(self, sid: str = "", since: float = 0) -> None:
+        self.sid = sid
+        self.since = since
+        self.changed: set[Key] = set()
+        self.authorizations: frozenset[str] = frozenset()
         self.apps: Ordered[App] = Ordered()
         self.configs: Ordered[Entry] = Ordered()
         self.secrets: Ordered[Entry] = Ordered()
         self.devices: Ordered[Device] = Ordered()
+        # By the kinds of rows.
+        self.collections: dict[str, Ordered[Any]] = {
+            "app": self.apps,
+            "configs": self.configs,
+            "secrets": self.secrets,
+            "device": self.devices,
+        }
         self.app_names: dict[str, str] = {}
         self.device_names: dict[str, str] = {}
         self.api_keys: dict[str, str] = {}
@@ -134,228 +119,61 @@ class Account:
         self.devices.extend(added)
         self.device_names.update((d.unique_name, sid) for sid, d in added if d.unique_name is not None)
 
-    def settle(self, now: float, since: float) -> None:
+    def settle(self, now: float) -> None:
         """Everything due happens, on every device."""
         for device in self.devices.by_key.values():
-            settle(device, now, since)
-
-
-def parse(value: Any, path: Path, now: int) -> Account:
-    """
-    The section of a world.
-
-    Args:
-        now: what dates that are left out become.
-
-    Raises:
-        ShapeError: the shape is wrong somewhere, or two units have one name.
-    """
-    section = shape.mapping(value, path, _SECTION)
-    world = Account()
-    world.secrets_update = shape.boolean(section.get("secrets_update", True), (*path, "secrets_update"))
-    world.paging = shape.choice(section.get("paging", "cursor"), (*path, "paging"), ("cursor", "offset"))
-    world.older_device_shape = shape.boolean(section.get("older_device_shape", False), (*path, "older_device_shape"))
-    for sid, secret in shape.mapping(section.get("api_keys", {}), (*path, "api_keys")).items():
-        at = (*path, "api_keys", sid)
-        world.api_keys[shape.matching(sid, at, _API_KEY_SID)] = shape.text(secret, at)
-    for sid, item in shape.mapping(section.get("apps", {}), (*path, "apps")).items():
-        app = _app(sid, item, (*path, "apps", sid), now)
-        _claim(world.app_names, app.unique_name, sid, (*path, "apps", sid, "unique_name"))
-        world.apps.by_key[sid] = app
-
-    dates = shape.mapping(section.get("dates", {}), (*path, "dates"), ("configs", "secrets", "devices"))
-    at = (*path, "dates", "devices")
-    dates_of_devices = shape.mapping(dates.get("devices", {}), at)
-    world.configs.extend(_entries(section, dates, "configs", path, (*path, "dates"), now).items())
-    world.secrets.extend(_entries(section, dates, "secrets", path, (*path, "dates"), now).items())
-    for sid, item in shape.mapping(section.get("devices", {}), (*path, "devices")).items():
-        device = _device(sid, item, (*path, "devices", sid), now, world.apps.by_key)
-        own = shape.mapping(dates_of_devices.get(sid, {}), (*at, sid), ("configs", "secrets"))
-        device.configs = _entries(item, own, "configs", (*path, "devices", sid), (*at, sid), now)
-        device.secrets = _entries(item, own, "secrets", (*path, "devices", sid), (*at, sid), now)
-        _claim(world.device_names, device.unique_name, sid, (*path, "devices", sid, "unique_name"))
-        world.devices.by_key[sid] = device
-    return world
-
-
-def _claim(names: dict[str, str], name: str | None, sid: str, path: Path) -> None:
-    if name is None:
-        return
-    if name in names:
-        raise ShapeError(path, f"is the unique name of {names[name]} already")
-    names[name] = sid
-
-
-def _app(sid: str, value: Any, path: Path, now: int) -> App:
-    shape.matching(sid, path, APP_SID)
-    item = shape.mapping(value, path, _APP)
-    name = _name(item.get("unique_name"), (*path, "unique_name"))
-    if "manifest" in item:
-        try:
-            manifest = base64.b64decode(shape.text(item["manifest"], (*path, "manifest")), validate=True)
-        except ShapeError:
-            raise
-        except ValueError:
-            raise ShapeError((*path, "manifest"), "is not base64") from None
-    else:
-        manifest = json.dumps({"app": sid}).encode()
-    hashed = item.get("hash", "sha256:" + hashlib.sha256(manifest).hexdigest())
-    created = shape.date(item.get("date_created", date(now)), (*path, "date_created"))
-    updated = shape.date(item.get("date_updated", date(created)), (*path, "date_updated"))
-    return App(sid, name, shape.text(hashed, (*path, "hash")), manifest, created, updated)
+            settle(device, now, self.since)
 
 
 def _name(value: Any, path: Path) -> str | None:
-    if value is None:
-        return None
     if value == "":
         raise ShapeError(path, "must not be empty; null is no name")
-    return shape.text(value, path)
+    return None if value is None else shape.text(value, path)
 
 
-def _entries(
-    section: dict[str, Any], dates: dict[str, Any], what: str, path: Path, path_of_dates: Path, now: int
-) -> dict[str, Entry]:
-    values = section.get(what)
-    written = shape.mapping(dates.get(what, {}), (*path_of_dates, what))
-    if values is None and what not in section:
-        return {}
-    entries = {}
-    for key, value in shape.mapping(values, (*path, what)).items():
-        at = (*path, what, key)
+def _base64(value: Any, path: Path) -> bytes:
+    text = shape.text(value, path)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ShapeError(path, "is not base64") from None
+
+
+def _api_keys(value: Any, path: Path) -> dict[str, str]:
+    keys = shape.mapping(value, path)
+    for sid, secret in keys.items():
+        shape.text(secret, (*path, sid))
+        shape.matching(sid, (*path, sid), _API_KEY_SID)
+    return keys
+
+
+def _values(value: Any, path: Path) -> dict[str, str]:
+    values = shape.mapping(value, path)
+    for key, text in values.items():
+        at = (*path, key)
         if not 1 <= len(shape.text(key, at)) <= MAX_KEY:
             raise ShapeError(at, f"keys have 1 to {MAX_KEY} characters")
-        if len(shape.text(value, at)) > MAX_VALUE:
+        if len(shape.text(text, at)) > MAX_VALUE:
             raise ShapeError(at, f"values have at most {MAX_VALUE} characters")
-        changed = shape.date(written[key], (*path_of_dates, what, key)) if key in written else now
-        entries[key] = (value, changed)
-    return entries
+    return values
 
 
-def _device(sid: str, value: Any, path: Path, now: int, apps: dict[str, App]) -> Device:
-    shape.matching(sid, path, DEVICE_SID)
-    item = shape.mapping(value, path, _DEVICE)
-    created = shape.date(item.get("date_created", date(now)), (*path, "date_created"))
-    updated = shape.date(item.get("date_updated", date(created)), (*path, "date_updated"))
-    device = Device(sid, created, updated)
-    device.unique_name = _name(item.get("unique_name"), (*path, "unique_name"))
-    if item.get("app") is not None:
-        device.app = _device_app(item["app"], (*path, "app"), now, apps)
-    if "logging" in item:
-        device.logging_expires = _logging(item["logging"], (*path, "logging"), now)
-    device.online = shape.boolean(item.get("online", True), (*path, "online"))
-    device.check_in_s = shape.number(item.get("check_in_s", 60), (*path, "check_in_s"), 0.001, _MAX_PERIOD_S)
-    device.fail_update = shape.boolean(item.get("fail_update", False), (*path, "fail_update"))
-    device.restarts = shape.integer(item.get("restarts", 0), (*path, "restarts"), 0, 2**53)
-    return device
+def _dump_values(entries: dict[str, Entry]) -> dict[str, str]:
+    return {key: entries[key][0] for key in sorted(entries)}
 
 
-def _device_app(value: Any, path: Path, now: int, apps: dict[str, App]) -> DeviceApp:
-    item = shape.mapping(value, path, _DEVICE_APP)
-    sids: dict[str, str | None] = {}
-    dates: dict[str, int | None] = {}
-    for sid_key, date_key in (("target_sid", "date_targeted"), ("reported_sid", "date_reported")):
-        sid = item.get(sid_key)
-        sids[sid_key] = None if sid is None else shape.matching(sid, (*path, sid_key), APP_SID)
-        at = item.get(date_key, None if sid is None else date(now))
-        dates[date_key] = None if at is None else shape.date(at, (*path, date_key))
-    target_sid, reported_sid = sids["target_sid"], sids["reported_sid"]
-    installed = target_sid is None or target_sid == reported_sid
-    status = shape.choice(
-        item.get("update_status", UP_TO_DATE if installed else PENDING),
-        (*path, "update_status"),
-        (UP_TO_DATE, PENDING, ERROR),
-    )
-    app = apps.get(target_sid or "")
-    target_hash = item.get("target_hash", app.hash if app else None)
-    return DeviceApp(
-        target_sid=target_sid,
-        target_hash=None if target_hash is None else shape.text(target_hash, (*path, "target_hash")),
-        date_targeted=dates["date_targeted"],
-        update_status=status,
-        update_error_code=shape.integer(item.get("update_error_code", 0), (*path, "update_error_code"), 0, 2**31),
-        reported_sid=reported_sid,
-        date_reported=dates["date_reported"],
-    )
-
-
-def _logging(value: Any, path: Path, now: int) -> int | None:
-    item = shape.mapping(value, path, ("enabled", "date_expires"))
-    enabled = shape.boolean(item.get("enabled", False), (*path, "enabled"))
-    expires = item.get("date_expires")
-    at = now + LOGGING_LEASE_S if expires is None else shape.date(expires, (*path, "date_expires"))
-    return at if enabled else None
-
-
-def dump(world: Account) -> dict[str, Any]:
-    """The section in its complete form, in the order of its keys."""
-    dates_of_devices = {}
-    devices = {}
-    for sid in world.devices.order():
-        device = world.devices.by_key[sid]
-        devices[sid] = dump_device(device)
-        if device.configs or device.secrets:
-            dates_of_devices[sid] = dump_dates(device.configs, device.secrets)
-    return {
-        "api_keys": dict(sorted(world.api_keys.items())),
-        "secrets_update": world.secrets_update,
-        "paging": world.paging,
-        "older_device_shape": world.older_device_shape,
-        "apps": {sid: dump_app(world.apps.by_key[sid]) for sid in world.apps.order()},
-        "configs": _values(world.configs.by_key),
-        "secrets": _values(world.secrets.by_key),
-        "devices": devices,
-        "dates": {
-            **dump_dates(world.configs.by_key, world.secrets.by_key),
-            "devices": dates_of_devices,
-        },
-    }
-
-
-def dump_app(app: App) -> dict[str, Any]:
-    return {
-        "unique_name": app.unique_name,
-        "hash": app.hash,
-        "manifest": base64.b64encode(app.manifest).decode(),
-        "date_created": date(app.date_created),
-        "date_updated": date(app.date_updated),
-    }
-
-
-def dump_device(device: Device) -> dict[str, Any]:
-    return {
-        "unique_name": device.unique_name,
-        "app": dump_device_app(device.app),
-        "logging": dump_logging(device.logging_expires),
-        "configs": _values(device.configs),
-        "secrets": _values(device.secrets),
-        "online": device.online,
-        "check_in_s": device.check_in_s,
-        "fail_update": device.fail_update,
-        "restarts": device.restarts,
-        "date_created": date(device.date_created),
-        "date_updated": date(device.date_updated),
-    }
-
-
-def dump_device_app(app: DeviceApp | None) -> dict[str, Any] | None:
-    """The app of a device, as the world and the API write it."""
-    if app is None:
-        return None
-    return {
-        "target_sid": app.target_sid,
-        "target_hash": app.target_hash,
-        "date_targeted": None if app.date_targeted is None else date(app.date_targeted),
-        "update_status": app.update_status,
-        "update_error_code": app.update_error_code,
-        "reported_sid": app.reported_sid,
-        "date_reported": None if app.date_reported is None else date(app.date_reported),
-    }
+def _dump_date(at: int | None) -> str | None:
+    return None if at is None else date(at)
 
 
 def dump_logging(expires: int | None) -> dict[str, Any]:
     """The logging of a device, as the world and the API write it."""
-    return {"enabled": expires is not None, "date_expires": None if expires is None else date(expires)}
+    return {"enabled": expires is not None, "date_expires": _dump_date(expires)}
+
+
+def dump_device_app(app: DeviceApp | None) -> dict[str, Any] | None:
+    """The app of a device, as the world and the API write it."""
+    return None if app is None else _DEVICE_APP.dump(app)
 
 
 def dump_dates(configs: dict[str, Entry], secrets: dict[str, Entry]) -> dict[str, Any]:
@@ -365,5 +183,159 @@ def dump_dates(configs: dict[str, Entry], secrets: dict[str, Entry]) -> dict[str
     }
 
 
-def _values(entries: dict[str, Entry]) -> dict[str, str]:
-    return {key: entries[key][0] for key in sorted(entries)}
+_SID = Field(optional(matching(APP_SID)))
+_FLAG = Field(shape.boolean)
+_DATE = Field(shape.date, date)
+_OPTIONAL_DATE = Field(optional(shape.date), _dump_date)
+_VALUES = Field(_values, _dump_values)
+
+SERVICE = Table(
+    api_keys=Field(_api_keys, lambda keys: dict(sorted(keys.items()))),
+    secrets_update=_FLAG,
+    paging=Field(one_of("cursor", "offset")),
+    older_device_shape=_FLAG,
+)
+APP = Table(
+    unique_name=Field(_name),
+    hash=Field(shape.text),
+    manifest=Field(_base64, lambda manifest: base64.b64encode(manifest).decode()),
+    date_created=_DATE,
+    date_updated=_DATE,
+)
+_DEVICE_APP = Table(
+    target_sid=_SID,
+    target_hash=Field(optional(shape.text)),
+    date_targeted=_OPTIONAL_DATE,
+    update_status=Field(one_of(UP_TO_DATE, PENDING, ERROR)),
+    update_error_code=Field(whole(0, 2**31)),
+    reported_sid=_SID,
+    date_reported=_OPTIONAL_DATE,
+)
+_LOGGING = Table(enabled=_FLAG, date_expires=_OPTIONAL_DATE)
+DEVICE = Table(
+    unique_name=Field(_name),
+    app=Field(optional(_DEVICE_APP.parse), dump_device_app),
+    logging=Field(_LOGGING.parse, dump_logging),
+    configs=_VALUES,
+    secrets=_VALUES,
+    online=_FLAG,
+    check_in_s=Field(number(0.001, _MAX_PERIOD_S)),
+    fail_update=_FLAG,
+    restarts=Field(whole(0, 2**53)),
+    date_created=_DATE,
+    date_updated=_DATE,
+)
+
+
+# The value of a row, by its kind; configs and secrets of a device are in the device's.
+ROWS: dict[str, Callable[[Any], Any]] = {
+    "app": APP.dump,
+    "configs": list,
+    "secrets": list,
+    "device": lambda device: {"device": DEVICE.dump(device), "dates": dump_dates(device.configs, device.secrets)},
+}
+
+
+def parse(value: Any, path: Path, world: World) -> Account:
+    """
+    The section of a world. Dates that are left out are now.
+
+    Raises:
+        ShapeError: the shape is wrong somewhere, or two units have one name.
+    """
+    now = int(world.clock.now())
+    account = Account(world.credentials["account_sid"], world.since)
+    account.changed = world.changed
+    for key, knob in SERVICE.parse(value, path, ("apps", "configs", "secrets", "devices", "dates")).items():
+        setattr(account, key, knob)
+    pairs = {account.sid: world.credentials["auth_token"], **account.api_keys}
+    account.authorizations = frozenset(
+        "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() for user, password in pairs.items()
+    )
+    world.authorizations |= account.authorizations
+    for sid, item in shape.mapping(value.get("apps", {}), (*path, "apps")).items():
+        at = (*path, "apps", sid)
+        app = account.apps.by_key[sid] = _app(sid, item, at, now)
+        _claim(account.app_names, app.unique_name, sid, at)
+    at = (*path, "dates")
+    dates = shape.mapping(value.get("dates", {}), at, ("configs", "secrets", "devices"))
+    dates_of_devices = shape.mapping(dates.get("devices", {}), (*at, "devices"))
+    for kind, entries in (("configs", account.configs), ("secrets", account.secrets)):
+        values = _values(value.get(kind, {}), (*path, kind))
+        entries.extend(_entries(values, dates.get(kind, {}), (*at, kind), now).items())
+    for sid, item in shape.mapping(value.get("devices", {}), (*path, "devices")).items():
+        device = _device(sid, item, (*path, "devices", sid), now, account.apps.by_key)
+        own = shape.mapping(dates_of_devices.get(sid, {}), (*at, "devices", sid), ("configs", "secrets"))
+        for kind in ("configs", "secrets"):
+            device[kind] = _entries(device.get(kind, {}), own.get(kind, {}), (*at, "devices", sid, kind), now)
+        _claim(account.device_names, device.get("unique_name"), sid, (*path, "devices", sid))
+        account.devices.by_key[sid] = Device(sid, **device)
+    return account
+
+
+def _claim(names: dict[str, str], name: str | None, sid: str, path: Path) -> None:
+    if name is None:
+        return
+    if name in names:
+        raise ShapeError((*path, "unique_name"), f"is the unique name of {names[name]} already")
+    names[name] = sid
+
+
+def _entries(values: dict[str, str], dates: Any, path: Path, now: int) -> dict[str, Entry]:
+    """Configs or secrets with the dates at which they were written."""
+    written = shape.mapping(dates, path)
+    return {
+        key: (value, shape.date(written[key], (*path, key)) if key in written else now) for key, value in values.items()
+    }
+
+
+def _app(sid: str, value: Any, path: Path, now: int) -> App:
+    shape.matching(sid, path, APP_SID)
+    app = APP.parse(value, path)
+    app.setdefault("manifest", json.dumps({"app": sid}).encode())
+    app.setdefault("hash", "sha256:" + hashlib.sha256(app["manifest"]).hexdigest())
+    app.setdefault("date_created", now)
+    app.setdefault("date_updated", app["date_created"])
+    return App(sid, **app)
+
+
+def _device(sid: str, value: Any, path: Path, now: int, apps: dict[str, App]) -> dict[str, Any]:
+    """What a world says of a device."""
+    shape.matching(sid, path, DEVICE_SID)
+    device = DEVICE.parse(value, path)
+    device.setdefault("date_created", now)
+    device.setdefault("date_updated", device["date_created"])
+    if device.get("app") is not None:
+        device["app"] = _device_app(device["app"], now, apps)
+    if "logging" in device:
+        logging = device["logging"]
+        expires = logging.get("date_expires")
+        device["logging"] = (now + LOGGING_LEASE_S if expires is None else expires) if logging.get("enabled") else None
+    return device
+
+
+def _device_app(app: dict[str, Any], now: int, apps: dict[str, App]) -> DeviceApp:
+    target, reported = app.get("target_sid"), app.get("reported_sid")
+    app.setdefault("date_targeted", None if target is None else now)
+    app.setdefault("date_reported", None if reported is None else now)
+    app.setdefault("update_status", UP_TO_DATE if target in (None, reported) else PENDING)
+    if target in apps:
+        app.setdefault("target_hash", apps[target].hash)
+    return DeviceApp(**app)
+
+
+def dump(account: Account) -> dict[str, Any]:
+    """The section in its complete form, in the order of its keys."""
+    devices = {sid: account.devices.by_key[sid] for sid in account.devices.order()}
+    with_values = {sid: device for sid, device in devices.items() if device.configs or device.secrets}
+    return {
+        **SERVICE.dump(account),
+        "apps": {sid: APP.dump(account.apps.by_key[sid]) for sid in account.apps.order()},
+        "configs": _dump_values(account.configs.by_key),
+        "secrets": _dump_values(account.secrets.by_key),
+        "devices": {sid: DEVICE.dump(device) for sid, device in devices.items()},
+        "dates": {
+            **dump_dates(account.configs.by_key, account.secrets.by_key),
+            "devices": {sid: dump_dates(device.configs, device.secrets) for sid, device in with_values.items()},
+        },
+    }

@@ -11,13 +11,12 @@ from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Answer, Request, json_answer
 from reconcile.simulator.microvisor import bundle
-from reconcile.simulator.microvisor.account import App
+from reconcile.simulator.microvisor.account import Account, App
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
-from reconcile.simulator.world import World, digest
+from reconcile.simulator.world import digest
 
 
-def answer_apps(request: Request, world: World, rest: list[str]) -> Answer:
-    account = world.microvisor
+def answer_apps(request: Request, account: Account, rest: list[str]) -> Answer:
     base = f"{request.base}/v1/Apps"
     if not rest:
         apps = account.apps
@@ -25,11 +24,11 @@ def answer_apps(request: Request, world: World, rest: list[str]) -> Answer:
             request,
             GET=lambda: listing(
                 request,
-                world,
+                account.paging,
                 apps.order(),
                 "apps",
                 base,
-                lambda sid: _app_view(apps.by_key[sid], world, request),
+                lambda sid: _app_view(apps.by_key[sid], account, request),
             ),
         )
     manifest = len(rest) > 1 and rest[-1] == "Manifest"
@@ -45,22 +44,21 @@ def answer_apps(request: Request, world: World, rest: list[str]) -> Answer:
         return methods(request, GET=lambda: json_answer(200, _manifest_view(found(), base)))
     return methods(
         request,
-        GET=lambda: json_answer(200, _app_view(found(), world, request)),
-        DELETE=lambda: _delete_app(found(), world),
+        GET=lambda: json_answer(200, _app_view(found(), account, request)),
+        DELETE=lambda: _delete_app(found(), account),
     )
 
 
-def _delete_app(app: App, world: World) -> Answer:
-    for device in world.microvisor.devices.by_key.values():
+def _delete_app(app: App, account: Account) -> Answer:
+    for device in account.devices.by_key.values():
         if device.app is not None and device.app.target_sid == app.sid:
             raise Refused(409, f"App {app.sid} is targeted by Device {device.sid}")
-    world.microvisor.remove_app(app)
-    world.changed.add(("app", app.sid))
+    account.remove_app(app)
+    account.changed.add(("app", app.sid))
     return Answer(204)
 
 
-def answer_upload(request: Request, world: World) -> Answer:
-    account = world.microvisor
+def answer_upload(request: Request, account: Account) -> Answer:
     parts = bodies.parts(request.content_type, request.body)
     if "File" not in parts:
         raise Refused(400, "the part File is missing")
@@ -74,20 +72,20 @@ def answer_upload(request: Request, world: World) -> Answer:
     if name is not None and name in account.app_names:
         raise Refused(409, f"UniqueName {name!r} is taken by App {account.app_names[name]}")
     n = len(account.apps.by_key)
-    while (sid := "KA" + digest(n, f"app:{world.account_sid}")[:32]) in account.apps.by_key:
+    while (sid := "KA" + digest(n, f"app:{account.sid}")[:32]) in account.apps.by_key:
         n += 1
     now = int(request.now)
-    app = App(sid, name, bundle.manifest_hash(text), text, now, now)
+    app = App(sid, now, now, bundle.manifest_hash(text), text, name)
     account.add_app(app)
-    world.changed.add(("app", sid))
-    return json_answer(201, _app_view(app, world, request))
+    account.changed.add(("app", sid))
+    return json_answer(201, _app_view(app, account, request))
 
 
-def _app_view(app: App, world: World, request: Request) -> dict[str, Any]:
+def _app_view(app: App, account: Account, request: Request) -> dict[str, Any]:
     url = f"{request.base}/v1/Apps/{app.sid}"
     return {
         "sid": app.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.sid,
         "hash": app.hash,
         "unique_name": app.unique_name,
         "date_created": date(app.date_created),

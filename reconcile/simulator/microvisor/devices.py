@@ -10,33 +10,31 @@ from typing import Any
 from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Answer, Request, json_answer
-from reconcile.simulator.microvisor.account import dump_device_app, dump_logging
+from reconcile.simulator.microvisor.account import Account, dump_device_app, dump_logging
 from reconcile.simulator.microvisor.entries import Entries
 from reconcile.simulator.microvisor.hardware import ERROR, LOGGING_LEASE_S, PENDING, Device, settle, target
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
-from reconcile.simulator.world import World
 
 
-def answer_devices(request: Request, world: World, rest: list[str]) -> Answer:
-    account = world.microvisor
+def answer_devices(request: Request, account: Account, rest: list[str]) -> Answer:
     devices = account.devices
 
     def view(sid: str) -> dict[str, Any]:
         device = devices.by_key[sid]
-        settle(device, request.now, world.since)
-        return _device_view(device, world, request)
+        settle(device, request.now, account.since)
+        return _device_view(device, account, request)
 
     if not rest:
         url = f"{request.base}/v1/Devices"
-        return methods(request, GET=lambda: listing(request, world, devices.order(), "devices", url, view))
+        return methods(request, GET=lambda: listing(request, account.paging, devices.order(), "devices", url, view))
     split = end_of_name(rest)
     device = account.device("/".join(rest[:split]))
     if device is not None:
-        settle(device, request.now, world.since)
+        settle(device, request.now, account.since)
     if split < len(rest):
         if device is None:
             raise not_found(request)
-        return Entries(request, world, rest[split].lower(), device).answer(rest[split + 1 :])
+        return Entries(request, account, rest[split].lower(), device).answer(rest[split + 1 :])
 
     def found() -> Device:
         if device is None:
@@ -45,8 +43,8 @@ def answer_devices(request: Request, world: World, rest: list[str]) -> Answer:
 
     return methods(
         request,
-        GET=lambda: json_answer(200, _device_view(found(), world, request)),
-        POST=lambda: _update_device(found(), request, world),
+        GET=lambda: json_answer(200, _device_view(found(), account, request)),
+        POST=lambda: _update_device(found(), request, account),
     )
 
 
@@ -59,9 +57,8 @@ def end_of_name(rest: list[str]) -> int:
     return next((n for n in range(1, len(rest)) if rest[n] in ("Configs", "Secrets")), len(rest))
 
 
-def _update_device(device: Device, request: Request, world: World) -> Answer:
+def _update_device(device: Device, request: Request, account: Account) -> Answer:
     """All of a form is checked before any of it is done."""
-    account = world.microvisor
     fields = bodies.form(request.content_type, request.body)
     logging = _boolean(fields, "LoggingEnabled")
     restart = _boolean(fields, "RestartApp")
@@ -83,13 +80,13 @@ def _update_device(device: Device, request: Request, world: World) -> Answer:
     if app is not None:
         target(device, app.sid, app.hash, now)
     if logging is not None:
-        device.logging_expires = now + LOGGING_LEASE_S if logging else None
+        device.logging = now + LOGGING_LEASE_S if logging else None
     if restart:
         device.restarts += 1
     if name is not None or app is not None or logging is not None or restart:
         device.date_updated = now
-        world.changed.add(("device", device.sid))
-    return json_answer(200, _device_view(device, world, request))
+        account.changed.add(("device", device.sid))
+    return json_answer(200, _device_view(device, account, request))
 
 
 def _boolean(fields: dict[str, str], name: str) -> bool | None:
@@ -103,15 +100,15 @@ def _boolean(fields: dict[str, str], name: str) -> bool | None:
     raise Refused(400, f"{name} must be true or false")
 
 
-def _device_view(device: Device, world: World, request: Request) -> dict[str, Any]:
+def _device_view(device: Device, account: Account, request: Request) -> dict[str, Any]:
     url = f"{request.base}/v1/Devices/{device.sid}"
     app = dump_device_app(device.app)
-    logging = dump_logging(device.logging_expires)
-    if world.microvisor.older_device_shape:
+    logging = dump_logging(device.logging)
+    if account.older_device_shape:
         status = "up-to-date" if app is None else app["update_status"]
         return {
             "sid": device.sid,
-            "account_sid": world.account_sid,
+            "account_sid": account.sid,
             "unique_name": device.unique_name,
             "logging_enabled": logging["enabled"],
             "date_logging_expires": logging["date_expires"],
@@ -125,7 +122,7 @@ def _device_view(device: Device, world: World, request: Request) -> dict[str, An
     return {
         "sid": device.sid,
         "unique_name": device.unique_name,
-        "account_sid": world.account_sid,
+        "account_sid": account.sid,
         "app": app,
         "logging": logging,
         "date_created": date(device.date_created),

@@ -12,24 +12,23 @@ from urllib.parse import quote
 from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Answer, Request, json_answer
-from reconcile.simulator.microvisor.account import MAX_KEY, MAX_VALUE
+from reconcile.simulator.microvisor.account import MAX_KEY, MAX_VALUE, Account
 from reconcile.simulator.microvisor.hardware import Device, Entry
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found
 from reconcile.simulator.ordered import Ordered
-from reconcile.simulator.world import World
 
 
 class Entries:
     """The configs or the secrets of the account or of one device: four collections with one behaviour."""
 
-    def __init__(self, request: Request, world: World, name: str, device: Device | None) -> None:
+    def __init__(self, request: Request, account: Account, name: str, device: Device | None) -> None:
         self.request = request
-        self.world = world
+        self.account = account
         self.name = name
         self.device = device
         self.ordered: Ordered[Entry] | None = None
         if device is None:
-            self.ordered = world.microvisor.configs if name == "configs" else world.microvisor.secrets
+            self.ordered = account.configs if name == "configs" else account.secrets
             self.entries = self.ordered.by_key
             self.url = f"{request.base}/v1/{name.capitalize()}"
         else:
@@ -40,7 +39,7 @@ class Entries:
         if not rest:
             return methods(self.request, GET=self._listing, POST=self._create)
         key = "/".join(rest)
-        if self.name == "secrets" and not self.world.microvisor.secrets_update:
+        if self.name == "secrets" and not self.account.secrets_update:
             return methods(self.request, GET=lambda: self._read(key), DELETE=lambda: self._delete(key))
         return methods(
             self.request,
@@ -51,7 +50,7 @@ class Entries:
 
     def _listing(self) -> Answer:
         keys = sorted(self.entries) if self.ordered is None else self.ordered.order()
-        return listing(self.request, self.world, keys, self.name, self.url, self._view)
+        return listing(self.request, self.account.paging, keys, self.name, self.url, self._view)
 
     def _create(self) -> Answer:
         fields = bodies.form(self.request.content_type, self.request.body)
@@ -95,7 +94,7 @@ class Entries:
         self._changed(key)
 
     def _changed(self, key: str) -> None:
-        self.world.changed.add((self.name, key) if self.device is None else ("device", self.device.sid))
+        self.account.changed.add((self.name, key) if self.device is None else ("device", self.device.sid))
 
     def _view(self, key: str) -> dict[str, Any]:
         """A secret's value is never in it."""

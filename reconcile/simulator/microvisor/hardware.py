@@ -7,6 +7,8 @@ one device up to date in O(1) when it is read, and everybody sees what would hav
 
 from dataclasses import dataclass, field
 
+from reconcile.simulator.clock import next_connection
+
 # Contract: logging turns itself off 24 h after it was enabled.
 LOGGING_LEASE_S = 24 * 3600
 # What a device with `fail_update` reports; the vendor documents no values, only that 0 is none.
@@ -24,25 +26,25 @@ Entry = tuple[str, int]
 class DeviceApp:
     """The app a device is targeted with, and the one it reports. Dates are whole seconds."""
 
-    target_sid: str | None
-    target_hash: str | None
-    date_targeted: int | None
-    update_status: str
-    update_error_code: int
-    reported_sid: str | None
-    date_reported: int | None
+    target_sid: str | None = None
+    target_hash: str | None = None
+    date_targeted: int | None = None
+    update_status: str = UP_TO_DATE
+    update_error_code: int = 0
+    reported_sid: str | None = None
+    date_reported: int | None = None
 
 
 @dataclass(slots=True)
 class Device:
-    """One unit and its Device resource. Logging is on while `logging_expires` is set."""
+    """One unit and its Device resource. `logging` is when it turns itself off; None while it is off."""
 
     sid: str
     date_created: int
     date_updated: int
     unique_name: str | None = None
     app: DeviceApp | None = None
-    logging_expires: int | None = None
+    logging: int | None = None
     configs: dict[str, Entry] = field(default_factory=dict)
     secrets: dict[str, Entry] = field(default_factory=dict)
     online: bool = True
@@ -63,21 +65,8 @@ def settle(device: Device, now: float, since: float) -> None:
         due = next_connection(app.date_targeted, device.check_in_s, since)
         if due <= now:
             _connect(device, app, int(due))
-    if device.logging_expires is not None and device.logging_expires <= now:
-        device.logging_expires = None
-
-
-def next_connection(date_targeted: int | None, check_in_s: float, since: float) -> float:
-    """
-    When the device next connects after it was targeted.
-
-    Its period is counted from the moment of targeting, so a test that targets a device always sees it pending
-    for a whole period, and putting the same world again does not move the moment.
-    """
-    start = since if date_targeted is None else date_targeted
-    if since < start + check_in_s:
-        return start + check_in_s
-    return start + ((since - start) // check_in_s + 1) * check_in_s
+    if device.logging is not None and device.logging <= now:
+        device.logging = None
 
 
 def _connect(device: Device, app: DeviceApp, at: int) -> None:
@@ -100,7 +89,7 @@ def target(device: Device, app_sid: str, app_hash: str | None, now: int) -> None
     """
     app = device.app
     if app is None:
-        app = device.app = DeviceApp(None, None, None, UP_TO_DATE, 0, None, None)
+        app = device.app = DeviceApp()
     if app.target_sid == app_sid and app.update_status != ERROR:
         return
     app.target_sid = app_sid

@@ -8,7 +8,6 @@ from typing import Any
 
 from reconcile.simulator import paging
 from reconcile.simulator.exchange import Answer, Request, json_answer
-from reconcile.simulator.world import World
 
 INVALID = 20001
 UNAUTHORIZED = 20003
@@ -63,10 +62,17 @@ def methods(request: Request, **handlers: Callable[[], Answer]) -> Answer:
     return handler()
 
 
-def listing(request: Request, world: World, keys: list[str], name: str, url: str, view: Any) -> Answer:
+def listing(request: Request, kind: str, keys: list[str], name: str, url: str, view: Any) -> Answer:
+    """
+    A page of a list.
+
+    Args:
+        kind: of paging: "cursor" or "offset".
+        name: the field of the answer that holds the list.
+    """
     if request.omit:
         keys = [key for key in keys if key != request.omit]
-    taken, meta = paging.page(keys, request.query, url, name, world.microvisor.paging, request.endless)
+    taken, meta = paging.page(keys, request.query, url, name, kind, request.endless)
     return json_answer(200, {name: [view(key) for key in taken], "meta": meta})
 
 

@@ -1,6 +1,6 @@
 """
-The Asset Tracker API: `GET` and `PATCH /<agent id>/cfg`, an agent per tracker (contract: asset_tracker.md; seed
-003). Requests in, answers of the reference agent out.
+The Asset Tracker: `trackers` in the world, and the API: `GET` and `PATCH /<agent id>/cfg`, an agent per tracker
+(contract: asset_tracker.md; seed 003). Requests in, answers of the reference agent out.
 
 Where the contract is silent: another method is a 405, an agent that does not exist a 404, both in plain text; a
 PATCH that is not `application/json` is a 400; one with the current `updateId` is ignored whole, its
@@ -9,23 +9,71 @@ PATCH that is not `application/json` is a 400; one with the current `updateId` i
 
 import base64
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from reconcile.simulator import shape
+from reconcile.simulator.asset_tracker import trackers
 from reconcile.simulator.asset_tracker.settings import SCHEMES
 from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker
-from reconcile.simulator.asset_tracker.trackers import OTHER_PATHS
+from reconcile.simulator.asset_tracker.trackers import OTHER_PATHS, Trackers, agent_id, dump_tracker
 from reconcile.simulator.asset_tracker.validation import Invalid, check
 from reconcile.simulator.bodies import media_type
 from reconcile.simulator.exchange import JSON, Answer, Request, json_answer
-from reconcile.simulator.world import World
+from reconcile.simulator.shape import Path
+from reconcile.simulator.world import Credential, Key, Section, World, digest, unused
 
 _MAX_UPDATE = 1 << 20
 
 
-class AssetTrackerApi:
-    """Answers for `exchange.Api`."""
+class AssetTracker(Section[Trackers]):
+    """See `world.Section`. Trackers that name no credentials have those of the world."""
+
+    name = "trackers"
+    provider = "asset_tracker"
+    credentials = (
+        Credential("tracker_username", lambda seed: "fleet", of_units=True),
+        Credential("tracker_password", lambda seed: digest(seed, "trackers")[:16], of_units=True),
+    )
+    kinds = ("tracker",)
+    fleet = "trackers"
+    dump = staticmethod(trackers.dump)
+    settle = staticmethod(Trackers.settle)
+
+    def parse(self, value: Any, path: Path, world: World) -> Trackers:
+        return trackers.parse(value, path, *self._credentials(world), world.clock.now())
+
+    def _credentials(self, world: World) -> tuple[str, str]:
+        return world.credentials["tracker_username"], world.credentials["tracker_password"]
+
+    def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Of `{"trackers": [{"agent": "…"}]}`."""
+        agents: dict[str, dict[str, Any]] = {}
+        for n, unit in enumerate(shape.array(known.get("trackers", []), (*path, "trackers"))):
+            at = (*path, "trackers", n)
+            agents[shape.text(shape.mapping(unit, at).get("agent"), (*at, "agent"))] = {}
+        return {self.name: agents} if agents else {}
+
+    def add_units(self, world: World, count: int, seed: int) -> list[str]:
+        held: Trackers = world.trackers
+        agents = unused(count, held.by_agent, lambda n: agent_id(digest(seed, f"tracker:{n}")))
+        held.add_fleet(agents, *self._credentials(world), world.clock.now())
+        world.changed.update(("tracker", agent) for agent in agents)
+        return agents
+
+    def rows(self, held: Trackers) -> Iterator[Key]:
+        return (("tracker", agent) for agent in held.by_agent)
+
+    def row(self, held: Trackers, kind: str, id_: str) -> dict[str, Any] | None:
+        return dump_tracker(held.by_agent[id_]) if id_ in held.by_agent else None
+
+    def settings(self, held: Trackers) -> dict[str, Any]:
+        return {}
+
+    def assemble(self, settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        # Older databases have trackers in the world's row.
+        return settings | kept.get("tracker", {})
 
     def claims(self, segments: list[str]) -> bool:
         return len(segments) == 2 and segments[1] == "cfg" and segments[0] not in ("", *OTHER_PATHS)
