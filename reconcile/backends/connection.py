@@ -104,7 +104,8 @@ class StateFile:
             result, meta = work(db, before)
             step = Step(before.step.n + 1, f"{self._rng.getrandbits(64):016x}")
             whole = max(before.whole, self._whole, key=lambda one: one.n)
-            replace(meta, used=user, step=step, whole=whole).save(db)
+            after = replace(meta, used=user, step=step, whole=whole)
+            after.save(db)
             db.execute("COMMIT")
         except BaseException:
             # After some errors SQLite has rolled back already; what went wrong first is what the caller hears.
@@ -112,20 +113,25 @@ class StateFile:
                 db.execute("ROLLBACK")
             raise
         self._step = step
+        self._check_written(db, after)  # once more, since bringing it up to date would hide it
         self._bring_up_to_date(db)
         return result
 
     def _no_older(self, db: sqlite3.Connection) -> Meta:
         """The row of `meta`. Raises StateError when the file no longer holds what this process wrote into it."""
         meta = meta_of(self.path, db)
-        if self._step.n and file.written(self.path) != self._written:
-            copies.check_log(self.path, db, meta)  # what SQLite remembers of a file it does not read again
+        self._check_written(db, meta)
         if meta.step.n < self._step.n or (meta.step.n == self._step.n and self._step.n and meta.step != self._step):
             raise broken(
                 f"{self.path} was overwritten with another copy while it was in use",
                 way_out="Put the newest one back, and let no other program write it during a run",
             )
         return meta
+
+    def _check_written(self, db: sqlite3.Connection, meta: Meta) -> None:
+        """Raises StateError when another copy was written into the file: SQLite does not read again what it knows."""
+        if file.written(self.path) != self._written:
+            copies.check_log(self.path, db, meta)
 
     def _bring_up_to_date(self, db: sqlite3.Connection) -> None:
         # What was written is safe in the log. A reader of an older moment, or a full disk, may keep it there for now.
