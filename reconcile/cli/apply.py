@@ -138,8 +138,8 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
             planned = await plan_and_ask()
             results = []
             if planned.plan.changes or saved:
-                async with workflow.held(world, wait_s, planned.plan, planned_again=True) as journal:
-                    if await workflow.overtaken(world):
+                async with workflow.held(world, wait_s, planned.plan, planned_again=saved is None) as journal:
+                    if saved is None and await workflow.overtaken(world):
                         complain(["Another run made the state meanwhile, so this is planned again."])
                         planned = await plan_and_ask(planned.plan)
                         await workflow.remember(planned, journal)
