@@ -1,5 +1,5 @@
 """
-Every error that a user can meet, and the exit code it leads to (design §3).
+Every error that a user can meet, and the exit code it leads to (docs/architecture.md, "Exit codes").
 
     ReconcileError                1   anything else
     ├── InvalidInput              3   document, arguments, variables, plan file; a reference that does not resolve
@@ -53,7 +53,7 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """
-    One thing that is wrong, in the shape of design §3 "Errors".
+    One thing that is wrong, in the shape of docs/architecture.md, "Errors".
 
     Attributes:
         what: one sentence without a final full stop.
@@ -79,7 +79,10 @@ class Problem:
 
 
 class ReconcileError(Exception):
-    """Base of all errors that end a command. `problems` has at least one member; `exit_code` is design §3's."""
+    """
+    Base of all errors that end a command. `problems` has at least one member; `exit_code` is that of
+    docs/architecture.md, "Exit codes".
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -185,7 +188,8 @@ class Interrupted(ReconcileError):
     exit_code = 130
 
 
-# The first of these that holds is the exit code of a command in which several things happened (design §3).
+# The first of these that holds is the exit code of a command in which several things happened (docs/architecture.md,
+# "Exit codes").
 PRECEDENCE: tuple[int, ...] = (130, 4, 7, 5, 6, 3, 8, 1, 2, 0)
 
 

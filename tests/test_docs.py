@@ -298,3 +298,17 @@ def test_the_contents_of_the_reference_are_all_its_sections(page: str) -> None:
     listed: Mapping[str, None] = dict.fromkeys(re.findall(r"\]\(#([\w-]+)\)", page[: page.index("\n## ")]))
     titles = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert list(listed) == [title.lower().replace(" ", "-") for title in titles]
+
+
+def test_nothing_refers_to_a_page_that_is_not_in_the_repository() -> None:
+    """Of the pages that the project was written from, only what was brought into docs/ may be cited."""
+    foreign = re.compile(r"design §|[Cc]ontract \"|[Cc]ontract: |\bnotes/[a-z]|\bseed 00\d")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for folder in ("reconcile", "tests", "benchmarks", "examples", "docs")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".md", ".yaml") and path != Path(__file__)
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if foreign.search(line)
+    ]
+    assert not found, "\n".join(found)

@@ -1,4 +1,4 @@
-"""The house of design §4: imports go one way, and each library is imported where it belongs."""
+"""The rooms of docs/architecture.md: imports go one way, and each library is imported where it belongs."""
 
 from __future__ import annotations
 

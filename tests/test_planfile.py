@@ -1,4 +1,7 @@
-"""The saved plan: what is written comes back, and no byte of it changes unseen (design §5; bad inputs 90-92)."""
+"""
+The saved plan: what is written comes back, and no byte of it changes unseen (docs/architecture.md, "Saved plans"; bad
+inputs 90-92).
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Ran:
     How a command ended.
 
     Attributes:
-        code: the exit code of design §3; 137 of a process that was killed.
+        code: the exit code (docs/architecture.md, "Exit codes"); 137 of a process that was killed.
         made: its plan, if it came to one.
         said: what went wrong, in words. began: when, by the clock of all.
     """

@@ -16,7 +16,7 @@ from benchmarks.simulate.oracle import Oracle
 from benchmarks.simulate.steps import HOUR, History, Step
 from benchmarks.simulate.virtual import Clock, in_place, scratch
 
-DELIVERED_S = 240 * HOUR  # every period and every window of the contract has passed by then
+DELIVERED_S = 240 * HOUR  # every period and every window (docs/apis/asset_tracker.md, "Applied") has passed by then
 YEAR_S = 8766 * HOUR
 
 

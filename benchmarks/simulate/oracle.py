@@ -1,5 +1,5 @@
 """
-What must hold in any history, whatever is drawn. The contract's words, and none of the provider's.
+What must hold in any history, whatever is drawn. The words of docs/apis/asset_tracker.md, and none of the provider's.
 
 The oracle is told of every PATCH that arrives and of every update that ends, and asked after every command. It keeps
 what is wrong in `violations`; it raises nothing, since it is called from within the tool.
@@ -30,9 +30,10 @@ from benchmarks.simulate.settings import (
     staged,
 )
 
-FRESH_S = 30.0  # design §5: what this process has read within that time it need not read again
+# docs/architecture.md, "Preconditions": what this process has read within that time it need not read again
+FRESH_S = 30.0
 LEAST_WINDOW_S = 3600.0
-SENDS = 3  # contract, "Delivered is not applied"
+SENDS = 3  # docs/apis/asset_tracker.md, "Applied"
 ADDRESS = "asset_tracker.trackers."
 
 
@@ -128,7 +129,7 @@ class Oracle:
         self.doubted.update(self.taken_now)
 
     def rebased(self, agent: str) -> None:
-        """Contract, "Delivered is not applied": a new base, and so another attempt altogether."""
+        """docs/apis/asset_tracker.md, "Applied": a new base, and so another attempt altogether."""
         self.chances.pop(agent, None)
         self.taken_at.pop(agent, None)
 
@@ -184,7 +185,7 @@ class Oracle:
         self.sent[id] = made
 
     def _overwriting(self, agent: str, pending: str, read: Reading) -> None:
-        """Design §5: what came after a reading that is younger than 30 s is not seen."""
+        """docs/architecture.md, "Preconditions": what came after a reading that is younger than 30 s is not seen."""
         now = self.sim.clock.now
         if self.arrived.get(agent, 0.0) >= read.at and now - read.at <= FRESH_S:
             return
@@ -194,7 +195,7 @@ class Oracle:
             self.violate(f"{agent}: {pending}, which is somebody else's, was overwritten silently")
 
     def _too_early(self, agent: str, what: str, read: Reading) -> None:
-        """Contract, "Delivered is not applied": what nobody confirms is waited for, before it is sent again."""
+        """docs/apis/asset_tracker.md, "Applied": what nobody confirms is waited for, before it is sent again."""
         last = self.taken_at.get(agent)
         if last is not None and last.at > read.at:
             self.violate(f"{agent}: sent again without a reading since an agent took the last one")
@@ -275,7 +276,8 @@ class Oracle:
                 return True
             if ours.base != json.dumps(tracker.reported or {}, sort_keys=True):
                 return True
-            # Design §5: it covers an edit that was taken back while it was pending, which only the state remembers.
+            # docs/architecture.md, "Three-way": it covers an edit that was taken back while it was pending, which only
+            # the state remembers.
             base = json.loads(ours.base)
             if any(
                 path not in COMPANIONS and equal(value, at(base, path))

@@ -1,6 +1,7 @@
 """
-Settings as the contract compares them: numbers in single precision, beacons by their digits, sets whole. Written from
-the contract alone, so that a misreading in the provider cannot cancel itself out.
+Settings as docs/apis/asset_tracker.md, "Numbers", "Beacons" and "Sets" have them compared: numbers in single precision,
+beacons by their digits, sets whole. Written from docs/apis alone, so that a misreading in the provider cannot cancel
+itself out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from benchmarks.simulate.steps import Path
 
 SETS = (("locationTracking", "bleDevices", "generic"), ("locationTracking", "bleDevices", "iBeacon"))
-# Contract, "Dependent fields travel with their object": what may be sent though no document says it.
+# docs/apis/asset_tracker.md, "Groups": what may be sent though no document says it.
 COMPANIONS = frozenset(
     ("locationTracking", *path)
     for path in (
@@ -34,7 +35,7 @@ def single(number: float) -> float:
 
 
 def equal(desired: Any, reported: Any) -> bool:
-    """Contract, "Single precision, printed short"."""
+    """docs/apis/asset_tracker.md, "Numbers"."""
     if desired is NOWHERE or reported is NOWHERE:
         return False
     if isinstance(desired, bool) or isinstance(reported, bool) or isinstance(desired, str):
@@ -101,7 +102,7 @@ def missing(desired: Mapping[str, Any], live: Mapping[str, Any], scheme: str) ->
     """
     What of `desired` is not so in `live`, as dotted paths.
 
-    A beacon too many counts under 1.1 only: under 1.0 an agent adds to its sets (contract, "Sets replace or merge").
+    A beacon too many counts under 1.1 only: under 1.0 an agent adds to its sets (docs/apis/asset_tracker.md, "Sets").
     """
     found = [".".join(path) for path, value in leaves(desired) if not equal(value, at(live, path))]
     for of in SETS:

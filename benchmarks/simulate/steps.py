@@ -27,7 +27,7 @@ _BLE = (*_TRACKING, "bleDevices")
 _ALERTS = ("alerts",)
 _BOOL = (True, False)
 
-# Numbers that a tracker does not print as they were sent are in the majority: contract, "Single precision".
+# Numbers that a tracker does not print as they were sent are in the majority: docs/apis/asset_tracker.md, "Numbers".
 _VALUES: Mapping[Path, tuple[Any, ...]] = {
     ("connectingPeriod",): (180, 300, 600.3, 3600, 7200),
     ("readingPeriod",): (60, 64.256, 118.8839949),

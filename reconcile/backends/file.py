@@ -19,7 +19,7 @@ from urllib.parse import quote
 from reconcile.backends.schema import RESTORE, ROW_BYTES, broken
 from reconcile.errors import Problem, StateError
 
-BUSY_S = 0.25  # how long one call may hold up the event loop; design §6 allows 0.5
+BUSY_S = 0.25  # how long one call may hold up the event loop; 0.5 is allowed (docs/architecture.md, "State")
 SIDES = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 SMALL_BYTES = 8 * 2**20  # up to this size SQLite's own check of the whole file takes some tens of milliseconds
 

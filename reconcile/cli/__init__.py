@@ -66,7 +66,9 @@ def reconcile() -> None:
 
 
 def main() -> None:
-    """The console script. Never lets a traceback reach a user; exits with the codes of design §3."""
+    """
+    The console script. Never lets a traceback reach a user; exits with the codes of docs/architecture.md, "Exit codes".
+    """
     from reconcile.cli.output import open_streams, run
 
     open_streams()

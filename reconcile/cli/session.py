@@ -34,7 +34,10 @@ class Session:
         self.signals = 0
 
     async def planned(self, made: Plan) -> None:
-        """What a plan could not read counts from now on, whatever becomes of the plan (design §3)."""
+        """
+        What a plan could not read counts from now on, whatever becomes of the plan (docs/architecture.md, "Exit
+        codes").
+        """
         from reconcile.workflow import unread_allowed
 
         self.watch.close()

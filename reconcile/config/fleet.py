@@ -1,5 +1,5 @@
 """
-A directory → its merged sections (document.md "A fleet is a directory").
+A directory → its merged sections (docs/document.md, "Files").
 
 One file has `fleet:`; all other YAML files of the directory, and what `include` names, are merged with it down to the
 resource. Files that something names (tables, texts, variables) are not documents.

@@ -1,5 +1,5 @@
 """
-Tables (document.md "Tables"): csv, jsonl, json and yaml files → rows of plain data with their lines.
+Tables (docs/document.md, "Tables"): csv, jsonl, json and yaml files → rows of plain data with their lines.
 
 A row is held as a tuple of its cells, its names once for all; it becomes a map when a template looks at it.
 """

@@ -1,5 +1,5 @@
 """
-Templates inside scalars (document.md "Values"): found, read once per text, evaluated over plain data.
+Templates inside scalars (docs/document.md, "Templates"): found, read once per text, evaluated over plain data.
 
 The frequent forms, `{{ row.x }}` and `{{ var.x }}` (with `| lower`, alone or in a text), are looked up without
 loading Jinja2; everything else is parsed by it (`expressions`).

@@ -1,5 +1,5 @@
 """
-Variables (document.md): declared in the files, given in five places, typed; the later place wins.
+Variables (docs/document.md, "Variables"): declared in the files, given in five places, typed; the later place wins.
 
 default < `RECONCILE_VAR_name` < `values` < `--var-file` < `--var`
 """

@@ -1,5 +1,5 @@
 """
-Addresses: the path of a resource in the document (document.md "Addresses").
+Addresses: the path of a resource in the document (docs/document.md, "Addresses").
 
 `microvisor.devices.warehouse-7.configs.site` is provider, section, key, and for a child section and key again. A key
 that is not `[A-Za-z0-9_-]+` is quoted: `microvisor.configs["mqtt.host"]`.

@@ -1,8 +1,8 @@
 """
 The attributes that differ, and whose change each difference is.
 
-Three-way for every attribute (design §5): *you changed it* (desired ≠ prior), *somebody else changed it* (observed ≠
-prior), or both. Both sides are compared in the form that the marks name.
+Three-way for every attribute (docs/architecture.md, "Three-way"): *you changed it* (desired ≠ prior), *somebody else
+changed it* (observed ≠ prior), or both. Both sides are compared in the form that the marks name.
 """
 
 from __future__ import annotations

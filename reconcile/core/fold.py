@@ -1,4 +1,4 @@
-"""What is the same in many resources is said once, with the first ones and a count (design §3 "Errors")."""
+"""What is the same in many resources is said once, with the first ones and a count (docs/architecture.md, "Errors")."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What refuses a plan: limits, an emptied document, and `protect` (document.md "Limits", design §5 "Guards").
+What refuses a plan: limits, an emptied document, and `protect` (docs/document.md, "Limits").
 
 A guard never hides anything: the plan is shown, marked blocked, and only `apply` refuses, with the words that allow it.
 """

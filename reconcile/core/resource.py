@@ -97,7 +97,7 @@ class View:
         holds: what waits for the unit, by attribute.
         renew: leases that are about to end or have ended by themselves, by field.
         reported: what the unit itself reports, where that can be something else than `attrs`: a change covers every
-            difference from either (design §5).
+            difference from either (docs/architecture.md, "Three-way").
         lost: why something that was accepted has to be sent again, in words; the difference is nobody's change then.
         retry: it failed, and only `--retry-failed` sends what `reported` lacks again.
         returned: the unit came back with what it had before: waiting for it is over.

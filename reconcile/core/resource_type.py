@@ -351,7 +351,8 @@ class Provider:
 
     def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
         """
-        The settings with which the provider talks to the embedded simulator at `url` (design §8).
+        The settings with which the provider talks to the embedded simulator at `url` (docs/architecture.md,
+        "Simulator").
 
         Args:
             credentials: the world's credentials by name; `SecretRef("simulator", <name>)` opens to one of them.

@@ -1,8 +1,9 @@
 """
 What a pydantic model says about its fields: their kind, and the marks that say how each is treated.
 
-Models check and never transform (design §4). A provider writes `app: Annotated[str, Refers("microvisor.apps")]`; the
-loader, the planner and the renderers read it through `fields_of`, never through pydantic itself.
+Models check and never transform (docs/architecture.md, "Models"). A provider writes `app: Annotated[str,
+Refers("microvisor.apps")]`; the loader, the planner and the renderers read it through `fields_of`, never through
+pydantic itself.
 """
 
 from __future__ import annotations

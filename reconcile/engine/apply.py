@@ -262,7 +262,10 @@ class Apply:
         )
 
     async def _read_again(self, operations: Mapping[Address, Operation]) -> None:
-        """The precondition of design §5: what will be written is read once more, in one listing where there is one."""
+        """
+        The precondition (docs/architecture.md, "Preconditions"): what will be written is read once more, in one listing
+        where there is one.
+        """
         groups: dict[tuple[str, str | None], list[Operation]] = {}
         for operation in operations.values():
             if operation.must_read:

@@ -2,7 +2,7 @@
 API → observed: reads what the files and the state name, joins it with both, and shows the planner each sighting.
 
 A listing is joined page by page and dropped; nothing here grows with pages times models. What a listing lacks is
-read by id before it is called gone (design §5).
+read by id before it is called gone (docs/architecture.md, "Reading").
 """
 
 from __future__ import annotations

@@ -229,7 +229,8 @@ class Operation:
         async def again() -> Observed | None:
             seen = (await self._outwaited(there)).seen
             if seen is not None and any(isinstance(value, Secret) for value in attrs.values()):
-                # It is there; whether with our value, nobody can read. Writing it says so (design §6).
+                # It is there; whether with our value, nobody can read. Writing it says so (docs/architecture.md, "Lost
+                # answers").
                 return await answers.update(self.kind, self.api, replace(at, id=seen.id, alias=None), attrs)
             return seen
 

@@ -1,4 +1,4 @@
-"""N workers over a stream of work: never one task for each piece (design §4)."""
+"""N workers over a stream of work: never one task for each piece (docs/architecture.md, "Workers")."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 What an earlier run left open: intents without an outcome, resolved by reading back before anything else is done.
 
 Only what a reading can tell is taken over. Whether a field of an update landed the next plan sees for itself; of a
-secret there is no trustworthy record any more; a trigger counts as done (design §6).
+secret there is no trustworthy record any more; a trigger counts as done (docs/architecture.md, "Lost answers").
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ def told(
         if Mark.TRIGGER in spec.marks:
             attrs[name] = after[name]
         elif spec.kind is Kind.SECRET:
-            # Its date moves in whole seconds (contract), so that an equal one does not say that nothing was written.
+            # Its date moves in whole seconds (docs/apis/microvisor.md, "Dates"), so that an equal one does not say that
+            # nothing was written.
             prints.pop(name, None)
             facts = dict(kind.facts(seen, known))
     return replace(known, attrs=attrs, prints=prints, facts=facts)

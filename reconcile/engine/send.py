@@ -1,8 +1,8 @@
 """
 One write, sent until it is known what became of it: done, failed, in conflict, or unknown.
 
-After a lost answer nothing is repeated blindly: what is there is read back first (design §6). An answer that no such
-API gives, and any 5xx, says as little as no answer.
+After a lost answer nothing is repeated blindly: what is there is read back first (docs/architecture.md, "Lost
+answers"). An answer that no such API gives, and any 5xx, says as little as no answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """
 The grouping of a plan, as data: which section a change belongs to, and which changes are one group.
 
-A group is one action × one block × one set of changed attributes, from 4 members on (design §3). Children of one
+A group is one action × one block × one set of changed attributes, from 4 members on (docs/architecture.md, "How a plan
+is shown"). Children of one
 block are grouped by their key too, as long as that makes groups: configs whose keys all differ are still one group.
 """
 

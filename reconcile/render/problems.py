@@ -13,7 +13,7 @@ _SNIPPET = 120  # columns of a line that are shown; minified JSON is one line
 
 
 def problem_text(problem: Problem, color: bool = False, title: str = "Error") -> Iterator[str]:
-    """The lines of one problem, in the shape of design §3."""
+    """The lines of one problem, in the shape of docs/architecture.md, "Errors"."""
     paint = Paint(color)
     first, *rest = problem.what.split("\n")
     yield f"{paint(f'{title}:', RED if title == 'Error' else YELLOW)} {outside(first)}"

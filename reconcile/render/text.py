@@ -1,4 +1,6 @@
-"""A plan as a person reads it: one screen, whatever the size of the fleet (design §3)."""
+"""
+A plan as a person reads it: one screen, whatever the size of the fleet (docs/architecture.md, "How a plan is shown").
+"""
 
 from __future__ import annotations
 

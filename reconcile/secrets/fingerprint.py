@@ -1,5 +1,6 @@
 """
-Whether a secret changed, without keeping it: HMAC-SHA256 over where it was written and what it was (design §7). Pure.
+Whether a secret changed, without keeping it: HMAC-SHA256 over where it was written and what it was
+(docs/architecture.md, "Fingerprints"). Pure.
 
 Lineage, type, unit and name go into it, so that equal secrets do not look equal; they are recorded as they were when
 the secret was written, so that a renamed row or a moved state entry rewrites nothing. The unit is a parameter of

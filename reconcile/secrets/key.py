@@ -1,5 +1,5 @@
 """
-The fingerprint key: what tells, apart from the state, whether a secret changed (design §7).
+The fingerprint key: what tells, apart from the state, whether a secret changed (docs/architecture.md, "Fingerprints").
 
 It comes from `RECONCILE_FINGERPRINT_KEY`, else from a 0600 file in the user's configuration directory. Whoever has
 the state but not the key cannot try out PINs against the fingerprints in it.

@@ -1,5 +1,5 @@
 """
-The embedded simulator: the vendors' APIs on loopback, written from the contracts alone.
+The embedded simulator: the vendors' APIs on loopback, written from the pages of docs/apis alone.
 
 It imports nothing else of this package, so that a misreading of an API cannot cancel itself out. Importing it
 is cheap; what serves is imported when it is asked for.

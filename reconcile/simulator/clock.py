@@ -2,7 +2,7 @@
 Simulated time and the dates of the API.
 
 Time is the wall clock plus an offset that `POST /_sim/clock` moves. Dates are UTC in whole seconds,
-`YYYY-MM-DDThh:mm:ssZ` (contract: the vendor's client parses nothing else); inside they are seconds since
+`YYYY-MM-DDThh:mm:ssZ` (docs/apis/microvisor.md, "Dates"); inside they are seconds since
 1970.
 """
 

@@ -1,5 +1,5 @@
 """
-The control of a simulator: `/_sim/…` (design §8). JSON in; JSON out, or 204 without a body.
+The control of a simulator: `/_sim/…` (docs/architecture.md, "Control"). JSON in; JSON out, or 204 without a body.
 
 It needs no credentials, meets no faults and is not in the request log. A value of the wrong shape is a 400
 with its JSON path, and then nothing has changed.

@@ -1,5 +1,5 @@
 """
-Faults: what goes wrong between a client and a vendor's API, on demand (design §8).
+Faults: what goes wrong between a client and a vendor's API, on demand (docs/architecture.md, "Control").
 
 `PUT /_sim/faults` takes a list of `{match: {method, path}, times, probability, seed, effect}`. For each
 request the first fault counts whose match holds, whose `times` are not used up, and whose die (`probability`)

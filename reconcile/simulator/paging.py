@@ -1,5 +1,6 @@
 """
-The vendor's lists by page: `?PageSize=&Page=&PageToken=` and the `meta` of the answer (contract, Transport).
+The vendor's lists by page: `?PageSize=&Page=&PageToken=` and the `meta` of the answer (docs/apis/microvisor.md,
+"Lists").
 
 `Page` is bookkeeping of the client and decides nothing. A token is opaque; it holds the last key of the page
 before (or the first of the page after), or, in a world with `paging: "offset"`, a position.

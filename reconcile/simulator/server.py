@@ -30,7 +30,7 @@ _SILENT = logging.Logger("reconcile.simulator.http", logging.CRITICAL + 1)
 # World files of large fleets are put through the control.
 _MAX_CONTROL = 1 << 30
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", re.ASCII)
-# Requests in flight get this long when the simulator ends; the contract is 2 s for everything.
+# Requests in flight get this long when the simulator ends; it ends within 2 s in all.
 _SHUTDOWN_S = 0.5
 
 

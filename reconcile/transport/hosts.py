@@ -1,5 +1,5 @@
 """
-Where requests may go: the check of a base URL, and the paths below it (design §7, "Secrets and trust").
+Where requests may go: the check of a base URL, and the paths below it (docs/architecture.md, "Hosts").
 
 A document is reviewed but not trusted, so credentials reach only a vendor's default host, loopback, and the hosts
 that whoever runs the tool allows. Pure: no name is resolved here.

@@ -1,5 +1,5 @@
 """
-When a request is sent again, and after how long (design §6 "Retries", notes/reliability-and-security.md I15). Pure:
+When a request is sent again, and after how long (docs/architecture.md, "Retries"). Pure:
 time and randomness are passed in.
 
 | what happened | again |
@@ -37,7 +37,7 @@ class Policy:
         after_cap_s: the longest `Retry-After` that is honoured.
         deadline_s: no attempt begins later than this after the first one, nor after the API could last be reached.
         first_contact_s: the same for an API that was never reached: more likely a wrong address than a restart.
-        budget_share, budget_floor: repetitions a client may make: the floor plus a share of its requests (I15: 10 %).
+        budget_share, budget_floor: repetitions a client may make: the floor plus a share of its requests (10 %).
     """
 
     attempts: int = 8

@@ -291,7 +291,7 @@ class Wired:
 
     async def make_key(self) -> None:
         """
-        A fingerprint key, where there is none and something is about to be recorded with one (design §7).
+        A fingerprint key, where there is none and something is about to be recorded with one.
 
         Made while the state holds no fingerprint. When it holds some and the key is gone, a new one is made as well,
         with a word: else nothing written from now on could ever be compared.

@@ -1,5 +1,5 @@
 """
-Bad documents: 1–59 of notes/reliability-and-security.md §4.
+Bad documents: 1 to 59 of the numbered bad inputs.
 
 Positions are those of the text as it stands here; `fleet()` puts its body on line 3, `trackers()` on line 4.
 """

@@ -31,10 +31,10 @@ def trackers(body: str) -> dict[str, str | bytes]:
 @dataclass(frozen=True)
 class Refused:
     """
-    An input that is refused: a typed error, the exit code of design §3, and nothing sent.
+    An input that is refused: a typed error, the exit code (docs/architecture.md, "Exit codes"), and nothing sent.
 
     Attributes:
-        numbers: of notes/reliability-and-security.md §4.
+        numbers: which of the numbered bad inputs it is.
         files: by path in the fleet's directory.
         errors: each is met by one `Error:` of the output.
         prepare: makes what text cannot: links, pipes, huge files.

@@ -1,8 +1,8 @@
 """
-The bad inputs 1–92 of notes/reliability-and-security.md §4, through the real command line.
+The bad inputs, numbered 1 to 92, through the real command line.
 
-Each is either refused (a typed error with its place, the exit code of design §3, nothing sent) or, where document.md
-allows it, accepted and shown to be.
+Each is either refused (a typed error with its place, the exit code of docs/architecture.md, "Exit codes", nothing sent)
+or, where docs/document.md allows it, accepted and shown to be.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def test_an_answer_that_no_such_api_gives_is_an_error_and_nothing_is_sent(name: 
     assert api.mutations == []
 
 
-def test_64_fields_that_the_contract_does_not_know_are_ignored(tmp_path: Path) -> None:
+def test_64_fields_that_nobody_knows_are_ignored(tmp_path: Path) -> None:
     more = listing(lambda api: Answer(page("configs", {"key": "a", "value": "b", "colour": None}, extra=[1, {}])))
     with serving(more) as api:
         ran = run(

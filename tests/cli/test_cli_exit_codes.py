@@ -1,4 +1,7 @@
-"""Of several things that happen the exit code is the first of 130, 4, 7, 5, 6, 3, 8, 1, 2 (design §3)."""
+"""
+Of several things that happen the exit code is the first of 130, 4, 7, 5, 6, 3, 8, 1, 2 (docs/architecture.md, "Exit
+codes").
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The example of document.md as it stands, and what the engine asks of a document."""
+"""A document with a bit of everything, and what the engine asks of a document."""
 
 from __future__ import annotations
 

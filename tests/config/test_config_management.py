@@ -1,4 +1,4 @@
-"""What a document may say about Device Management, as `validate` tells it (contract "Resources")."""
+"""What a document may say about Device Management, as `validate` tells it (docs/apis/device_management.md)."""
 
 from __future__ import annotations
 

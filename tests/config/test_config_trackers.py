@@ -1,4 +1,7 @@
-"""What a document may say about asset trackers, as `validate` tells it (contract "Shape")."""
+"""
+What a document may say about asset trackers, as `validate` tells it (docs/apis/asset_tracker.md, "Settings and
+ranges").
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ def test_the_document_that_sets_every_field_does() -> None:
                 lacking += [f"{name}.{inner}" for inner in paths(spec.fields, value[name])]
         return lacking
 
-    # The table of the contract; and the other place of simUpdate.
+    # docs/apis/asset_tracker.md, "Settings and ranges"; and the other place of simUpdate.
     assert paths(fields_of(Tracker), EVERYTHING) == ["configuration.simUpdate"]
 
 
@@ -384,7 +387,7 @@ def test_numbers_are_compared_in_single_precision_and_dates_exactly() -> None:
         return [spec for spec in fields if spec.kind in (Kind.NUMBER, Kind.INTEGER)] + below
 
     found = numbers(fields_of(Tracker).values())
-    assert len(found) == len(RANGES) + 3 * 2 + 1  # of the contract's table, three points, the other simUpdate
+    assert len(found) == len(RANGES) + 3 * 2 + 1  # of the table of settings, three points, the other simUpdate
     assert {spec.name for spec in found if Same("float32") not in spec.marks} == {"after"}
 
 

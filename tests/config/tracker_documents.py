@@ -39,7 +39,7 @@ RANGES: list[tuple[str, float, float]] = [
     ("alerts.tamperingDetected.pollingPeriod", 0.1, 86400),
     ("simUpdate.duration", 5, 300),
 ]
-"""The ranges of the contract's table that one field has by itself."""
+"""The ranges of docs/apis/asset_tracker.md, "Settings and ranges", that one field has by itself."""
 
 
 def nested(path: str, value: Any) -> Any:
@@ -227,4 +227,4 @@ EVERYTHING: dict[str, Any] = {
     "simUpdate": {"enabled": True, "duration": 30},
     "agentConfiguration": {"debug": {"logLevel": "INFO"}},
 }
-"""Every setting of the contract's table once."""
+"""Every setting of docs/apis/asset_tracker.md, "Settings and ranges", once."""

@@ -221,7 +221,8 @@ def echo_of_the_request(value: str) -> Any:
 
 
 def echo_in_the_servers_form(value: str) -> Any:
-    # The contract takes `0x` and both cases, so that a server may well keep, and tell, one form of all.
+    # docs/apis/device_management.md, "Pre-shared keys": the API takes `0x` and both cases, so that a server may well
+    # keep, and tell, one form of all.
     bare = value[2:] if value[:2] == "0x" else value
     return {"message": f"{bare.lower()} is weak", "fields": [{"name": "secret_hex", "message": bare.upper()}]}
 

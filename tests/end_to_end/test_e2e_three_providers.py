@@ -331,7 +331,7 @@ def test_a_target_at_one_is_carried_out_while_another_is_down(fleet: AllRig) -> 
 
 @pytest.mark.parametrize("path", ["/v3", "/v3/"])
 def test_a_base_url_of_device_management_has_no_path(fleet: AllRig, path: str) -> None:
-    # document.md, "Settings of the providers": else every request goes to /v3/v3/…, which says nothing to a reader.
+    # docs/document.md, "device_management": else every request goes to /v3/v3/…, which says nothing to a reader.
     fleet.direct()
     fleet.point("device_management", fleet.sim.url + path)
     fleet.mark()

@@ -1,4 +1,4 @@
-"""The seed's own example, and every setting once: they validate, apply, settle and plan empty."""
+"""The example of the vendor's reference, and every setting once: they validate, apply, settle and plan empty."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_document_with_every_setting_once(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_seeds_example_of_an_update_applies(make_trackers: MakeTrackers, scheme: str) -> None:
-    """Its `debug` has slipped out of `configuration`: a brace is misplaced in the seed."""
+    """Its `debug` has slipped out of `configuration`: a brace is misplaced there."""
     rig = make_trackers({"A1": {"scheme": scheme}})
     fence = {"enabled": True, "lat": 51.502857552631525, "lng": 0.003137042517757941, "radius": 500}
     rig.trackers["truck"] = {

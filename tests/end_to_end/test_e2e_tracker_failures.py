@@ -311,7 +311,9 @@ def test_a_correction_of_drift_after_an_applied_update_is_not_counted_as_a_failu
 
 
 def test_the_time_counts_from_when_it_was_last_seen_pending(make: MakeFleet) -> None:
-    """Contract 3: what waited for days may be under way at the moment at which it is fetched."""
+    """
+    docs/apis/asset_tracker.md, "Applied": what waited for days may be under way at the moment at which it is fetched.
+    """
     rig = make(online=False)
     rig.sim.advance(5 * HOUR)
     assert_pending(rig, TRUCK)

@@ -159,7 +159,7 @@ def held(wanted: Any, live: Any, history: History, path: tuple[str, ...] = ()) -
         return
     if path[-1:] == ("generic",):
         wanted, live = ({_plain(key): value for key, value in side.items()} for side in (wanted, live))
-        # Contract 5: an agent of scheme 1.0 removes nothing from a set.
+        # docs/apis/asset_tracker.md, "Sets": an agent of scheme 1.0 removes nothing from a set.
         more = set(live) > set(wanted) and history.scheme == "1.0"
         assert set(live) == set(wanted) or more, history.at((path, wanted, live))
     for key, value in wanted.items():

@@ -9,7 +9,7 @@ import httpx
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
 
-# The key of the seed's example.
+# The key of the vendor's example.
 API_KEY = "ak_272f4259b2b1470599c19bc4a473d3cb"
 PUMPS = [f"0158d38771f7000000000001001000{n:02x}" for n in range(1, 6)]
 NORTH = "0158d38771f80000000000010010000a"

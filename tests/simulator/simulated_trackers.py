@@ -71,7 +71,7 @@ def read(document: Any, path: str) -> Any:
     return document
 
 
-# The seed's complete configuration, as it is received by a GET.
+# The vendor's reference: its complete configuration, as it is received by a GET.
 SEED_EXAMPLE: dict[str, Any] = json.loads("""
 {
   "description": {
@@ -114,7 +114,7 @@ SEED_EXAMPLE: dict[str, Any] = json.loads("""
 }
 """)
 
-# The seed's typical update, its two stray characters mended.
+# The vendor's reference: its typical update, its two stray characters mended.
 SEED_UPDATE: dict[str, Any] = json.loads("""
 {
   "configuration": {
@@ -130,7 +130,7 @@ SEED_UPDATE: dict[str, Any] = json.loads("""
 }
 """)
 
-# The body of the seed's second curl command, which has `lon` where the schema has `lng`, and no updateId.
+# The body of the vendor's second curl command, which has `lon` where the schema has `lng`, and no updateId.
 SEED_CURL: dict[str, Any] = json.loads(
     '{"configuration":{"locationTracking":{"geofence":'
     '{"enabled":true,"lat":51.502857552631525,"lon":0.003137042517757941,"radius":500}}}}'
@@ -138,7 +138,7 @@ SEED_CURL: dict[str, Any] = json.loads(
 
 
 def seed_tracker() -> dict[str, Any]:
-    """The tracker of the seed's example, as a world has it."""
+    """The tracker of the vendor's example, as a world has it."""
     description = SEED_EXAMPLE["description"]
     return {
         "scheme": "1.0",

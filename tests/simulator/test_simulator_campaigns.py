@@ -1,4 +1,4 @@
-"""Update campaigns on the simulated clock (contract: update campaign)."""
+"""Update campaigns on the simulated clock (docs/apis/device_management.md, "Update campaigns")."""
 
 import hashlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""The conventions of the simulated Device Management API, by the contract (device_management.md) and the seed."""
+"""The conventions of the simulated Device Management API, by docs/apis/device_management.md."""
 
 import json
 import socket

@@ -1,4 +1,7 @@
-"""The seed's own examples: the requests are taken, and the answers have the shapes that it shows."""
+"""
+The vendor's own examples (its page "Using the APIs"): the requests are taken, and the answers have the shapes that it
+shows.
+"""
 
 import json
 from typing import Any
@@ -53,7 +56,7 @@ def test_the_error_response_model(managed: Account) -> None:
 
 
 def test_the_list_that_the_example_of_a_filter_answers(managed: Account) -> None:
-    # The seed filters users, which are no part of a fleet: `GET /v3/users?status__eq=ACTIVE`.
+    # The page filters users, which are no part of a fleet: `GET /v3/users?status__eq=ACTIVE`.
     page = managed.get("/v3/devices?state__eq=registered")
     assert like(LIST, page)
     assert [device["id"] for device in page["data"]] == PUMPS

@@ -1,4 +1,4 @@
-"""The resources of the simulated Device Management API, one by one (contract: device_management.md, Resources)."""
+"""The resources of the simulated Device Management API, one by one (docs/apis/device_management.md)."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def refused(body: Any) -> list[str]:
 # Devices.
 
 
-def test_a_device_has_the_fields_of_the_contract(managed: Account) -> None:
+def test_a_device_has_the_fields_of_its_page(managed: Account) -> None:
     device = managed.get(DEVICE)
     assert device["object"] == "device"
     assert (device["id"], device["endpoint_name"], device["name"]) == (PUMPS[0], "pump-0001", "pump 1")
@@ -319,7 +319,7 @@ def test_an_upload_that_cannot_be_names_its_fields(managed: Account, kind: str) 
     assert managed.ids(path) == []
 
 
-def test_a_manifest_has_the_fields_of_the_contract(managed: Account) -> None:
+def test_a_manifest_has_the_fields_of_its_page(managed: Account) -> None:
     manifest = managed.upload("/v3/firmware-manifests", b"\x30\x82", name="m")
     assert manifest["object"] == "firmware-manifest"
     assert (manifest["datafile_size"], manifest["device_class"], manifest["key_table"]) == (2, "", "")

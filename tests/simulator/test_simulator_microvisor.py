@@ -1,4 +1,4 @@
-"""What the simulated Microvisor API answers, by the contract (microvisor.md)."""
+"""What the simulated Microvisor API answers, by docs/apis/microvisor.md."""
 
 import base64
 import hashlib

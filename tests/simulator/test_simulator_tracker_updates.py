@@ -176,7 +176,7 @@ def test_a_bound_is_met_in_single_precision(agent: Agent) -> None:
 
 @pytest.mark.parametrize("value", [1_585_666_384, 0, -1, 2**31 - 1])
 def test_repossession_takes_any_32_bit_integer(agent: Agent, value: int) -> None:
-    """Contract: its range is declared and not enforced."""
+    """docs/apis/asset_tracker.md, "Settings and ranges": its range is declared and not enforced."""
     assert agent.patch(update(agent, f"{TRACKING}.repossessionMode.after", value)).status_code == 200
 
 
@@ -423,7 +423,7 @@ def test_1_1_takes_a_top_level_sim_update_and_drops_it(both: dict[str, Agent], v
     assert agent.get() == before
 
 
-# The seed's own documents.
+# The documents of the vendor's reference.
 
 
 def test_the_seeds_typical_update_is_accepted(agent: Agent) -> None:

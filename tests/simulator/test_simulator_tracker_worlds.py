@@ -372,7 +372,7 @@ def test_any_update_is_taken_or_refused_with_a_reason(both: list[Agent], which: 
 
 @given(st.floats(-6_371_009, 6_371_009, width=64))
 @settings(max_examples=500, deadline=None, derandomize=True, database=None)
-def test_a_number_is_printed_as_the_contract_says_and_stays_that_way(number: float) -> None:
+def test_a_number_is_printed_as_a_tracker_prints_it_and_stays_that_way(number: float) -> None:
     short = printed(number)
     assert f"{short:.8g}".lstrip("-") == f"{ctypes.c_float(number).value:.8g}".lstrip("-")
     assert printed(float(short)) == short

@@ -47,7 +47,7 @@ def missing(expected: Any, found: Any) -> list[str]:
 def test_every_field_of_the_example_is_in_the_answer(client: httpx.Client, sim: Running, name: str, path: str) -> None:
     answer = client.get(path).json()
     expected = example(name)
-    expected.pop("detail", None)  # the contract: optional
+    expected.pop("detail", None)  # docs/apis/microvisor.md, "Errors": optional
     assert missing(shape(expected), shape(answer)) == []
 
 
@@ -72,7 +72,7 @@ def test_the_provider_reads_the_older_shape_of_the_overview_page() -> None:
     assert seen.facts["update_status"] == "up-to-date"
 
 
-def test_the_provider_has_every_type_of_the_contract() -> None:
+def test_the_provider_has_every_type_of_the_api() -> None:
     assert [kind.path for kind in Microvisor.types] == [
         "microvisor.apps",
         "microvisor.configs",

@@ -1,8 +1,8 @@
 """
 Asset Tracker "Southbound" API: the settings of trackers, each behind an agent of its own.
 
-Contract: the vendor's private-beta reference (configuration scheme 1.0) and its published reference application
-(scheme 1.1). One agent per tracker, so nothing is listed: what the files name is read, each by itself.
+What the API does: docs/apis/asset_tracker.md. One agent per tracker, so nothing is listed: what the files name is read,
+each by itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping

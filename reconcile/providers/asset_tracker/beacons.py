@@ -1,6 +1,6 @@
 """
-How beacons are spelled (contract "Shape"): people paste MACs and UUIDs with colons, dashes, dots and capitals, the
-tracker writes lower-case hex digits. Both sides are compared in that one form.
+How beacons are spelled (docs/apis/asset_tracker.md, "Beacons"): people paste MACs and UUIDs with colons, dashes, dots
+and capitals, the tracker writes lower-case hex digits. Both sides are compared in that one form.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any], schem
 
     Args:
         live: the set as it is reported: a beacon that is there keeps its spelling, a new one takes that of the others.
-        scheme: of the agent; where nothing is reported, 1.0 has MACs with colons, 1.1 without (contract "Shape").
+        scheme: of the agent; where nothing is reported, 1.0 has MACs with colons, 1.1 without
+            (docs/apis/asset_tracker.md, "Beacons").
     """
     there = {_loose(key): key for key in live}
     colons = any(":" in key for key in live) if live else scheme == "1.0"

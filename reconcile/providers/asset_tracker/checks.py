@@ -17,8 +17,9 @@ from reconcile.providers.asset_tracker.beacons import normal
 
 Path = tuple[str, ...]
 
-SHOCK_G, MOVEMENT_G = 4, 0.1  # contract, below the table: above the one, the other is too fine to be told
-EARLIEST = 1585666384  # contract, `repossessionMode.after`: declared, not enforced
+# docs/apis/asset_tracker.md, "Settings and ranges": above the one, the other is too fine to be told
+SHOCK_G, MOVEMENT_G = 4, 0.1
+EARLIEST = 1585666384  # docs/apis/asset_tracker.md, "Settings and ranges": declared, not enforced
 
 _AGENT = re.compile(r"[A-Za-z0-9_-]+")
 _URL = re.compile(r"[!-\[\]-~]+")  # ASCII without blanks and the backslash
@@ -106,7 +107,7 @@ def _in(outer: Mapping[str, Any], part: str, name: str) -> Any:
 
 
 def _unit(attrs: Attrs) -> list[Mistake]:
-    """Contract "Transport": one agent for each tracker, named by its id or its whole URL."""
+    """docs/apis/asset_tracker.md, "Agents": one agent for each tracker, named by its id or its whole URL."""
     agent, url = attrs.get("agent"), attrs.get("url")
     if url is not None:
         if agent is not None:

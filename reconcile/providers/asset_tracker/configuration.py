@@ -1,8 +1,9 @@
 """
-What a document may say about a tracker: every setting of the contract's table ("Shape"), in the API's own spelling.
+What a document may say about a tracker: every setting of docs/apis/asset_tracker.md, "Settings and ranges", in the
+API's own spelling.
 
 A setting that is not written is not managed. The defaults named here are the tracker's own, chosen for testing
-(contract "What makes this hard", 8); nothing is filled in. What one field alone cannot say is in `checks`.
+(docs/apis/asset_tracker.md, "Defaults"); nothing is filled in. What one field alone cannot say is in `checks`.
 """
 
 from __future__ import annotations
@@ -203,7 +204,9 @@ class AgentConfiguration(_Part):
 
 
 class Tracker(_Part):
-    """`asset_tracker.trackers.<name>`: a tracker, reached through its own agent (contract "Transport")."""
+    """
+    `asset_tracker.trackers.<name>`: a tracker, reached through its own agent (docs/apis/asset_tracker.md, "Agents").
+    """
 
     agent: Annotated[str, Mark.LOCATOR] | None = _plain("The unit: the id of its agent. Either this or url.")
     url: Annotated[str, Mark.LOCATOR] | None = _plain(

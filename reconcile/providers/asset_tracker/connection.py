@@ -1,8 +1,8 @@
 """
 How agents are reached: settings, credentials, and the one endpoint of each tracker.
 
-Contract "Transport": `https://agent.electricimp.com/<agent id>/cfg` or a URL of its own, `GET` and `PATCH`, JSON both
-ways, HTTP Basic; fleets usually share one pair of credentials, a tracker may have its own.
+docs/apis/asset_tracker.md, "Agents": `https://agent.electricimp.com/<agent id>/cfg` or a URL of its own, `GET` and
+`PATCH`, JSON both ways, HTTP Basic; fleets usually share one pair of credentials, a tracker may have its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 What one PATCH holds: every difference, the groups that travel together, whole sets, and an id made of its content.
 
-Contract "What makes this hard", 2 (a patch is computed against the *reported* configuration), 5 (sets), 6 (groups)
-and 7 (ids). Pure.
+docs/apis/asset_tracker.md, "One pending update" (a patch is computed against the *reported* configuration), "Sets",
+"Groups" and "Update ids". Pure.
 """
 
 from __future__ import annotations

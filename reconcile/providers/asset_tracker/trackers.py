@@ -1,7 +1,7 @@
 """
 Tracker: its settings, which are staged at its agent, fetched when it next connects, and rounded to 32-bit floats.
 
-Contract "Shape" and "What makes this hard". A tracker is hardware: adopted and forgotten, never made or deleted.
+docs/apis/asset_tracker.md. A tracker is hardware: adopted and forgotten, never made or deleted.
 `configuration` and `simUpdate` are staged; `agentConfiguration` is applied at once. What waits, what was lost and what
 failed is told in `updates`, what is sent in `patches`.
 """

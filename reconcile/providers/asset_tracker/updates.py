@@ -1,9 +1,9 @@
 """
 Staged updates: what became of the last one that we sent, told from one reading and the state. Pure.
 
-An agent keeps one pending update in memory until the tracker fetches it (contract "What makes this hard", 1 to 3):
-a reading shows the old configuration, and `pendingUpdateId` beside it. An update is *applied* when the reported
-`updateId` is its own; nothing else proves it.
+An agent keeps one pending update in memory until the tracker fetches it (docs/apis/asset_tracker.md, "Staged updates",
+"One pending update" and "Applied"): a reading shows the old configuration, and `pendingUpdateId` beside it. An update
+is *applied* when the reported `updateId` is its own; nothing else proves it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from reconcile.provider import Attrs, Entry, Observed, Status, View
 
 FALLBACK = "myDefaultCfg"  # the updateId of the reference default, on which a tracker starts when nothing else works
 PREFIX = "reconcile-"  # of every updateId that we make
-ATTEMPTS = 3  # contract 3: a configuration that a tracker cannot apply restarts it every time
+# docs/apis/asset_tracker.md, "Applied": a configuration that a tracker cannot apply restarts it every time
+ATTEMPTS = 3
 SETS = (("locationTracking", "bleDevices", "generic"), ("locationTracking", "bleDevices", "iBeacon"))
 _LEAST = timedelta(hours=1)
 _OFTEN = timedelta(minutes=10)  # how often it is recorded that an update still waits: by feel, well below _LEAST
@@ -105,8 +106,8 @@ def unfinished(prior: Entry) -> Attrs:
     """
     Beacons of sets that the files do not mention any more, until an update without them is applied.
 
-    Nothing else tells that they are to go; and as each update replaces the one that waits (contract 2), every one
-    leaves them out until it is done.
+    Nothing else tells that they are to go; and as each update replaces the one that waits (docs/apis/asset_tracker.md,
+    "One pending update"), every one leaves them out until it is done.
     """
     update = update_of(prior.facts)
     found = prior.facts.get("released")
@@ -212,7 +213,10 @@ def foreign_words(pending: str) -> str:
 
 
 def _may_yet(update: Update, reported: Attrs, now: datetime) -> bool:
-    """Contract 3: for so long after it was last seen pending, what is neither pending nor reported may be under way."""
+    """
+    docs/apis/asset_tracker.md, "Applied": for so long after it was last seen pending, what is neither pending nor
+    reported may be under way.
+    """
     waited = update.waiting or update.sent
     if waited is None:
         return True
@@ -242,7 +246,8 @@ def kept(seen: Observed, prior: Entry | None) -> dict[str, list[str]]:
     """
     Beacons that an applied update left out and that are reported all the same, by the name of their set.
 
-    Contract 5: an agent of scheme 1.0 adds to a set. What is known of earlier updates stays known until it is gone.
+    docs/apis/asset_tracker.md, "Sets": an agent of scheme 1.0 adds to a set. What is known of earlier updates stays
+    known until it is gone.
     """
     if prior is None or seen.facts.get("scheme") != "1.0":
         return {}

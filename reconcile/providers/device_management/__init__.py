@@ -1,8 +1,7 @@
 """
 Pelion (Izuma) Device Management: groups, devices and their memberships, firmware, update campaigns, pre-shared keys.
 
-Contract: the vendor's "Using the APIs" (conventions of every endpoint), and its API descriptions of 2019 and 2020 for
-the resources. Order of the types: what is referred to comes before what refers.
+What the API does: docs/apis/device_management.md. Order of the types: what is referred to comes before what refers.
 """
 
 from collections.abc import Callable, Iterable, Mapping

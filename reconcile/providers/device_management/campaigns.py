@@ -1,5 +1,5 @@
 """
-Update campaign: gives devices the firmware of a manifest (contract: update campaign, `/v3/update-campaigns`).
+Update campaign: gives devices the firmware of a manifest (docs/apis/device_management.md, "Update campaigns").
 
 It is made as a draft and then started: two requests, and a draft that was left behind is started by the next plan. A
 draft can be changed; nothing else can, and what has stopped never starts again, so that then another campaign is made.

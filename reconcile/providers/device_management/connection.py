@@ -1,8 +1,9 @@
 """
 How the Device Management API is reached: settings, credentials, its lists, filters and dates.
 
-Contract "Conventions": a bearer key that is never in a URL; lists by cursor (`limit`, `after`, `has_more`); filters as
-`field__op=value`; dates in RFC 3339 or compact. Fields and types that are not known are passed over.
+docs/apis/device_management.md, "Hosts and credentials", "Lists" and "Filters": a bearer key that is never in a URL;
+lists by cursor (`limit`, `after`, `has_more`); filters as `field__op=value`; dates in RFC 3339 or compact. Fields and
+types that are not known are passed over.
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ def _total(answer: Answer) -> int | None:
 
 
 def _slash(path: tuple[str, ...]) -> bool:
-    """Whether a path ends in a slash (contract: the form of 2020): those of devices and groups do."""
+    """Whether a path ends in a slash (docs/apis/device_management.md, "Slashes"): those of devices and groups do."""
     return path[1] in ("devices", "device-groups")
 
 

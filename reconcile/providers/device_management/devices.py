@@ -1,5 +1,5 @@
 """
-Device: what the account knows of a piece of hardware (contract: device, `/v3/devices`).
+Device: what the account knows of a piece of hardware (docs/apis/device_management.md, "Devices").
 
 It is addressed by its id, or found by its endpoint name, which is unique, or by its name, which is not. The Device ID
 is needed, never that of a pre-shared key. Most devices enrol themselves, so that one is adopted and forgotten, unless

@@ -1,8 +1,9 @@
 """
 What several resources share: their names, texts and custom attributes, and the PUT that changes them.
 
-Contract "Resources": names up to 128 characters, descriptions up to 2,000; custom attributes have keys that begin with
-a letter, keys and values up to 128 characters, and a PUT replaces the whole map. Texts that were never set are empty.
+docs/apis/device_management.md, "Texts and attributes": names up to 128 characters, descriptions up to 2,000; custom
+attributes have keys that begin with a letter, keys and values up to 128 characters, and a PUT replaces the whole map.
+Texts that were never set are empty.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
-Firmware images and manifests: bytes that are uploaded once and never changed (contract: firmware image, firmware
-manifest, `/v3/firmware-images`, `/v3/firmware-manifests`).
+Firmware images and manifests: bytes that are uploaded once and never changed (docs/apis/device_management.md,
+"Firmware images" and "Firmware manifests").
 
 Names are not unique. Of an image the API tells the SHA-256, so that one with the same bytes is found; of a manifest
 it does not, so that the newest of its name is meant until the state knows which. There is no update: a description is

@@ -1,5 +1,5 @@
 """
-Device group: a name that devices are members of (contract: group, `/v3/device-groups`).
+Device group: a name that devices are members of (docs/apis/device_management.md, "Groups").
 
 The API refuses a second one of a name with a 409. Membership is written on the group, one device a call: see
 `memberships`.

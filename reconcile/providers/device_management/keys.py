@@ -1,5 +1,5 @@
 """
-Pre-shared key of a device (contract: pre-shared key, `/v2/device-shared-keys`): a secret under an endpoint name.
+Pre-shared key of a device (docs/apis/device_management.md, "Pre-shared keys"): a secret under an endpoint name.
 
 The secret is in no answer. There is no update: rotating one is deleting it and making it again, and between the two
 requests the device cannot bootstrap. Whether somebody else rotated it is told by `created_at`. Lists go on after

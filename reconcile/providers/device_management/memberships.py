@@ -1,5 +1,5 @@
 """
-Membership of a device in a group (contract: group, `…/devices/add/` and `…/devices/remove/`).
+Membership of a device in a group (docs/apis/device_management.md, "Memberships").
 
 It is written on the group, one device a call, and read on the device, in its `groups`. Adding a second time and
 removing what is no member change nothing, so that both may be repeated.

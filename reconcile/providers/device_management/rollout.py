@@ -1,10 +1,10 @@
 """
 How a campaign is read: its phase, its counts, and the devices that its filter stands for. Pure.
 
-Contract "update campaign": phases draft, awaiting_approval, timed, starting, active, stopping, stopped, archived;
-metrics `{total, success, failed, skipped, pending}_count`, 404 until it is started. There is no filter by group, so
-that a group is its members at the moment of the writing; `id__neq=<group>`, which every device satisfies, says which
-group was meant, so that a campaign can be compared with the files though the state is lost.
+docs/apis/device_management.md, "Update campaigns": phases draft, awaiting_approval, timed, starting, active, stopping,
+stopped, archived; metrics `{total, success, failed, skipped, pending}_count`, 404 until it is started. There is no
+filter by group, so that a group is its members at the moment of the writing; `id__neq=<group>`, which every device
+satisfies, says which group was meant, so that a campaign can be compared with the files though the state is lost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Twilio Microvisor: apps, configs and secrets of an account, and its devices with their own configs and secrets.
 
-Contract: the vendor's documentation of 2024 and its last OpenAPI document (`tests/data/microvisor.openapi.json`).
+What the API does: docs/apis/microvisor.md.
 Order of the types: what is referred to comes before what refers.
 """
 

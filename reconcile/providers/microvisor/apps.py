@@ -1,9 +1,9 @@
 """
 App (`KA…`): a bundle of bytes, uploaded once and never changed.
 
-Contract "App": no create in the main API, the upload host takes multipart `File` and `UniqueName`; there is no
-update; `hash` is of a manifest that the service computes, so local bytes cannot be compared with it: the SHA-256 of
-the uploaded file is recorded in the state beside the returned sid and hash.
+docs/apis/microvisor.md, "Apps" and "Uploads": no create in the main API, the upload host takes multipart `File` and
+`UniqueName`; there is no update; `hash` is of a manifest that the service computes, so local bytes cannot be compared
+with it: the SHA-256 of the uploaded file is recorded in the state beside the returned sid and hash.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Config and Device Config: readable texts under a key (contract "Config and Device Config").
+Config and Device Config: readable texts under a key (docs/apis/microvisor.md, "Configs").
 
 There is no bulk read of device configs: one list request per device.
 """

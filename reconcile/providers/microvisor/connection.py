@@ -1,8 +1,8 @@
 """
 How the Microvisor API is reached: settings, credentials, the two hosts, and how its pages and dates are read.
 
-Contract "Transport": HTTP Basic with account SID and auth token (or an API key pair), lists through
-`meta.next_page_url`, dates in UTC in whole seconds.
+docs/apis/microvisor.md, "Hosts and credentials", "Lists" and "Dates": HTTP Basic with account SID and auth token (or an
+API key pair), lists through `meta.next_page_url`, dates in UTC in whole seconds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Device (`UV…`): hardware. It is adopted, named and retargeted, never created or deleted (contract "Device").
+Device (`UV…`): hardware. It is adopted, named and retargeted, never created or deleted (docs/apis/microvisor.md,
+"Devices").
 
 A write to the app only *targets*: the device installs it when it next connects, so what the API accepted
 (`app.target_sid`) and what the device reports (`app.reported_sid`) are two readings. Logging is a lease of 24 hours.
@@ -36,7 +37,7 @@ from reconcile.provider import (
 from reconcile.providers.microvisor.connection import Api, body, moment, pages, server_time
 from reconcile.providers.microvisor.names import name_problems, normal_sid
 
-RENEW_BEFORE = timedelta(hours=6)  # contract: `logging_renew_before_s`
+RENEW_BEFORE = timedelta(hours=6)  # docs/apis/microvisor.md, "Logging"
 
 _FORM = {"unique_name": "UniqueName", "app": "TargetApp", "logging": "LoggingEnabled", "restart": "RestartApp"}
 
@@ -74,7 +75,7 @@ class DeviceType(ResourceType):
     deletable = False
     removal = "forget"
     # The name, then configs and secrets, then the app, then logging and restart: so that an app never starts with
-    # the old settings (contract "Device").
+    # the old settings (docs/apis/microvisor.md, "Order of writes to a device").
     stages = {"unique_name": 0, "app": 2, "logging": 3, "restart": 4}
     children_stage = 1
 

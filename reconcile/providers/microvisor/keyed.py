@@ -1,7 +1,7 @@
 """
 Keys and values of an account or of a device: the calls that configs and secrets share.
 
-Contract "Config and Device Config" and "Secret and Device Secret": `/Configs`, `/Devices/{sid}/Configs` and the same
+docs/apis/microvisor.md, "Configs" and "Secrets": `/Configs`, `/Devices/{sid}/Configs` and the same
 with `Secrets`; POST on the collection creates (201), POST on the member updates (200), DELETE removes (204).
 """
 

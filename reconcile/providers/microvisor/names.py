@@ -7,7 +7,7 @@ import re
 from reconcile.provider import Attrs, Mistake, flaw_in_name
 
 SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-KEY_LENGTH, VALUE_LENGTH = 100, 4096  # characters; contract "Config and Device Config"
+KEY_LENGTH, VALUE_LENGTH = 100, 4096  # characters; docs/apis/microvisor.md, "Configs"
 
 
 def name_problems(attrs: Attrs, key: str) -> list[Mistake]:

@@ -1,5 +1,5 @@
 """
-Secret and Device Secret: texts under a key that are never returned (contract "Secret and Device Secret").
+Secret and Device Secret: texts under a key that are never returned (docs/apis/microvisor.md, "Secrets").
 
 A read has `key` and `date_rotated` only, so whether somebody else rotated it is told by the date of the last write,
 and whether the wanted value changed by a keyed fingerprint. Older deployments refuse to update one (404 or 405): then

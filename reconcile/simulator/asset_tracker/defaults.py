@@ -1,9 +1,9 @@
 """
 The reference default configuration, on which a tracker begins and to which it falls back.
 
-Values are those of the seed's tables. Where these name none (`tamperingDetected.pollingPeriod`, `simUpdate`,
-whether `repossessionMode` is enabled) they are the reference application's. The default of 8 g that the seed
-writes at `tamperingDetected` belongs to `shockDetected`.
+Values are those of the vendor's reference (docs/apis/asset_tracker.md, "Defaults"). Where these name none
+(`tamperingDetected.pollingPeriod`, `simUpdate`, whether `repossessionMode` is enabled) they are the reference
+application's. The default of 8 g that the reference writes at `tamperingDetected` belongs to `shockDetected`.
 """
 
 from typing import Any

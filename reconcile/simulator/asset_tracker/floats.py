@@ -1,5 +1,5 @@
 """
-Numbers as a tracker keeps and prints them (contract: Single precision, printed short).
+Numbers as a tracker keeps and prints them (docs/apis/asset_tracker.md, "Numbers").
 
 Agent and tracker compute with 32-bit floats and print 8 significant digits; integers are exact 32-bit
 integers.

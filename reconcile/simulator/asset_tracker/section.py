@@ -1,9 +1,9 @@
 """
 The Asset Tracker: `trackers` in the world, and the API: `GET` and `PATCH /<agent id>/cfg`, an agent per tracker
-(contract: asset_tracker.md; seed 003). Requests in, answers of the reference agent out.
+(docs/apis/asset_tracker.md). Requests in, answers of the reference agent out.
 
-Where the contract is silent: another method is a 405, an agent that does not exist a 404, both in plain text; a
-PATCH that is not `application/json` is a 400; one with the current `updateId` is ignored whole, its
+docs/apis/asset_tracker.md, "What is not documented": another method is a 405, an agent that does not exist a 404, both
+in plain text; a PATCH that is not `application/json` is a 400; one with the current `updateId` is ignored whole, its
 `agentConfiguration` included.
 """
 
@@ -122,7 +122,7 @@ def view(tracker: Tracker) -> dict[str, Any]:
     What GET answers.
 
     Before the tracker has reported, there is no `configuration`, and no `simUpdate` either. What is not known is
-    null in scheme 1.0 (seed: description), and absent in 1.1.
+    null in scheme 1.0 (docs/apis/asset_tracker.md, "Shape"), and absent in 1.1.
     """
     scheme = SCHEMES[tracker.scheme]
     description: dict[str, Any] = {
@@ -179,7 +179,7 @@ def _loads(body: bytes) -> Any:
 
 
 def _is_current(document: Any, tracker: Tracker) -> bool:
-    """Whether an update has the id of the one that is applied already: asked before it is validated (seed)."""
+    """Whether an update has the id of the one that is applied already: asked before it is validated."""
     configuration = document.get("configuration") if isinstance(document, dict) else None
     update_id = configuration.get("updateId") if isinstance(configuration, dict) else None
     return isinstance(update_id, str) and update_id == tracker.update_id

@@ -1,6 +1,6 @@
 """
-What a configuration is made of: every setting with its type and the range that the agent accepts (contract:
-the table under Shape), and the two schemes with what differs between them.
+What a configuration is made of: every setting with its type and the range that the agent accepts
+(docs/apis/asset_tracker.md, "Settings and ranges"), and the two schemes with what differs between them.
 """
 
 import re
@@ -163,7 +163,8 @@ def _scheme(version: str, mac: re.Pattern[str], geofence: Block, *, newer: bool)
 _GEOFENCE: dict[str, Rule] = {"enabled": Switch(), **_DEGREES, "radius": Number(0, 6_371_009)}
 
 SCHEMES = {
-    # The seed. Its example writes MAC addresses with colons and in capitals, its text demands lowercase: all are taken.
+    # docs/apis/asset_tracker.md, "Beacons". The reference's example writes MAC addresses with colons and in capitals,
+    # its text demands lowercase: all are taken.
     "1.0": _scheme(
         "1.0",
         re.compile("([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{12}"),

@@ -16,7 +16,7 @@ from reconcile.simulator.clock import LATEST
 
 Configuration = dict[str, Any]
 
-# Contract: Sets replace or merge.
+# docs/apis/asset_tracker.md, "Sets".
 _SETS = ("generic", "iBeacon")
 
 
@@ -28,7 +28,7 @@ class Tracker:
     Attributes:
         reported: the configuration that the tracker has last reported, `simUpdate` inside; None: it never has.
         pending: the one staged update, in the agent's memory only, `simUpdate` inside.
-        cfg_timestamp: when the tracker last applied an update or restarted (contract: it proves nothing).
+        cfg_timestamp: when the tracker last applied an update or restarted (docs/apis/asset_tracker.md, "Applied").
         fail_apply: the tracker fetches updates and cannot apply them: always, or as many times as are left.
         fallback: the tracker cannot start on what it has saved, and begins anew on the default, once.
         next_connection: in simulated seconds; None while nothing would happen then.
@@ -67,7 +67,9 @@ class Tracker:
             self.next_connection = min(now + max(0, period), LATEST - 1)
 
     def stage(self, update: Configuration, now: float) -> None:
-        """Puts an update into the one slot; what was there is lost (contract: A new PATCH replaces the pending one)."""
+        """
+        Puts an update into the one slot; what was there is lost (docs/apis/asset_tracker.md, "One pending update").
+        """
         self.pending = update
         self.schedule(now)
 

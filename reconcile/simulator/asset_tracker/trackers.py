@@ -44,7 +44,7 @@ from reconcile.simulator.clock import LATEST
 from reconcile.simulator.shape import Path, ShapeError
 from reconcile.simulator.table import Field, Table, as_it_is, number, one_of, optional, whole
 
-# First segments of other paths (design §8): an agent of that name could not be reached.
+# First segments of other paths (docs/architecture.md, "Simulator"): an agent of that name could not be reached.
 OTHER_PATHS = ("v1", "v2", "v3", "upload", "_sim")
 
 

@@ -1,6 +1,6 @@
 """
-What an agent refuses: a PATCH that is not in its scheme (contract: Shape, and Dependent fields travel with
-their object). A refused PATCH is refused whole; the reason is in the words of the reference agent.
+What an agent refuses: a PATCH that is not in its scheme (docs/apis/asset_tracker.md, "Shape"
+and "Groups"). A refused PATCH is refused whole; the reason is in the words of the reference agent.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ def check(document: Any, scheme: Scheme) -> None:
         raise Invalid("The update is not an object")
     if "description" in document:
         raise Invalid("Field: description - read-only")
-    # The seed refuses an update that lacks both; the 1.1 agent takes a `simUpdate` alone, and then drops it.
+    # The reference refuses an update that lacks both; the 1.1 agent takes a `simUpdate` alone, and then drops it.
     dropped = scheme.sim_update_inside and "simUpdate" in document
     if not dropped and "configuration" not in document and "agentConfiguration" not in document:
         raise Invalid("Field: configuration or agentConfiguration - not exist")

@@ -1,6 +1,6 @@
 """
-Bodies that clients send to the Device Management API: JSON objects, and uploads with a `datafile` (contract:
-Resources). All of a body is checked before any of it is done.
+Bodies that clients send to the Device Management API: JSON objects, and uploads with a `datafile`
+(docs/apis/device_management.md, "Firmware images"). All of a body is checked before any of it is done.
 """
 
 from typing import Any

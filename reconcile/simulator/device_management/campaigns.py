@@ -1,8 +1,9 @@
 """
-Update campaigns: `/v3/update-campaigns` (contract: update campaign); what happens to one as time passes is in
-`rollout`.
+Update campaigns: `/v3/update-campaigns` (docs/apis/device_management.md, "Update campaigns"); what happens to one as
+time passes is in `rollout`.
 
-Where the contract is silent: a PUT to a campaign that is no draft is a 403; one starts from a draft with a manifest,
+docs/apis/device_management.md, "What is not documented": a PUT to a campaign that is no draft is a 403; one starts from
+a draft with a manifest,
 is stopped while it waits, starts or runs, archived when it is stopped, and deleted as a draft, stopped or archived:
 anything else is a 409. A `device_filter` is checked when it is written, and so is the manifest.
 """

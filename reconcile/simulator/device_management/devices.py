@@ -1,8 +1,9 @@
 """
-Devices: `/v3/devices/` (contract: device).
+Devices: `/v3/devices/` (docs/apis/device_management.md, "Devices").
 
-Where the contract is silent: `endpoint_name` of a device that is made without one is its id; one that is taken is
-a 409; fields that are read-only are passed over, `endpoint_name` and `groups` of a PUT among them.
+docs/apis/device_management.md, "What is not documented": `endpoint_name` of a device that is made without one is its
+id; one that is taken is a 409; fields that are read-only are passed over, `endpoint_name` and `groups` of a PUT among
+them.
 """
 
 from typing import Any

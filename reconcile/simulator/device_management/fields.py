@@ -113,7 +113,10 @@ class Field:
         return None
 
     def _attributes(self, value: Any) -> str | None:
-        """Contract: keys start with a letter, keys and values have at most 128 characters."""
+        """
+        docs/apis/device_management.md, "Texts and attributes": keys start with a letter, keys and values have at most
+        128 characters.
+        """
         if not isinstance(value, dict):
             return f"must be an object, is {shape.kind(value)}"
         if len(value) > self.most:
@@ -176,7 +179,7 @@ class Resource:
         return {**self.defaults, **record}
 
     def view(self, id_: str, record: Record) -> dict[str, Any]:
-        """The record as the API answers it (contract: `id, object, created_at, updated_at, etag` on every resource)."""
+        """The record as the API answers it (docs/apis/device_management.md, "Ids and etags")."""
         shown = {name: record.get(name, self.defaults[name]) for name in self.shown}
         return {"id": id_, "object": self.name, "etag": self.etag(record), **shown}
 

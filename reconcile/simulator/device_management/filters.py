@@ -1,6 +1,6 @@
 """
-Filters of lists and of campaigns (contract: Conventions): `field__op=value`, `field=value` for equality, and
-`custom_attributes__<key>=<value>`, which knows equality only.
+Filters of lists and of campaigns (docs/apis/device_management.md, "Filters"): `field__op=value`, `field=value` for
+equality, and `custom_attributes__<key>=<value>`, which knows equality only.
 
 They come as parameters of a list, as its one parameter `filter=…` (encoded once more), or as the text of a
 campaign's `device_filter`, which is not encoded. What cannot be filtered is a validation error: a filter that

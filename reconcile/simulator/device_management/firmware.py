@@ -1,14 +1,14 @@
 """
-Firmware images and manifests: immutable, made by an upload, read and deleted (contract: firmware image, firmware
-manifest). Of their bytes only size and checksum are kept.
+Firmware images and manifests: immutable, made by an upload, read and deleted (docs/apis/device_management.md,
+"Firmware images" and "Firmware manifests"). Of their bytes only size and checksum are kept.
 
 A real manifest is signed DER that holds the SHA-256 digest of its payload. Here one stands for the newest image
 whose digest (raw or in hexadecimal) or id stands anywhere in its bytes; for the newest of all images when there is
 none such, so that any bytes will do in a rehearsal; and for no image while there are none: devices cannot install
 that. It is decided once, at the upload.
 
-Where the contract is silent: an image or a manifest that is in use can be deleted. Devices cannot install an image
-that is gone; a campaign whose manifest is gone stops.
+docs/apis/device_management.md, "What is not documented": an image or a manifest that is in use can be deleted. Devices
+cannot install an image that is gone; a campaign whose manifest is gone stops.
 """
 
 import hashlib

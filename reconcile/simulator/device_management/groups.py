@@ -1,7 +1,8 @@
 """
-Device groups: `/v3/device-groups/`, and their members, one device a call (contract: group).
+Device groups: `/v3/device-groups/`, and their members, one device a call (docs/apis/device_management.md, "Groups" and
+"Memberships").
 
-Where the contract is silent: a device that is a member already is added again, and one that is none removed, with
+A device that is a member already is added again, and one that is none removed, with
 the same 204; a device that does not exist is a 404.
 """
 

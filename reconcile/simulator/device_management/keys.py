@@ -1,8 +1,8 @@
 """
-Pre-shared keys: `/v2/device-shared-keys` (contract: pre-shared key). The secret is in no answer; to rotate one is
-to delete it and to create it.
+Pre-shared keys: `/v2/device-shared-keys` (docs/apis/device_management.md, "Pre-shared keys"). The secret is in no
+answer; to rotate one is to delete it and to create it.
 
-The vendor's client sends the `continuation_marker` of a page as `after`. Where the contract is silent: it is
+The vendor's client sends the `continuation_marker` of a page as `after`. Not documented: it is
 opaque, the key that it points behind need not be there any more, and deleting what is not there is a 204.
 """
 

@@ -1,5 +1,5 @@
 """
-Lists by page (seed 004, "Pagination"): `limit`, `after`, `order` and `include=total_count`.
+Lists by page (docs/apis/device_management.md, "Lists"): `limit`, `after`, `order` and `include=total_count`.
 
 Entities stand in the order of their ids, which those that the service makes begin with their time of creation.
 A page starts after an id that need not be there any more: whatever is added or removed between two requests,
@@ -23,7 +23,7 @@ _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 def limit(request: Request) -> int:
-    """Contract: out of range is clamped."""
+    """Out of range is clamped (docs/apis/device_management.md, "Lists")."""
     text = request.query.get("limit")
     if text is None:
         return DEFAULT_LIMIT

@@ -1,6 +1,6 @@
 """
-Errors of the Device Management API (seed 004, "Status codes and errors"): the error object, its types, and the
-request id that every answer carries.
+Errors of the Device Management API (docs/apis/device_management.md, "Answers and errors"): the error object, its types,
+and the request id that every answer carries.
 """
 
 import uuid
@@ -10,7 +10,8 @@ from reconcile.simulator.exchange import Answer, Request, json_answer
 
 REQUEST_ID = "X-Request-ID"
 
-# The general types of the seed. It names none for 409, 413 and 429: those are made up, as "expect new types" allows.
+# The general types of the reference. It names none for 409, 413 and 429: those are made up, as "expect new types"
+# allows.
 _TYPES = {
     400: "bad_request",
     401: "invalid_auth",

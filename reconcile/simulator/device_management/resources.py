@@ -1,5 +1,5 @@
 """
-The tables of the resources (contract: Resources; the limits that it leaves out are those of the vendor's
+The tables of the resources (docs/apis/device_management.md; the limits that it leaves out are those of the vendor's
 descriptions of 2019 and 2020).
 
 What stands with `shown=False` is no field of the API but a fact of the simulated world:

@@ -1,6 +1,6 @@
 """
 What takes a while: campaigns and the devices in them, and devices that come to register, on the simulated clock
-(contract: update campaign; a stopped campaign never restarts).
+(docs/apis/device_management.md, "Update campaigns").
 
 A campaign goes draft → (awaiting_approval →) starting → active → stopping → stopped → archived. It is starting
 and stopping for 10 s each. Its devices are those that match its filter when it becomes active; in a continuous

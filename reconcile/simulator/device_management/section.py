@@ -1,6 +1,6 @@
 """
-Device Management: `device_management` in the world, and the API: `/v3/…`, and pre-shared keys under `/v2/…` (contract:
-device_management.md; seed 004). Requests in, answers in the vendor's shapes out.
+Device Management: `device_management` in the world, and the API: `/v3/…`, and pre-shared keys under `/v2/…`
+(docs/apis/device_management.md). Requests in, answers in the vendor's shapes out.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """
-Apps: immutable, made by an upload, read and deleted (contract: App).
+Apps: immutable, made by an upload, read and deleted (docs/apis/microvisor.md, "Apps" and "Uploads").
 
-Where the contract is silent: an App that a Device targets cannot be deleted (409).
+docs/apis/microvisor.md, "Deleting an App": one that a Device targets is refused, here with a 409.
 """
 
 import base64

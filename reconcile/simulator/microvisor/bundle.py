@@ -1,8 +1,8 @@
 """
 App bundles: what the service computes from an uploaded zip.
 
-Contract: `hash` hashes the manifest, which the service computes, so an App cannot be compared with local
-bytes. Ours names the members with their checksums, from the zip's directory; nothing is unpacked and nothing
+docs/apis/microvisor.md, "Apps": `hash` hashes the manifest, which the service computes, so an App cannot be compared
+with local bytes. Ours names the members with their checksums, from the zip's directory; nothing is unpacked and nothing
 is kept.
 """
 

@@ -1,8 +1,8 @@
 """
-Devices: read and updated, never made or deleted (contract: Device).
+Devices: read and updated, never made or deleted (docs/apis/microvisor.md, "Devices").
 
-Where the contract is silent: a taken UniqueName is a 409, an unknown TargetApp a 400, and fields that the API
-does not know are ignored.
+docs/apis/microvisor.md, "What is not documented": a taken UniqueName is a 409, an unknown TargetApp a 400, and fields
+that the API does not know are ignored.
 """
 
 from typing import Any

@@ -1,6 +1,5 @@
 """
-Configs and secrets, of the account and of a device (contract: Config and Device Config, Secret and Device
-Secret).
+Configs and secrets, of the account and of a device (docs/apis/microvisor.md, "Configs" and "Secrets").
 
 A secret is write-only: its value is in no answer. With `secrets_update: false` in the world it cannot be
 updated either.

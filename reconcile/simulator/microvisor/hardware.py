@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from reconcile.simulator.clock import next_connection
 
-# Contract: logging turns itself off 24 h after it was enabled.
+# docs/apis/microvisor.md, "Logging": logging turns itself off 24 h after it was enabled.
 LOGGING_LEASE_S = 24 * 3600
 # What a device with `fail_update` reports; the vendor documents no values, only that 0 is none.
 UPDATE_FAILED = 1
@@ -82,7 +82,7 @@ def _connect(device: Device, app: DeviceApp, at: int) -> None:
 
 def target(device: Device, app_sid: str, app_hash: str | None, now: int) -> None:
     """
-    Targets a device; it installs the app when it next connects (contract: a write to TargetApp only targets).
+    Targets a device; it installs the app when it next connects (docs/apis/microvisor.md, "Target and report").
 
     The app that it reports already is up to date at once. The same target again changes nothing while it is
     pending, and is a new attempt after an error.

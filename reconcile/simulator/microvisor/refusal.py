@@ -43,7 +43,7 @@ _MAX_NAME = 256
 
 
 def error(status: int, message: str, detail: str | None = None) -> Answer:
-    """An error as the vendor writes it; codes that the contract does not name are the status."""
+    """An error as the vendor writes it; docs/apis/microvisor.md, "Errors" names some codes; others are the status."""
     code = _CODES.get(status, status)
     value = {"code": code, "message": message}
     if detail is not None:

@@ -1,6 +1,7 @@
 """
-Microvisor: `microvisor` in the world, and the API: `/v1/…`, and `/upload/v1/Apps` for its upload host (contract:
-microvisor.md; read with the vendor's OpenAPI document of 2024). Requests in, answers in the vendor's shapes out.
+Microvisor: `microvisor` in the world, and the API: `/v1/…`, and `/upload/v1/Apps` for its upload host
+(docs/apis/microvisor.md; read with the vendor's OpenAPI document of 2024). Requests in, answers in the vendor's shapes
+out.
 """
 
 import base64
