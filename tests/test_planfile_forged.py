@@ -27,7 +27,10 @@ from reconcile.render.text import plan_text
 from reconcile.wiring import types_of_plan
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-GIVEN = {"var": (), "var_files": (), "allow_hosts": (), "state": None, "root": None, "auto_approve": True}
+GIVEN = {
+    **{"var": (), "var_files": (), "allow_hosts": (), "state": None, "root": None, "auto_approve": True},
+    **{"wait": "accepted", "timeout": 600.0, "lock_timeout": 0.0},
+}
 HERE = Bindings("f", ".", tool="0.1.0", made=NOW.isoformat())
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 1.5, 10**300, 2**64, "", "x", "\x1b[2J", "\ud800", "\x00", "a.b.c", "a" * 5000,

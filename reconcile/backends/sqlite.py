@@ -32,6 +32,7 @@ from reconcile.backends.schema import (
 )
 from reconcile.backends.twins import refuse_twins
 from reconcile.core.address import Address
+from reconcile.core.bindings import APPLIED
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused
@@ -294,7 +295,7 @@ class SqliteStore(Store):
             leases.check(db, lease)
             if plan is not None:
                 if db.execute("SELECT 1 FROM plans WHERE digest = ?", (plan,)).fetchone():
-                    raise Refused(Problem("this plan was applied already", way_out="Run plan again"))
+                    raise Refused(APPLIED)
                 db.execute("INSERT INTO plans VALUES (?, ?)", (plan, leases.stamp(self._now())))
             run = f"{self._rng.getrandbits(128):032x}"
             accounted = {**meta.head.accounts, **accounts}

@@ -24,10 +24,11 @@ from reconcile.cli.options import (
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
 from reconcile.cli.session import Session, run_session
+from reconcile.core.bindings import APPLIED
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.core.text import printable
-from reconcile.errors import PartlyApplied, Problem, ReconcileError, Refused, worst
+from reconcile.errors import PartlyApplied, ReconcileError, Refused, worst
 
 if TYPE_CHECKING:
     from reconcile.planfile import Saved
@@ -175,7 +176,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
 
 async def _not_applied(session: Session, saved: Saved) -> None:
     if await session.world.store.applied(saved.digest):
-        raise Refused(Problem("this plan was applied already", way_out="Plan again"))
+        raise Refused(APPLIED)
 
 
 async def _carry_out(

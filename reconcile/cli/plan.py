@@ -60,7 +60,7 @@ def plan(**given: Any) -> int:
             say(["", f"Saved the plan to: {given['out']}"])
             if made.bindings.untrusted:
                 say(["", "It is for reading: apply refuses the plan of an untrusted document."])
-            elif not made.refused:
+            elif made.applicable:
                 intro = "To perform exactly these actions, run the following command to apply:"
                 say(["", intro, f"    reconcile apply {given['out']}"])
         return 2 if given["detailed_exitcode"] and made.changed else 0

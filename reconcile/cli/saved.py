@@ -60,7 +60,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
     if not saved.seal.verified:
         if missing := [words for words in held if words[0] in REPEATED and words not in asked]:
             approved = ["--auto-approve"] if given["auto_approve"] else []
-            again = ["apply", str(file), *_flat([*asked, *missing]), *_given(given), *approved]
+            again = ["apply", str(file), *_flat([*asked, *missing]), *_given(given), *_waiting(given), *approved]
             raise Refused(
                 Problem(
                     f"no key is here that vouches for {file}, so what it was planned with has to be said again:"
@@ -68,7 +68,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
                     way_out=f"If that is meant: {_command(again)}",
                 )
             )
-        _is_ours(bound.path)
+        _is_ours(bound.path, given)
     return saved
 
 
@@ -102,10 +102,10 @@ def _is_here(path: str) -> None:
         )
 
 
-def _is_ours(path: str) -> None:
+def _is_ours(path: str, given: dict[str, Any]) -> None:
     """A plan that came from elsewhere could bring its own fleet with it, which nobody here has reviewed."""
     here = Path.cwd().resolve()
-    root = root_of(here, None, {}, here)
+    root = root_of(here, given["root"], os.environ, here)
     try:
         ours = Path(path).resolve(strict=True).is_relative_to(root)
     except (OSError, ValueError, RuntimeError):
@@ -142,6 +142,12 @@ def _given(given: dict[str, Any]) -> list[str]:
     words = [word for flag, name in values for value in given[name] for word in (flag, value)]
     once = (("--state", "state"), ("--root", "root"))
     return [*words, *(word for flag, name in once if given[name] is not None for word in (flag, given[name]))]
+
+
+def _waiting(given: dict[str, Any]) -> list[str]:
+    """What `apply` alone takes, where it is not as usual."""
+    usual = (("--wait", "wait", "accepted"), ("--timeout", "timeout", 600.0), ("--lock-timeout", "lock_timeout", 0.0))
+    return [word for flag, name, value in usual if given[name] != value for word in (flag, f"{given[name]}")]
 
 
 def _flat(many: Sequence[Words]) -> list[str]:

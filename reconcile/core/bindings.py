@@ -56,6 +56,10 @@ class Bindings:
         return bool(self.options.get("untrusted"))
 
 
+APPLIED = Problem("this plan was applied already", way_out="Plan again")
+"""Why a saved plan is not carried out twice."""
+
+
 def check_trust(bound: Bindings) -> None:
     """Refuses a plan that was made for reading alone; asked before anything is opened for it. Raises Refused."""
     if bound.untrusted:

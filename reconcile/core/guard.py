@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconcile.core.bindings import check_trust
 from reconcile.core.plan import Action, Blocked, Plan
 from reconcile.core.ports import Limit
 from reconcile.errors import Problem, Refused
@@ -93,11 +94,12 @@ def _ceiling(limit: Limit | None, kind: str, held: int) -> int | None:
 
 def refuse(plan: Plan) -> None:
     """
-    Raises when a guard blocks the plan.
+    Raises when a guard blocks the plan, or it is of an untrusted document.
 
     Raises:
         Refused: with every reason, and the words that allow it.
     """
+    check_trust(plan.bindings)
     problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
     problems += [
         Problem(f"Blocked: {change.address}: {change.blocked}", change.where)

@@ -351,8 +351,13 @@ class Plan:
         return any(self.counts) or self.refused
 
     @property
+    def applicable(self) -> bool:
+        """Whether `apply` would carry it out: no guard blocks it, and it was not made for reading alone."""
+        return not self.refused and not self.bindings.untrusted
+
+    @property
     def refused(self) -> bool:
-        """Whether `apply` refuses it."""
+        """Whether a guard blocks it."""
         return bool(self.blocked) or any(change.blocked for change in self.changes)
 
 

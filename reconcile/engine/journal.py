@@ -10,7 +10,7 @@ be written, nothing more is sent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 
 from reconcile.core.ports import Env, Lease, Record, Store
@@ -174,9 +174,3 @@ async def acquire(
                 note(f"Waiting for the state: {held.problems[0].what}")
                 said = True
             await asyncio.sleep(min(1.0, max(0.0, give_up - loop.time())))
-
-
-async def write_all(journal: Journal, records: Sequence[Record]) -> None:
-    """Writes records that belong to no request, many to a commit."""
-    writes: list[Awaitable[None]] = [journal.write(record) for record in records]
-    await asyncio.gather(*writes)

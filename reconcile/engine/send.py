@@ -97,7 +97,7 @@ class Write:
             except (Locked, StateError) as error:
                 if lost is not None:
                     raise _unknown(lost, error) from None
-                await closed_quietly(self.closed)
+                await _closed_quietly(self.closed)
                 raise Stopped(Outcome.SKIPPED, str(error), error) from None
             except (NoAnswer, BadAnswer) as error:
                 lost = error
@@ -160,7 +160,7 @@ def _unknown(lost: ReconcileError, error: ReconcileError) -> Stopped:
     return Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}; tried again: {error}", error)
 
 
-async def closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:
+async def _closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:
     """Nothing was sent; if even that cannot be recorded, the intent stays open and is read back by the next run."""
     try:
         await closed()

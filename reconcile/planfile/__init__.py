@@ -127,7 +127,7 @@ def read(path: Path, *, seal_key: bytes | None, key_id: str | None, only_shown: 
                 raise _refused(path, seal)
             file.seek(start)
             digest = hashlib.sha256()
-            plan = plan_of(_body(path, file, digest))
+            plan = plan_of(_body(file, digest))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _damaged(path) from error
         except OSError as error:
@@ -269,7 +269,7 @@ def _read_header(path: Path, file: BufferedReader) -> dict[str, Any]:
     return dict(header)
 
 
-def _body(path: Path, file: BufferedReader, digest: Any) -> Iterator[tuple[str, Any]]:
+def _body(file: BufferedReader, digest: Any) -> Iterator[tuple[str, Any]]:
     """Lines after the first as `(kind, row)`; each is added to the digest, and refused in any spelling but ours."""
     while line := file.readline(MAX_LINE_BYTES):
         digest.update(line)

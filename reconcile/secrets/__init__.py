@@ -50,8 +50,8 @@ class Scheme(Protocol):
 
 
 SCHEMES: Mapping[str, Callable[[Path, Path | None, Mapping[str, str]], Scheme]] = {
-    "env": lambda root, repository, environ: Environment(environ),
-    "file": lambda root, repository, environ: Files(root, repository),
+    "env": lambda directory, root, environ: Environment(environ),
+    "file": lambda directory, root, environ: Files(directory, root),
 }
 """By name: what makes the scheme from the fleet's directory, the root of its files and the environment."""
 
@@ -68,20 +68,20 @@ class Secrets:
     def __init__(
         self,
         *,
-        root: Path,
-        repository: Path | None,
+        directory: Path,
+        root: Path | None,
         environ: Mapping[str, str],
         key: FingerprintKey | None,
         trust: Trust = TRUSTED,
     ) -> None:
         """
         Args:
-            root: the fleet's directory, against which relative files are resolved.
-            repository: the root below which files may lie (`reconcile.files`); None = the fleet's directory.
+            directory: the fleet's, against which relative files are resolved.
+            root: the directory below which files may lie (`reconcile.files`); None = the fleet's directory.
             trust: which references the document may have opened.
         """
         self.key, self.trust = key, trust
-        self.schemes: dict[str, Scheme] = {name: make(root, repository, environ) for name, make in SCHEMES.items()}
+        self.schemes: dict[str, Scheme] = {name: make(directory, root, environ) for name, make in SCHEMES.items()}
         self._documents: dict[tuple[str, str], Document] = {}  # 12,000 rows may point into one file
 
     def __repr__(self) -> str:

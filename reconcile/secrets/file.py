@@ -18,8 +18,8 @@ _MOST = 1024 * 1024  # bytes; 12,000 pre-shared keys with their names are half o
 class Files:
     """The scheme `file`."""
 
-    def __init__(self, root: Path, repository: Path | None) -> None:
-        self._directory, self._root = root, Root(repository or root)
+    def __init__(self, directory: Path, root: Path | None) -> None:
+        self._directory, self._root = directory, Root(root or directory)
 
     async def read(self, rest: str) -> str:
         """

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from reconcile.core.text import printable
 from reconcile.errors import AccessDenied, ApiError, Conflict, NotFound
 from reconcile.transport import pieces
 from reconcile.transport.faults import Malformed
@@ -26,11 +27,6 @@ _CLASSES = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
 def inflate(raw: bytes, encoding: str, limit: int = LIMIT) -> bytes:
     """All of `pieces.inflating` at once."""
     return whole(inflating(raw, encoding, limit))
-
-
-def read_json(body: bytes, content_type: str) -> Any:
-    """All of `reading` at once."""
-    return whole(reading(body, content_type))
 
 
 def reading(body: bytes, content_type: str) -> Work[Any]:
@@ -107,13 +103,6 @@ def _words(value: Any) -> str:
 
 def _short(text: str | None, most: int = LONGEST) -> str | None:
     return printable(text)[:most] if text else None
-
-
-def printable(text: str) -> str:
-    """`text` with everything but printable characters escaped, so that no terminal obeys it."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _lenient(body: bytes) -> Any:

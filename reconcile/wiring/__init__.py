@@ -190,8 +190,8 @@ class Wired:
         self.store = store(request, path, self.rng)
         self.key = key_here(request.environ)
         self.secrets = Secrets(
-            root=Path(files.directory),
-            repository=root(request, files),
+            directory=Path(files.directory),
+            root=root(request, files),
             environ=request.environ,
             key=self.key,
             trust=trust_of(request),

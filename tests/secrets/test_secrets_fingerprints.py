@@ -77,11 +77,11 @@ def test_subkeys_of_different_purposes_differ_and_are_stable():
 
 
 def test_the_secrets_of_a_command_make_and_compare_records(tmp_path):
-    with_key = Secrets(root=tmp_path, repository=None, environ={}, key=KEY)
+    with_key = Secrets(directory=tmp_path, root=None, environ={}, key=KEY)
     row = with_key.print_of(Secret("a"), **WHERE)
     assert with_key.matches(row, Secret("a")) is True
     assert with_key.matches(row, Secret("b")) is False
-    without = Secrets(root=tmp_path, repository=None, environ={}, key=None)
+    without = Secrets(directory=tmp_path, root=None, environ={}, key=None)
     assert without.print_of(Secret("a"), **WHERE) is None
     assert without.matches(row, Secret("a")) is None
 

@@ -22,8 +22,8 @@ def fleet(tmp_path):
     return place
 
 
-def opener(fleet, environ=None, repository=True):
-    return Secrets(root=fleet, repository=fleet.parents[1] if repository else None, environ=environ or {}, key=None)
+def opener(fleet, environ=None, outside=True):
+    return Secrets(directory=fleet, root=fleet.parents[1] if outside else None, environ=environ or {}, key=None)
 
 
 def open_ref(secrets, text):
@@ -99,7 +99,7 @@ def test_a_file_may_be_absolute_or_elsewhere_in_the_repository(fleet):
 
 def test_without_a_repository_only_the_fleets_directory_counts(fleet):
     (fleet.parents[1] / "shared").write_text(CANARY)
-    assert "outside" in refusal(opener(fleet, repository=False), "file:../../shared")
+    assert "outside" in refusal(opener(fleet, outside=False), "file:../../shared")
 
 
 @pytest.mark.parametrize("how", ["dots", "absolute", "link", "linked directory", "twin"])

@@ -88,7 +88,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
         "timestamp": made.made,
         "errored": False,
         "complete": plan.complete,
-        "applyable": bool(plan.changes) and not plan.refused,
+        "applyable": bool(plan.changes) and plan.applicable,
     }
     ours: dict[str, Any] = {
         "version": made.tool,
