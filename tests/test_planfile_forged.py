@@ -28,8 +28,15 @@ from reconcile.wiring import types_of_plan
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 GIVEN = {
-    **{"var": (), "var_files": (), "allow_hosts": (), "state": None, "root": None, "auto_approve": True},
-    **{"wait": "accepted", "timeout": 600.0, "lock_timeout": 0.0},
+    "var": (),
+    "var_files": (),
+    "allow_hosts": (),
+    "state": None,
+    "root": None,
+    "auto_approve": True,
+    "wait": "accepted",
+    "timeout": 600.0,
+    "lock_timeout": 0.0,
 }
 HERE = Bindings("f", ".", tool="0.1.0", made=NOW.isoformat())
 ODD: list[Any] = [

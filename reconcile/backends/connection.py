@@ -197,7 +197,12 @@ class StateFile:
             return self._db or self._reader
         if (found := file.examine(self.path)) is None:
             return None
-        reader = file.open_reading(self.path, found)
+        try:
+            reader = file.open_reading(self.path, found)
+        except sqlite3.DatabaseError as error:
+            if not file.busy(error):
+                copies.blame_unreadable(self.path)
+            raise
         try:
             copies.check(self.path, reader, without_log=self._without_log)
             db = self._opened_to_write(found)

@@ -65,8 +65,27 @@ def _blame_log(path: Path, db: sqlite3.Connection) -> None:
     try:
         both = meta_of(path, db)
     except (StateError, sqlite3.Error):
+        blame_unreadable(path)
         return
     check_log(path, db, both)
+
+
+def blame_unreadable(path: Path) -> None:
+    """
+    Raises StateError when file and log cannot be read together, and the file alone is a whole state.
+
+    A log of a larger copy does that: its pages lie in the midst of others, and SQLite calls the result damaged.
+    """
+    if not file.log_size(path):
+        return
+    try:
+        with closing(file.open_alone(path)) as one:
+            schema.verify(path, one)
+            if one.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                return
+    except (sqlite3.Error, StateError):
+        return
+    raise _foreign_log(path, "is of another copy of it, or damaged")
 
 
 def check_log(path: Path, db: sqlite3.Connection, before: Meta) -> None:

@@ -7,7 +7,7 @@ What is built is dropped again; only the indexes stay.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ from reconcile.core.address import Address
 from reconcile.errors import Position
 
 _MOST_LOOKED_FOR = 100  # names that are not in the files, for which a near one is looked for
+_MOST_WRONG = 5_000  # rows of one block: whoever mends these does not miss the rest
 _FEW = 5000  # keys that a near miss is looked for among
 
 
@@ -63,11 +64,19 @@ class Checker:
         known.first = self._handle
         for source in known.sources:
             source.start = self._handle
+            wrong = 0
             for row in range(source.rows):
                 built = source.build(row)
                 if built is None:
                     continue
                 self._flaws(source, row, built)
+                if built.flaws and (wrong := wrong + 1) >= _MOST_WRONG and row + 1 < source.rows:
+                    self.world.report.add(
+                        f"{wrong:,} rows have mistakes, so the other {source.rows - row - 1:,} were not looked at",
+                        source.where(row),
+                        show_line=False,
+                    )
+                    break
                 if built.value is ABSENT or not built.key:
                     continue
                 handle = self._handle
@@ -190,7 +199,7 @@ class Checker:
     def _twins(self, known: Known, folded: HashIndex, all_names: HashIndex) -> None:
         report, path = self.world.report, known.family.type.path
         same: set[tuple[int, int]] = set()
-        for first, other in known.keys.twins():
+        for first, other in self._some(known.keys.twins()):
             one, two = locate(known, first), locate(known, other)
             a, b = one[0].build(one[1]), two[0].build(two[1])
             if a is None or b is None or a.key != b.key:
@@ -208,12 +217,12 @@ class Checker:
             )
         noun = known.family.type.noun
         for index, what in ((known.ids, "id"), (all_names, "name")):
-            for first, other in index.twins():
+            for first, other in self._some(index.twins()):
                 if (first, other) in same:
                     continue
                 self._unit_twins(known, first, other, noun, what)
                 same.add((first, other))
-        for first, other in folded.twins():
+        for first, other in self._some(folded.twins()):
             one, two = locate(known, first), locate(known, other)
             a, b = one[0].build(one[1]), two[0].build(two[1])
             if a is not None and b is not None and a.key != b.key and a.key.casefold() == b.key.casefold():
@@ -221,6 +230,14 @@ class Checker:
                     f"{Address.of(path, [a.key])} and {Address.of(path, [b.key])} differ only in case",
                     two[0].where(two[1]),
                 )
+
+    def _some(self, twins: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """As many as anybody mends at once; that there are more is said."""
+        for count, pair in enumerate(twins):
+            if count == _MOST_WRONG:
+                self.world.report.add(f"more than {count:,} resources are doubled, so the others were not looked at")
+                return
+            yield pair
 
     def _unit_twins(self, known: Known, first: int, other: int, noun: str, what: str) -> None:
         found = []

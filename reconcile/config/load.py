@@ -15,6 +15,7 @@ from reconcile.config.check import Checker, Known, locate
 from reconcile.config.document import LoadedDocument
 from reconcile.config.fleet import Parts
 from reconcile.config.opened import Opened
+from reconcile.config.references import literal_files
 from reconcile.config.report import Flaw, Report
 from reconcile.config.slots import Family, families
 from reconcile.config.sources import Sources
@@ -96,6 +97,7 @@ def _load(
         _finish(world, main)
         raise AssertionError("no main file is always reported")
     settings.main_only(world, parts)
+    _note_secret_files(world, parts)
     given = variables.resolve(
         parts.variables, parts.main.get("values"), environ, var, files, sources, report, parts.torn
     )
@@ -140,6 +142,15 @@ def _load(
     checker.references(known, lambda kind: [_key(known[kind], handle) for handle in document.roots(kind)])
     document.warnings = report.warnings
     return document
+
+
+def _note_secret_files(world: World, parts: Parts) -> None:
+    """Before anything else is read: the files that references to secrets name, wherever they are written out."""
+    sections = [node for nodes in parts.sections.values() for node in nodes]
+    profiles = [said.node for said in parts.profiles.values()]
+    for node in [parts.main.members.get("providers"), *sections, *profiles]:
+        for rest, at in literal_files(node):
+            world.sources.secret(os.path.relpath(world.base(at) / rest, world.sources.directory))
 
 
 def _finish(world: World, main: Path | None) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
 from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.yaml import Map, Node, Scalar, Seq
 from reconcile.core.trust import OURS, is_ours
 from reconcile.core.values import SecretRef
 
@@ -62,6 +63,24 @@ def secret_reference(text: str, schemes: tuple[str, ...], base: Path, directory:
     if found.rest.startswith("/"):
         raise Flaw("the path of a secret is relative to the file it stands in, not absolute", kind="absolute")
     return SecretRef("file", posixpath.normpath(f"{_between(base, directory)}/{found.rest}"), found.pointer)
+
+
+def literal_files(node: Node | None) -> Iterator[tuple[str, int]]:
+    """
+    The path of every `file:` reference that is written out below a node, and its place: also where no row uses it, a
+    profile is not chosen or a table cannot be read. A pointer may be a template, and is left out.
+    """
+    left = [node]
+    while left:
+        one = left.pop()
+        if type(one) is Map:
+            left += one.members.values()
+        elif type(one) is Seq:
+            left += one.members
+        elif type(one) is Scalar and one.text.startswith("file:"):
+            rest = one.text[5:].partition("#")[0]
+            if rest and "{{" not in rest:
+                yield rest, one.at
 
 
 @cache

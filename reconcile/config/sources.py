@@ -59,6 +59,7 @@ class Sources:
         self._readings: dict[_File, _Reading] = {}
         self._named_at: dict[Path, int] = {}
         self._secrets: dict[_File, str] = {}
+        self._directories: dict[Path, bool] = {}
 
     def show(self, path: Path) -> str:
         """A path as the user would type it."""
@@ -141,8 +142,20 @@ class Sources:
         found = os.fstat(file.fileno())
         key = found.st_dev, found.st_ino
         if key not in self._readings or public:
-            self._readings[key] = _Reading(path, bool(stat.S_IMODE(found.st_mode) & 0o077), public)
+            others = bool(stat.S_IMODE(found.st_mode) & 0o077) and self._open_to_others(path.parent)
+            self._readings[key] = _Reading(path, others, public)
         return file
+
+    def _open_to_others(self, directory: Path) -> bool:
+        """Whether others get into a directory: into each below the root, since that is how secrets are usually kept."""
+        known = self._directories.get(directory)
+        if known is None:
+            below = directory != self.root.path and directory.is_relative_to(self.root.path)
+            known = not below or (
+                bool(stat.S_IMODE(directory.stat().st_mode) & 0o077) and self._open_to_others(directory.parent)
+            )
+            self._directories[directory] = known
+        return known
 
     def read_text(self, path: Path) -> str:
         """The text of a `{file: path}`. Raises Flaw."""

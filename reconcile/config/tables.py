@@ -26,6 +26,7 @@ from reconcile.errors import Position
 
 ENDINGS = (".csv", ".jsonl", ".json", *YAML_ENDINGS)
 MAX_ROWS = 5_000_000
+_MOST_WRONG = 5_000  # rows of which each mistake is looked at
 MAX_COLUMNS = 2_000
 FEW_CELLS = 4_000_000  # beyond them, rows of different columns have no more cells than bytes
 _NO_CODEC = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
@@ -185,13 +186,20 @@ def _renamed(columns: Sequence[str], spec: Spec, shown_path: str) -> list[str]:
 def _check_key(table: Table, report: Report) -> None:
     if table.key is None:
         return
-    at = list(table.columns).index(table.key)
+    at, wrong = list(table.columns).index(table.key), 0
     for index, cells in enumerate(table.rows):
+        if wrong == _MOST_WRONG:
+            report.add(
+                f"{wrong:,} rows of table {table.name} have a wrong {table.key}, so the others were not looked at",
+                table.where(index),
+            )
+            return
         try:
             word = as_text(cells[at] if cells[at] is not ABSENT else None)
         except Flaw:
             word = None
         if not word:
+            wrong += 1
             report.add(
                 f"a row of table {table.name} has no {table.key}, which is its key",
                 table.where(index),
@@ -199,6 +207,7 @@ def _check_key(table: Table, report: Report) -> None:
                 group=("key", table.shown),
             )
         elif (first := table.by_key.get(word, index)) != index:
+            wrong += 1
             report.add(
                 f"{table.key} {shown(word)} is there twice in table {table.name}, first in row {first + 1} "
                 f"(line {table.lines[first]})",

@@ -143,6 +143,20 @@ CASES = {
         },
         "valid",
     ),
+    "200,000 rows that lack a column": (
+        {
+            "t.json": "[" + "{}," * 200_000 + "{}]",
+            "fleet.yaml": TABLE % "json" + 'microvisor: {devices: {b: {for_each: t, key: "{{ row.n }}", sid: x}}}\n',
+        },
+        "no column",
+    ),
+    "100,000 rows of one key": (
+        {
+            "t.csv": "n\n" + "a\n" * 100_000,
+            "fleet.yaml": TABLE % "csv" + 'microvisor: {devices: {b: {for_each: t, key: "{{ row.n }}"}}}\n',
+        },
+        "is given twice",
+    ),
     "3,900 files": (
         {
             "fleet.yaml": "include: [more]\n",

@@ -118,6 +118,33 @@ def test_a_file_that_a_secret_reference_names_is_nothing_else(repository: Path, 
     assert "fleet.yaml:" in said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The table cannot be read, so no row of the block says what its secrets are.
+        "microvisor: {devices: {b: {for_each: ../secret.yaml, key: x, secrets: {p: 'file:../secret.yaml'}}}}\n",
+        "tables: {t: {file: ../secret.yaml}}\n"
+        "microvisor: {devices: {b: {for_each: t, key: x, secrets: {p: 'file:../secret.yaml#/{{ row.n }}'}}}}\n",
+        "microvisor: {configs: {c: {file: ../secret.yaml}},"
+        " devices: {d: {when: 'false', secrets: {p: 'file:../secret.yaml'}}}}\n",
+        "profiles: {unused: {secrets: {p: 'file:../secret.yaml'}}}\n"
+        "microvisor: {configs: {c: {file: ../secret.yaml}}}\n",
+    ],
+    ids=["for_each", "table", "when", "profile"],
+)
+def test_a_reference_counts_wherever_it_is_written_out(repository: Path, text: str) -> None:
+    (repository / "secret.yaml").write_text(f"{CANARY}: 1\n{CANARY}: 2\n- {CANARY}\n")
+    assert "a reference to a secret names it" in refused(repository, text)
+
+
+def test_a_file_in_a_directory_of_its_owner_alone_is_its_owners(repository: Path) -> None:
+    (repository / "private").mkdir(mode=0o700)
+    (repository / "private" / "text").write_text(CANARY)
+    assert "only its owner" in refused(repository, "microvisor: {configs: {c: {file: ../private/text}}}\n")
+    (repository / "private").chmod(0o755)
+    assert loaded(repository, "microvisor: {configs: {c: {file: ../private/text}}}\n")
+
+
 def test_a_file_that_only_its_owner_may_read_is_read_only_where_the_main_file_is_like_it(repository: Path) -> None:
     own = repository / "fleet" / "own"
     own.write_text(CANARY)
