@@ -61,7 +61,7 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     except (OSError, RuntimeError, ValueError):
         is_directory = False
     if not said or not is_directory:
-        raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", way_out="Name one that is there"))
+        raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", way_out="Name an existing directory"))
     if not directory.is_relative_to(root):
         raise InvalidInput(
             Problem(
@@ -159,7 +159,7 @@ class Root:
 
     def _judge(self, place: str) -> None:
         if not f"{place}/".startswith(self._inside):
-            raise NotRead("outside", f"lies outside the root ({self._show(self.path)}), links followed", WIDER)
+            raise NotRead("outside", f"lies outside the root ({self._show(self.path)}) once links are followed", WIDER)
         if _GIT in place.casefold() and _in_git(place[len(self._inside) :].split("/")):
             raise _git()
 
@@ -218,7 +218,7 @@ def _in_git(parts: list[str]) -> bool:
 
 
 def _git() -> NotRead:
-    return NotRead("git", "lies in .git", "Nothing there is read: it may hold what opens the repository")
+    return NotRead("git", "lies in .git", "Nothing in .git is read: it may hold credentials of the repository")
 
 
 def _unreadable(error: Exception) -> NotRead:

@@ -104,13 +104,13 @@ def check_log(path: Path, db: sqlite3.Connection, before: Meta) -> None:
         return  # in the middle of being brought up to date: together with the log it was found whole
     after = meta_of(path, db)
     if alone.head.lineage != after.head.lineage:
-        raise _foreign_log(path, "is of another state")
+        raise _foreign_log(path, "belongs to a different state")
     if alone.step.n < before.whole.n:
-        raise _foreign_log(path, "goes on from a later copy of it")
+        raise _foreign_log(path, "continues a later copy of it")
     if alone.step.n > after.step.n:
-        raise _foreign_log(path, "is of an earlier copy of it")
+        raise _foreign_log(path, "belongs to an earlier copy of it")
     if any(alone.step.n == known.n and alone.step.mark != known.mark for known in (before.whole, after.step)):
-        raise _foreign_log(path, "is of another copy of it")
+        raise _foreign_log(path, "belongs to a different copy of it")
 
 
 def _broken_off(path: Path) -> bool:
@@ -135,14 +135,14 @@ def _check_unused(path: Path) -> None:
     with closing(file.open_writing(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         if not meta_of(path, writer).used and _broken_off(path):
-            raise _foreign_log(path, "is of a run that had it in use, as this copy does not say")
+            raise _foreign_log(path, "is from a run that was still using it, which this copy does not record")
 
 
 def _foreign_log(path: Path, what: str) -> StateError:
     return broken(
         f"{path} and the log beside it do not belong together: {path.name}-wal {what}",
-        way_out=f"Put back the file that the log belongs to. If {path.name} is to count as it is, and what the log"
-        f" holds is to be lost: rm {path}-wal {path}-shm",
+        way_out=f"Put back the file that the log belongs to. To use {path.name} as it is and discard what the log"
+        f" holds: rm {path}-wal {path}-shm",
     )
 
 
@@ -153,5 +153,5 @@ def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",
         way_out="Put the log back, or use the file where that run has it. If the run is certainly gone, and the log"
-        f" too: reconcile unlock {printable(held.id if held else meta.used)}, and the state counts as it is",
+        f" too: reconcile unlock {printable(held.id if held else meta.used)}; the state is then used as it is",
     )

@@ -107,7 +107,7 @@ def examine(path: Path) -> Found | None:
     if found.st_nlink > 1:
         # SQLite calls log and locks after the name: under each name another run would hold "the" lease.
         raise broken(
-            f"{path} has {found.st_nlink} names (hard links), and a state is used under one alone",
+            f"{path} has {found.st_nlink} names (hard links); a state must have exactly one",
             way_out=f"Remove the other names, or give it a file of its own: cp -p {path} {path}.copy &&"
             f" mv {path}.copy {path}",
         )

@@ -91,7 +91,7 @@ def text_of(value: Any, address: str) -> str:
         ) from error
     if len(text) > ROW_BYTES - 4096:  # what stands beside it in the row
         raise broken(
-            f"{len(text):,} bytes are too many for the state, which holds at most {ROW_BYTES:,} of one resource",
+            f"its record is {len(text):,} bytes; the state holds at most {ROW_BYTES:,} bytes per resource",
             address=address,
             way_out="Make its values shorter",
         )

@@ -37,7 +37,7 @@ def refuse_twins(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Non
             other = found[0]
         raise StateError(
             Problem(
-                f"{address} and {other} would be one unit, {unit}: the state holds each unit under one address",
+                f"{address} and {other} would both be unit {unit}; a unit can be in the state under one address only",
                 address=address,
                 way_out=f"Plan again; if {other} is not it any more, take it out: reconcile state rm {other}",
             )

@@ -24,7 +24,7 @@ COMMANDS = {
     "state": ("state", "Look after the state."),
     "lock": ("lock", "See who holds the state."),
     "unlock": ("lock", "Break a lock that nobody holds any more."),
-    "key": ("key", "Make a fingerprint key, or see which is here."),
+    "key": ("key", "Print a new fingerprint key, or tell which one is here."),
     "simulator": ("simulator", "Serve the embedded APIs on this machine."),
 }
 

@@ -44,7 +44,7 @@ def apply_options(command: Any) -> Any:
             type=click.FloatRange(min=0),
             default=0.0,
             metavar="S",
-            help="Wait so many seconds for another run.",
+            help="Wait up to S seconds for another run.",
         ),
         click.option(
             "--wait",
@@ -54,7 +54,11 @@ def apply_options(command: Any) -> Any:
             help="Until when: the API took it, or the device did it.",
         ),
         click.option(
-            "--timeout", type=click.FloatRange(min=0), default=600.0, metavar="S", help="How long --wait settled waits."
+            "--timeout",
+            type=click.FloatRange(min=0),
+            default=600.0,
+            metavar="S",
+            help="How long --wait settled may take.",
         ),
     ):
         command = option(command)
@@ -159,7 +163,9 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
     given_there = {**given, "path": made.bindings.path}
     if not saved.seal.verified:
         request_of(given)
-        complain([printable(f"No key here vouches for {given['path']}: {made.bindings.path} is planned again.")])
+        complain(
+            [printable(f"There is no key here to verify {given['path']}, so {made.bindings.path} is planned again.")]
+        )
         return _plan_and_apply(given_there, Options.from_json(made.bindings.options), saved)
 
     async def story(session: Session) -> int:

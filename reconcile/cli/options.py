@@ -23,9 +23,9 @@ path_argument = click.argument("path", default=".")
 
 def document_options(command: Command) -> Command:
     """Of every command that reads a document."""
-    command = click.option(
-        "--root", metavar="DIR", help="Let the files name others below DIR; RECONCILE_ROOT says the same."
-    )(command)
+    command = click.option("--root", metavar="DIR", help="Files may be named anywhere below DIR (or RECONCILE_ROOT).")(
+        command
+    )
     command = click.option("--var", "var", multiple=True, metavar="K=V", help="Set a variable.")(command)
     return click.option("--var-file", "var_files", multiple=True, metavar="FILE", help="Set variables from a file.")(
         command
@@ -35,7 +35,7 @@ def document_options(command: Command) -> Command:
 def general_options(command: Command) -> Command:
     """Of every command."""
     command = click.option(
-        "-v", "verbose", count=True, help="Say more of what APIs say; -vv every request, without its body."
+        "-v", "verbose", count=True, help="Show more of what the API says; -vv lists every request, without bodies."
     )(command)
     command = click.option("--no-color", is_flag=True, help="No colour; NO_COLOR says the same.")(command)
     command = click.option(
@@ -54,7 +54,7 @@ def general_options(command: Command) -> Command:
 def untrusted_option(command: Command) -> Command:
     """Of the commands that only show."""
     return click.option(
-        "--untrusted", is_flag=True, help="The author must not have this job's secrets: open only what is allowed."
+        "--untrusted", is_flag=True, help="Treat the document as untrusted: open only what is allowed."
     )(command)
 
 
@@ -68,7 +68,7 @@ def refuse_untrusted(given: dict[str, Any]) -> None:
     if trust_of(request_of(given)).untrusted:
         raise InvalidInput(
             Problem(
-                "an untrusted document is not applied",
+                "an untrusted document cannot be applied",
                 way_out=f"Review it, then leave --untrusted out and {UNTRUSTED} unset; `plan --untrusted` shows it",
             )
         )
@@ -77,7 +77,12 @@ def refuse_untrusted(given: dict[str, Any]) -> None:
 def format_option(*formats: str) -> Callable[[Command], Command]:
     """`--format`, of every command that prints."""
     return click.option(
-        "--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="Of the result."
+        "--format",
+        "format_",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Format of the result.",
     )
 
 
@@ -89,7 +94,7 @@ def plan_options(command: Command) -> Command:
             click.option("--exclude", "excludes", multiple=True, metavar="ADDR", help="Everything but this."),
             click.option("--allow", multiple=True, metavar="KIND=N", help="Raise a limit for this plan."),
             click.option("--rewrite", multiple=True, metavar="ADDR", help="Write the secrets of this again."),
-            click.option("--retry-failed", is_flag=True, help="Send again what units could not do."),
+            click.option("--retry-failed", is_flag=True, help="Send again what units failed to apply."),
             click.option(
                 "--overwrite-pending",
                 is_flag=True,

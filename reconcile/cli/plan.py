@@ -1,4 +1,8 @@
-"""`plan` and `drift`: what would change, and what somebody else changed. No lock is taken; only FILE is written."""
+"""
+`plan` and `drift`: what would change, and what somebody else changed.
+
+No lock is taken. Only FILE is written, and the key that seals it where there is none.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,7 @@ def plan(**given: Any) -> int:
         if given["out"] and given["format_"] == "text":
             say(["", f"Saved the plan to: {given['out']}"])
             if made.bindings.untrusted:
-                say(["", "It is for reading: apply refuses the plan of an untrusted document."])
+                say(["", "This plan is for review only: apply refuses plans of untrusted documents."])
             elif made.applicable:
                 intro = "To perform exactly these actions, run the following command to apply:"
                 say(["", intro, f"    reconcile apply {given['out']}"])

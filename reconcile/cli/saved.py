@@ -52,7 +52,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
         again = ["plan", bound.path, "--out", str(file), *_flat([*held, *more]), *_given(given)]
         raise InvalidInput(
             Problem(
-                f"{file} was not planned with {_listed(more)}, and a saved plan is applied exactly as it is",
+                f"{file} was not planned with {_listed(more)}, and a saved plan cannot be changed when it is applied",
                 way_out=f"Plan again with it: {_command(again)}",
             )
         )
@@ -63,7 +63,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
             again = ["apply", str(file), *_flat([*asked, *missing]), *_given(given), *_waiting(given), *approved]
             raise Refused(
                 Problem(
-                    f"no key is here that vouches for {file}, so what it was planned with has to be said again:"
+                    f"there is no key here to verify {file}, so the options it was planned with must be given again:"
                     f" {_listed(missing)}",
                     way_out=f"If that is meant: {_command(again)}",
                 )
@@ -82,7 +82,7 @@ def check_agreement(saved: Saved, made: Plan) -> None:
     if fingerprint_of(made) != fingerprint_of(saved.plan):
         raise Refused(
             Problem(
-                "the plan is not what would be planned now, and no key is here that vouches for it",
+                "the plan is not what would be planned now, and there is no key here to verify it",
                 way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
             )
         )
@@ -96,7 +96,7 @@ def _is_here(path: str) -> None:
     if not found:
         raise InvalidInput(
             Problem(
-                f"the plan is of {path}, and that is not here",
+                f"the plan is for the fleet in {path}, which does not exist here",
                 way_out="A plan names its fleet as it was given: run this in the directory where the plan was made",
             )
         )
@@ -113,7 +113,7 @@ def _is_ours(path: str, given: dict[str, Any]) -> None:
     if not ours:
         raise Refused(
             Problem(
-                f"the plan is of {path}, which is not below {root}, and no key is here that vouches for the plan",
+                f"the plan is for {path}, which is outside {root}, and there is no key here to verify the plan",
                 way_out="Run this in the repository of the fleet, or set RECONCILE_FINGERPRINT_KEY to the key that the"
                 " plan was made with",
             )

@@ -113,8 +113,8 @@ class Budget:
 
 def _spent(what: str) -> Flaw:
     return Flaw(
-        "the expressions of this document cost too much",
-        notes=[f"Together they have {what}"],
+        "the expressions of this document are too expensive",
+        notes=[f"Together they may make {what}"],
         way_out="Make long values once, outside the rows, or in what writes the table",
         kind="budget",
     )

@@ -164,7 +164,7 @@ def _finish(world: World, main: Path | None) -> None:
         world.report.raise_if_any()
         return
     only = Report()
-    rest = "Nothing else is said before that is mended, as it might show what is in there"
+    rest = "Other problems are not shown until this is fixed: they might quote the file"
     for flaw, where in unfit:
         only.add(flaw.what, where, notes=(rest,), way_out=flaw.way_out, show_line=False)
     only.raise_if_any()

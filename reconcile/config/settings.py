@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -128,7 +127,7 @@ def evaluate(
 
 def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: bool) -> str:
     """
-    Where the local state lives, all links on the way followed; below the root, else it is reported.
+    Where the local state lives, all links on the way followed; a relative path below the root, else it is reported.
 
     Args:
         elsewhere: whether the command line names another place, so that this one is not used.
@@ -142,18 +141,20 @@ def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: 
     if written is not None and (not written or "\0" in written or written.endswith("/")):
         world.report.add("state.path is not the path of a file", world.position(node.at if node else 0))
         written = None
-    path = Path(os.path.normpath(directory / (written or f"state/{parts.name}.db")))
+    place = written or f"state/{parts.name}.db"
     try:
-        return str(world.sources.root.making(str(path), directory))
+        if place.startswith("/"):
+            raise NotRead("absolute", "is absolute", "A path is relative to the file it stands in")
+        return str(world.sources.root.making(place, directory))
     except NotRead as wrong:
         if not elsewhere:
             world.report.add(
-                f"the state {shown(written or f'state/{parts.name}.db')} {wrong.why}",
+                f"the state {shown(place)} {wrong.why}",
                 world.position(node.at if node else parts.main.key_at("fleet")),
                 address="state.path",
                 way_out=f"Whoever runs the command can keep it anywhere: --state PATH. {wrong.way_out or ''}".strip(),
             )
-        return str(path)
+        return os.path.normpath(directory / place)
 
 
 def limits(world: World, parts: Parts) -> dict[str, Limit]:

@@ -227,15 +227,16 @@ class Sources:
             if file in self._secrets:
                 yield (
                     Flaw(
-                        f"{name} is read here, and a reference to a secret names it: file:{self._secrets[file]}",
-                        way_out="A secret's file is nothing else: keep what is no secret in a file of its own",
+                        f"{name} holds a secret (file:{self._secrets[file]} names it)"
+                        " and cannot be read as a document, text or table",
+                        way_out="Keep secrets in files of their own",
                     ),
                     where,
                 )
             elif open_main and reading.public and not reading.open_to_others:
                 yield (
                     Flaw(
-                        f"{name} is read here, and only its owner may read it, other than the main file",
+                        f"{name} is read here, and is readable by its owner only, unlike the main file",
                         way_out=f"If it holds no secret: chmod go+r {name}",
                     ),
                     where,

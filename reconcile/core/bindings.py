@@ -13,7 +13,7 @@ from reconcile.errors import Problem, Refused
 KEYED = "hmac-sha256:"
 """Begins a digest of the variables that was made with a key. Earlier plans have a bare SHA-256."""
 UNTRUSTED = Problem(
-    "the plan is of an untrusted document, and shows what was not allowed as not read or not compared",
+    "the plan was made from an untrusted document; what was not allowed was not read or compared",
     way_out="Review the document, and plan again without --untrusted",
 )
 
@@ -88,7 +88,7 @@ def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], 
             before = " at ".join(head.accounts[name])
             raise Refused(
                 Problem(
-                    f"the state belongs to {name} account {before}, and this run is for {account} at {host}",
+                    f"the state belongs to {name} account {before}, but this run is for {account} at {host}",
                     way_out="Use the credentials of that account, or another state (state.path, --state)",
                 )
             )
@@ -111,7 +111,12 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
     if bound.tool != here.tool:
         raise Refused(Problem(f"the plan was made by reconcile {bound.tool}, this is {here.tool}", way_out=again))
     if bound.fleet != here.fleet:
-        raise Refused(Problem(f"the plan is for the fleet {bound.fleet}, {bound.path} now holds {here.fleet}"))
+        raise Refused(
+            Problem(
+                f"the plan is for the fleet {bound.fleet}, but {bound.path} now holds the fleet {here.fleet}",
+                way_out=again,
+            )
+        )
     # Where either side has no digest there is no key here, and what is carried out is planned here, with what is given.
     if bound.variables and here.variables and bound.variables != here.variables:
         raise Refused(
@@ -124,7 +129,10 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
         raise Refused(Problem("the files changed after the plan was made", way_out=again))
     if dict(bound.accounts) != dict(here.accounts):
         raise Refused(
-            Problem(f"the plan is for {_accounts(bound.accounts)}, this run is for {_accounts(here.accounts)}")
+            Problem(
+                f"the plan is for {_accounts(bound.accounts)}, but this run is for {_accounts(here.accounts)}",
+                way_out="Use the credentials that the plan was made with, or plan again",
+            )
         )
     _check_state(bound, here)
 
@@ -145,8 +153,8 @@ def _check_state(bound: Bindings, here: Bindings) -> None:
     ):
         raise Refused(
             Problem(
-                "the state was put back from a backup, or belongs to another run than the one that the plan was made"
-                f" after (serial {bound.serial}; the state is at {here.serial})",
+                f"the state was restored from a backup, or another run wrote serial {bound.serial}"
+                f" (plan: serial {bound.serial}; state: serial {here.serial})",
                 way_out="Put the newest state back, or plan again: what was done since is adopted",
             )
         )

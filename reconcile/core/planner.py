@@ -344,7 +344,7 @@ def _foreign_pending(plan: Plan) -> Blocked | None:
     named += f" and {len(losing) - 3:,} more" if len(losing) > 3 else ""
     return Blocked(
         f"an update that somebody else staged would be lost: {named}",
-        "Let it be delivered first, or allow it with --overwrite-pending",
+        "Let it be delivered first, or plan with --overwrite-pending",
         "pending",
         len(losing),
     )

@@ -145,7 +145,8 @@ def said(name: str, text: str | None) -> bool:
         return False
     if word in ("1", "true"):
         return True
-    raise InvalidInput(Problem(f"{name} is {(text or '')[:80]!a}", way_out="Set it to 1, or to nothing"))
+    what = f"{name} is {(text or '')[:80]!a}: expected 1 or nothing"
+    raise InvalidInput(Problem(what, way_out="Set it to 1, or leave it unset"))
 
 
 def patterns(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

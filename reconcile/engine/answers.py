@@ -23,7 +23,7 @@ async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = N
         _about(kind, at, reading.seen)
         if entry is not None and entry.id == reading.seen.id and kind.is_other(reading.seen, entry):
             known, told = entry.facts.get(kind.identity or ""), reading.seen.facts.get(kind.identity or "")
-            raise BadAnswer(f"asked about the {kind.noun} {entry.id}, which is {known}, the API answered about {told}")
+            raise BadAnswer(f"asked for the {kind.noun} {entry.id}, which is {known}, the API answered with {told}")
     return reading
 
 
@@ -71,5 +71,6 @@ def _is_named(kind: ResourceType, at: Target, seen: Observed) -> bool:
 
 def _other(kind: ResourceType, at: Target, seen: Observed) -> BadAnswer:
     asked = at.id or at.alias or at.name or at.address.key
-    answered = seen.id if seen.id != asked else seen.name if at.parent in (None, seen.parent) else f"of {seen.parent}"
-    return BadAnswer(f"asked about the {kind.noun} {asked}, the API answered about another one, {answered}")
+    same_parent = at.parent in (None, seen.parent)
+    answered = seen.id if seen.id != asked else seen.name if same_parent else f"that of {seen.parent}"
+    return BadAnswer(f"asked for the {kind.noun} {asked}, the API answered with {answered}")

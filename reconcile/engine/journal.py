@@ -2,9 +2,8 @@
 The held lease and the journal of one run: intents before, outcomes after, all that wait at one moment in one commit.
 
 Three things keep a run from writing when it must not (docs/architecture.md, "Journal and lease"): the lease's own
-deadline on the monotonic clock and
-the age of what the write rests on, both checked right before every request, and the journal itself: if a record cannot
-be written, nothing more is sent.
+deadline, by a clock that counts the time that the machine was suspended, and the age of what the write rests on, both
+checked right before every request; and the journal itself: if a record cannot be written, nothing more is sent.
 """
 
 from __future__ import annotations

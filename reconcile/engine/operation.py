@@ -251,7 +251,7 @@ class Operation:
         if known is None or known.address == self.change.address:
             return ()
         if known.address not in self.leaving:
-            said = f"the API answered about {id}, which is {known.address}, as if it had just been made"
+            said = f"the API answered with {id}, which is {known.address}, as if it had just been created"
             raise Stopped(Outcome.UNKNOWN, said, BadAnswer(said))
         return (known.address,)
 
@@ -268,7 +268,8 @@ class Operation:
         wait_s = until - loop.time()
         if self.kind.keeps_name_unique or found.seen is not None or found.begun or wait_s <= 0:
             return found
-        self.env.emit(Noted(f"{self.change.address}: its making may still arrive: waiting up to {wait_s:.0f} s for it"))
+        said = f"{self.change.address}: the request to create it may still arrive; waiting up to {wait_s:.0f} s"
+        self.env.emit(Noted(said))
         if not await outwait(look, until, self.stopping):
             raise NoAnswer("it may still arrive, and the wait for it was cut short")
         return found
@@ -344,7 +345,7 @@ class Operation:
         """Raises Stopped when the API's own answer to a write has another value than the one that was sent."""
         if (name := answered_otherwise(self.kind, self.change, sent, seen)) is not None:
             await self.intents.end(Ended(operation))
-            raise Stopped(Outcome.FAILED, f"the API answered as if it was done, with another {name} than was sent")
+            raise Stopped(Outcome.FAILED, f"the API accepted the write but answered with a different {name}")
 
     async def _send(
         self,

@@ -34,11 +34,11 @@ def conflict(
     """
     if change.action is Action.CREATE:
         made = seen is not None and seen.id != change.seen.get("namesake")
-        return f"{seen.id} was made by somebody after the plan was made; plan again" if made and seen else None
+        return f"{seen.id} was created by somebody else after the plan was made; plan again" if made and seen else None
     if seen is None:
         return None if change.action is Action.DELETE else "it is gone since the plan was made"
     if prior is not None and kind.is_other(seen, prior):
-        return "the API answered about another one"
+        return "the API answered with a different unit"
     if change.action is Action.DELETE:
         return _leaving(kind, change, seen)
     return _changed(kind, change, seen, prior, now, ours)

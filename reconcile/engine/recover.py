@@ -133,7 +133,8 @@ class Recovery:
 def _waiting(late: Sequence[Intent], wait_s: float) -> str:
     named = ", ".join(str(intent.address) for intent in late[:3])
     named += f" and {len(late) - 3:,} more" if len(late) > 3 else ""
-    return f"{named}: an earlier run may have made it, and that may still arrive: waiting up to {wait_s:.0f} s for it"
+    requests = "request to create it" if len(late) == 1 else "requests to create them"
+    return f"{named}: an earlier run's {requests} may still arrive; waiting up to {wait_s:.0f} s"
 
 
 def told(

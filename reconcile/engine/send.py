@@ -126,7 +126,7 @@ class Write:
                 return seen
             if self.once:
                 break
-        raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}", lost)
+        raise Stopped(Outcome.UNKNOWN, f"its outcome is unknown: {lost}", lost)
 
     async def _sent(self, lost: ReconcileError | None) -> Observed:
         """One try. It is begun anew while what it rests on gets too old before it leaves."""
@@ -144,20 +144,19 @@ class Write:
                     return await self.verb()
                 except Aged:
                     continue
-        what = "the API is so slow that each time what was read was too old before anything could be sent"
-        raise NotSent(what)
+        raise NotSent("the API is so slow that every reading was out of date before the write could be sent")
 
     async def _look(self, lost: ReconcileError) -> Observed | None:
         try:
             return await self.read_back()
         except ReconcileError as error:  # never sent again without knowing what is there
             said = f"{lost}; read back: {error}"
-            raise Stopped(Outcome.UNKNOWN, f"what it did is unknown: {said}", error) from None
+            raise Stopped(Outcome.UNKNOWN, f"its outcome is unknown: {said}", error) from None
 
 
 def _unknown(lost: ReconcileError, error: ReconcileError) -> Stopped:
     """A later try failed for certain; what the earlier one did is unknown all the same, and its intent stays open."""
-    return Stopped(Outcome.UNKNOWN, f"what it did is unknown: {lost}; tried again: {error}", error)
+    return Stopped(Outcome.UNKNOWN, f"its outcome is unknown: {lost}; tried again: {error}", error)
 
 
 async def _closed_quietly(closed: Callable[[], Awaitable[None]]) -> None:

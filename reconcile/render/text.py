@@ -122,7 +122,10 @@ def unread_lines(unread: list[Unread], types: Types, paint: Paint) -> Iterator[s
         yield from _silent_lines(unread, types)
     if strangers:
         yield ""
-        yield paint("Not read: not trusted yet", YELLOW) + " (a credential would go to units that nobody vouched for)"
+        yield (
+            paint("Not read: not trusted yet", YELLOW)
+            + " (a credential would be sent to units that nobody has vouched for)"
+        )
         for row in strangers[:MOST_STRANGERS]:
             yield f"  {outside(row.address)}: {outside(row.allow)}"
         if len(strangers) > MOST_STRANGERS:

@@ -26,7 +26,7 @@ class Files:
         The file's text, without one final line break.
 
         Args:
-            rest: absolute, or relative to the fleet's directory.
+            rest: relative to the fleet's directory. A document has no absolute one: `config.references` refuses it.
 
         Raises:
             InvalidInput: there is no such file, it lies elsewhere, is not a plain file, is larger than 1 MiB, empty or

@@ -240,7 +240,7 @@ def test_an_older_copy_under_the_log_of_a_later_one_is_told(fleet: Fleet, tmp_pa
         crashed = copied(fleet, tmp_path, "-wal", name=name)
         _put_back(crashed, copy, "")
         log = wal(crashed.path).read_bytes()
-        with pytest.raises(StateError, match="goes on from a later copy") as caught:
+        with pytest.raises(StateError, match="continues a later copy") as caught:
             crashed.everything()
         crashed.close()
         assert (crashed.path.read_bytes(), wal(crashed.path).read_bytes()) == (copy[""], log)
@@ -257,7 +257,7 @@ def test_an_older_log_beside_a_later_file_is_told(fleet: Fleet, tmp_path: Path) 
         run(fleet.made[0].write(lease, [Ended("p", put=(device(n),))]))
     crashed = copied(fleet, tmp_path, "-wal")
     _put_back(crashed, older, "-wal")
-    with pytest.raises(StateError, match="is of an earlier copy"):
+    with pytest.raises(StateError, match="belongs to an earlier copy"):
         crashed.everything()
 
 
@@ -269,7 +269,7 @@ def test_the_log_of_a_copy_that_went_its_own_way_is_told(fleet: Fleet, tmp_path:
         run(store.write(one.take(store), [Ended("p", put=(device(n),))]))
     crashed = copied(fleet, tmp_path, "-wal", name="crashed")
     _put_back(crashed, _yesterday(other), "-wal")
-    with pytest.raises(StateError, match="is of another copy"):
+    with pytest.raises(StateError, match="belongs to a different copy"):
         crashed.everything()
 
 
@@ -299,7 +299,7 @@ def test_an_older_copy_is_told_by_a_log_in_which_a_run_was_killed_as_it_began_to
         log.write(head)
     assert fleet.everything() == crashed.everything()
     _put_back(crashed, closed, "")
-    with pytest.raises(StateError, match="of a run that had it in use"):
+    with pytest.raises(StateError, match="from a run that was still using it"):
         crashed.everything()
 
 

@@ -601,7 +601,7 @@ def test_a_row_that_is_too_large_is_an_error_before_it_is_built(fleet: Fleet) ->
 def test_a_row_that_would_be_too_large_is_not_written(fleet: Fleet) -> None:
     fleet.filled()
     large = replace(device(3), attrs={"value": "x" * (16 << 20)})
-    with pytest.raises(StateError, match="too many for the state"):
+    with pytest.raises(StateError, match="the state holds at most"):
         entry_row(large)
 
 

@@ -498,7 +498,7 @@ def test_82_a_state_put_back_and_applied_since_is_told_from_the_one_that_was_pla
     ran = applied.run("apply", "plan")
 
     assert ran.code == 5, ran.said
-    assert ran.has_error(("put back from a backup",)), ran.said
+    assert ran.has_error(("restored from a backup",)), ran.said
     assert applied.sent == []
 
 

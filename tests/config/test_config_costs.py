@@ -56,7 +56,7 @@ CASES = {
             + "b" * 1_000_000
             + 'a"}}\nmicrovisor: {configs: {c: "{{ var.a | trim(var.b) }}"}}\n'
         },
-        "cost too much",
+        "too expensive",
     ),
     "JSON of one text 3,000 times": (
         {"fleet.yaml": config("{{ [" + ",".join(["var.a"] * 3000) + "] | tojson }}")},
@@ -73,11 +73,11 @@ CASES = {
             "fleet.yaml": LONG + block('configs: {c: "{{ var.a' + " | upper | lower" * 50 + ' | length }}"}'),
             "t.csv": rows(200),
         },
-        "cost too much",
+        "too expensive",
     ),
     "a search for half of a text in it": (
         {"fleet.yaml": config("{{ [" + ",".join(["var.a[:900] in var.a[:29000]"] * 400) + "] | length }}")},
-        "cost too much",
+        "too expensive",
     ),
     "200,000 columns": ({"fleet.yaml": TABLE % "csv", "t.csv": numbered("c#,", 200_000)[:-1] + "\n"}, "2,000 columns"),
     "rows of another column each": (

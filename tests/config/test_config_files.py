@@ -114,7 +114,7 @@ def test_a_file_that_a_secret_reference_names_is_nothing_else(repository: Path, 
     (place / "more.yaml").write_text(f"{CANARY}: x\n")
     (repository / "fleet" / "link").symlink_to("secrets/psk")
     said = refused(repository, text)
-    assert "a reference to a secret names it" in said
+    assert "holds a secret (file:" in said
     assert "fleet.yaml:" in said
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_only_its_owner_may_read_is_read_only_where_the_main_file_is
     ("path", "words"),
     [
         ("../../home/.profile", "lies outside"),
-        ("/nowhere/x.db", "lies outside"),
+        ("/nowhere/x.db", "is absolute"),
         ("out/x.db", "lies outside"),
         ("../.git/x.db", "lies in .git"),
         ("../.git", "lies in .git"),
@@ -182,6 +182,14 @@ def test_the_state_lies_below_the_root(repository: Path, tmp_path: Path, path: s
     assert "fleet.yaml:2" in said
     assert "--state PATH" in said
     assert loaded(repository, text, state="elsewhere.db")
+
+
+def test_the_state_has_no_absolute_path_in_a_document_even_below_the_root(repository: Path) -> None:
+    text = f"state: {{path: {repository}/state/x.db}}\n"
+    said = refused(repository, text)
+    assert 'the state "/' in said and "is absolute" in said
+    assert "fleet.yaml:2" in said
+    assert "--state PATH. A path is relative to the file it stands in" in said
 
 
 def test_the_default_place_of_the_state_is_no_way_out_either(repository: Path, tmp_path: Path) -> None:
@@ -254,7 +262,7 @@ def test_the_budget_grows_with_the_rows(repository: Path) -> None:
     )
     assert loaded(repository, text).count("microvisor.devices") == 3000
     text = text.replace("x" * 8000, "x" * 80_000)
-    assert "cost too much" in refused(repository, text)
+    assert "too expensive" in refused(repository, text)
 
 
 @pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="a directory without its list is opened on Linux alone")

@@ -40,7 +40,7 @@ def test_a_suite_is_collected_and_a_failure_shows_what_was_run(pytester: pytest.
         [
             "*::TestSigns::test_what_is_written_is_live_after_an_apply PASSED*",
             "*::TestBroken::test_what_is_written_is_live_after_an_apply FAILED*",
-            "*the API answered as if it was done, with another text than was sent*",
+            "*the API accepted the write but answered with a different text*",
             "*commands of this check*",
             "reconcile plan * exit 0, 1 requests",
             "reconcile apply * exit 7, * requests",

@@ -28,12 +28,12 @@ def test_the_same_serial_after_the_same_run_is_good() -> None:
 @pytest.mark.parametrize("run", ["another", None])
 def test_a_state_that_counted_to_the_same_serial_by_itself_is_refused(run: str | None) -> None:
     """Put back from a backup, and applied since: serial and lineage alone would say nothing."""
-    assert "put back from a backup, or belongs to another run" in refusal(replace(BOUND, run=run))
+    assert "restored from a backup, or another run wrote serial 3" in refusal(replace(BOUND, run=run))
 
 
 def test_a_state_at_a_lower_serial_than_the_plan_was_put_back() -> None:
-    assert "put back from a backup" in refusal(replace(BOUND, serial=2, run="r2"))
-    assert "put back from a backup" in refusal(replace(BOUND, serial=2), replace(BOUND, run=None))
+    assert "restored from a backup" in refusal(replace(BOUND, serial=2, run="r2"))
+    assert "restored from a backup" in refusal(replace(BOUND, serial=2), replace(BOUND, run=None))
 
 
 def test_a_state_at_a_higher_serial_makes_the_plan_stale() -> None:
@@ -50,3 +50,20 @@ def test_a_plan_before_there_was_a_state_is_good_until_a_run_began() -> None:
     first = Bindings("f", ".")
     check_bindings(first, Bindings("f", ".", "L", 0), NOW)
     assert "before there was a state" in refusal(Bindings("f", ".", "L", 1, run="r1"), first)
+
+
+def test_a_path_that_holds_another_fleet_is_told_with_both_names_and_a_way_out() -> None:
+    with pytest.raises(Refused) as caught:
+        check_bindings(BOUND, replace(BOUND, fleet="g"), NOW)
+    (problem,) = caught.value.problems
+    assert problem.what == "the plan is for the fleet f, but . now holds the fleet g"
+    assert problem.way_out == "Plan again"
+
+
+def test_another_account_is_told_with_both_and_a_way_out() -> None:
+    bound, here = ({"microvisor": (account, "h")} for account in ("AC1", "AC2"))
+    with pytest.raises(Refused) as caught:
+        check_bindings(replace(BOUND, accounts=bound), replace(BOUND, accounts=here), NOW)
+    (problem,) = caught.value.problems
+    assert problem.what == "the plan is for microvisor AC1 at h, but this run is for microvisor AC2 at h"
+    assert problem.way_out == "Use the credentials that the plan was made with, or plan again"

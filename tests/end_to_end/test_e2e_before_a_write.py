@@ -45,7 +45,7 @@ def test_what_a_colleague_made_after_the_plan_is_a_conflict_and_not_made_twice(
     before = management.sim.world
     ran = management.apply_file(plan)
     assert ran.code == 7, ran
-    assert "was made by somebody after the plan was made" in ran.err, ran
+    assert "was created by somebody else after the plan was made" in ran.err, ran
     assert management.sim.world == before
     assert management.apply().code == 0
     management.assert_in_sync()
@@ -201,7 +201,7 @@ def test_a_create_that_waits_is_looked_for_again(management: ManagementRig, monk
     with meanwhile(management, "POST", path, somebody, monkeypatch):
         ran = management.apply()
     assert ran.code == 7, ran
-    assert "was made by somebody" in ran.err, ran
+    assert "was created by somebody else" in ran.err, ran
     assert list(management.world[section]) == [id]
 
 

@@ -133,7 +133,7 @@ def test_without_a_key_what_is_planned_now_is_shown_and_asked_about(fleet: Rig) 
     assert fleet.mutations() == []
     ran = fleet.apply_file(file)
     assert ran.code == 0, ran
-    assert "No key here vouches for" in ran.err and 'value = "1" -> "2"' in ran.out
+    assert "There is no key here to verify" in ran.err and 'value = "1" -> "2"' in ran.out
     assert fleet.mutations() == ["POST /v1/Configs/host"]
     assert "applied already" in refused(fleet, file)
 
@@ -220,7 +220,7 @@ def test_without_a_key_a_fleet_outside_of_this_repository_is_refused(
     assert fleet.run("plan", path, "--out", str(file)).code == 0
     fleet.lose_key()
     err = refused(fleet, file)
-    assert f"the plan is of {path}, which is not below {checkout}" in err
+    assert f"the plan is for {path}, which is outside {checkout}" in err
     # Below the repository it is a fleet that somebody has reviewed, wherever in it this is run.
     fleet.find_key()
     assert fleet.run("plan", "../deep", "--out", str(file)).code == 0

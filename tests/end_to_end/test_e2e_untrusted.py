@@ -387,7 +387,7 @@ def test_what_writes_takes_no_untrusted_document(rig: TrackerRig, command: str, 
     for path in (rig.fleet, file) if command == "apply" else (rig.fleet,):
         rig.mark()
         ran = rig.run(command, str(path), "--auto-approve", *option)
-        assert ran.code == 3 and "an untrusted document is not applied" in ran.err, ran
+        assert ran.code == 3 and "an untrusted document cannot be applied" in ran.err, ran
         assert rig.requests() == []
 
 
@@ -395,7 +395,7 @@ def test_a_plan_of_an_untrusted_document_says_so_and_is_not_applied(rig: Tracker
     file = rig.directory / "pull-request.plan"
     ran = rig.plan("--untrusted", "--out", str(file))
     assert ran.code == 0, ran
-    assert "apply refuses the plan of an untrusted document" in ran.out and f"reconcile apply {file}" not in ran.out
+    assert "apply refuses plans of untrusted documents" in ran.out and f"reconcile apply {file}" not in ran.out
     seal, *shown = rig.run("show", str(file)).out.splitlines()
     assert seal.startswith("Seal verified") and "untrusted document" in next(line for line in shown if line)
     assert rig.run("show", str(file), "--format", "json").json["reconcile"]["untrusted"] is True

@@ -122,7 +122,7 @@ def test_what_nobody_vouched_for_is_told_with_what_a_shell_takes() -> None:
     lines = lines_of(made)
     assert "cold-chain-prod" in lines[0] and " · untrusted document · " in lines[0]
     assert not any(line.startswith("Options") for line in lines)
-    at = lines.index("Not read: not trusted yet (a credential would go to units that nobody vouched for)")
+    at = lines.index("Not read: not trusted yet (a credential would be sent to units that nobody has vouched for)")
     assert lines[at + 1 : at + 4] == [
         "  asset_tracker.trackers.t0: EVIL",
         "  asset_tracker.trackers.t1: https://x.example/$(id)/cfg",
