@@ -316,6 +316,12 @@ class _Roots:
 
             await each(wants, look, self.observer.workers)
             found.sort(key=lambda piece: piece[0])
+            doubled = answers.doubled(kind, [(handle, seen) for handle, seen, _ in found])
+            for handle, lie in doubled.items():
+                want = self.document.at(handle)
+                self.planner.unread(kind.path, want.address, lie, False, want.block)
+                self._keeps(handle, entries.get(want.address))
+            found = [piece for piece in found if piece[0] not in doubled]
             for handle, seen, _ in list(found):
                 if self.claimed.setdefault(seen.id, handle) != handle:
                     self._twice(self.document.at(handle), seen)

@@ -169,3 +169,21 @@ def test_an_agent_that_answers_for_another_tracker_is_not_read(make_trackers: Ma
     assert ran.code == 1, ran
     assert rig.patches() == []
     assert "asset_tracker.trackers.one" in ran.out, ran
+    assert "reconcile state rm asset_tracker.trackers.one" in " ".join(ran.out.split()), ran
+
+
+def test_two_agents_that_answer_for_one_tracker_are_not_adopted(make_trackers: MakeTrackers):
+    rig = make_trackers({"A1": {}, "A2": {}})
+    rig.trackers.update(one=truck("A1", connectingPeriod=120), two=truck("A2", connectingPeriod=240))
+    assert rig.apply().code == 0
+    rig.sim.advance(2 * HOUR)
+    rig.assert_in_sync()
+    rig.lose_state()
+    rig.mark()
+    rig.sim.set_faults(answered_as("GET", "/A1/cfg", "A2", times=1))
+    ran = rig.apply()
+    assert ran.code == 1 and rig.patches() == [], ran
+    assert "when it was asked for A1 and A2" in " ".join(ran.out.split()), ran
+    rig.sim.set_faults()
+    assert rig.apply().code == 0
+    rig.assert_in_sync()
