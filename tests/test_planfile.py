@@ -164,8 +164,8 @@ plans = st.builds(
     Plan,
     bindings=st.builds(
         Bindings,
-        fleet=names,
-        path=names,
+        fleet=st.sampled_from(["f", "prod-1"]),
+        path=names.filter(lambda path: path and "\0" not in path),
         lineage=maybe,
         serial=st.none() | counts,
         accounts=st.dictionaries(names, st.tuples(names, names), max_size=2),

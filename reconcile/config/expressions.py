@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jinja2 import Environment, nodes
+from jinja2 import Environment, TemplateError, nodes
 
 from reconcile.config.budget import MAX_CHARS, Budget, too_large
 from reconcile.config.coerce import as_text, shown
@@ -66,8 +66,8 @@ def _parsed(source: str) -> nodes.Template:
     except RecursionError:
         raise Flaw("the template is nested too deep") from None
     except Exception as error:
-        # Its lexer and parser are not ours: a number of 5,000 digits was a ValueError of Python's own.
-        raise Flaw(f"this is not a template: {str(error)[:200] or type(error).__name__}") from None
+        why = str(error)[:200] if isinstance(error, TemplateError) else "it cannot be read"  # 5,000 digits: ValueError
+        raise Flaw(f"this is not a template: {why}") from None
 
 
 def _output(node: nodes.Node) -> list[nodes.Expr]:
@@ -249,8 +249,8 @@ def _arithmetic(node: nodes.BinExpr) -> Run:
             _budget(names).step(len(one) + len(other))
         try:
             return compute(one, other)
-        except (ArithmeticError, ValueError) as error:
-            raise Flaw(f"this cannot be computed: {error}") from None
+        except (ArithmeticError, ValueError):
+            raise Flaw("this cannot be computed: it divides by zero, or no number holds the result") from None
 
     return run
 

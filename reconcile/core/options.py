@@ -65,7 +65,9 @@ def _like(usual: Any, value: Any) -> bool:
         case tuple():
             return isinstance(value, tuple) and all(isinstance(member, str) for member in value)
         case Mapping():
-            return isinstance(value, Mapping) and all(type(number) is int for number in value.values())
+            return isinstance(value, Mapping) and all(
+                type(number) is int and 0 <= number < 10**12 for number in value.values()
+            )
     return type(value) is type(usual)
 
 

@@ -155,6 +155,14 @@ def _maybe_text(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _name(value: Any) -> bool:
+    return _text(value) and re.fullmatch("[a-z0-9-]+", value) is not None
+
+
+def _path(value: Any) -> bool:
+    return _text(value) and 0 < len(value) <= 4096 and "\0" not in value
+
+
 def _count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
@@ -288,7 +296,9 @@ _FIELD_SHAPE: dict[str, Holds] = {
 }
 _SHAPES: dict[type, dict[str, Holds]] = {
     Bindings: {
-        **dict.fromkeys(("fleet", "path", "tool"), _text),
+        "fleet": _name,
+        "path": _path,
+        "tool": _text,
         "document": _digest,
         "variables": _keyed,
         "made": _moment,

@@ -134,13 +134,13 @@ def test_a_file_that_a_secret_reference_names_is_nothing_else(repository: Path, 
 )
 def test_a_reference_counts_wherever_it_is_written_out(repository: Path, text: str) -> None:
     (repository / "secret.yaml").write_text(f"{CANARY}: 1\n{CANARY}: 2\n- {CANARY}\n")
-    assert "a reference to a secret names it" in refused(repository, text)
+    assert "secret.yaml names it" in refused(repository, text)
 
 
 def test_a_file_in_a_directory_of_its_owner_alone_is_its_owners(repository: Path) -> None:
     (repository / "private").mkdir(mode=0o700)
     (repository / "private" / "text").write_text(CANARY)
-    assert "only its owner" in refused(repository, "microvisor: {configs: {c: {file: ../private/text}}}\n")
+    assert "its owner only" in refused(repository, "microvisor: {configs: {c: {file: ../private/text}}}\n")
     (repository / "private").chmod(0o755)
     assert loaded(repository, "microvisor: {configs: {c: {file: ../private/text}}}\n")
 

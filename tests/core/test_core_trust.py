@@ -53,7 +53,12 @@ def test_a_refusal_names_the_reference_and_the_way_out():
     refusal = Trust(True, ("A", "B_*")).refusal(TOKEN)
     assert refusal is not None
     assert refusal.what == "env:TOKEN is not allowed in an untrusted document"
-    assert refusal.way_out == "If that is meant: RECONCILE_ALLOWED_ENV=A,B_*,TOKEN"
+    # Nothing to paste: it would stand in the log of a pull request whose author nobody trusts.
+    assert refusal.way_out == (
+        "If a review of the document finds that it needs the value: add its name to RECONCILE_ALLOWED_ENV"
+    )
+    bound = Trust(False, ("A", "B_*")).refusal(TOKEN)
+    assert bound is not None and bound.way_out == "If that is meant: RECONCILE_ALLOWED_ENV=A,B_*,TOKEN"
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ def test_show_says_first_whether_the_seal_was_verified(fleet: Rig) -> None:
     rewritten(file, lambda row: None, OURS)
     whole = file.read_bytes()
     seal_of_it = json.loads(whole.splitlines()[0])["seal"]
-    rewritten(file, lambda row: row.update(fleet="\x1b[2Jother"), OURS)
+    rewritten(file, lambda row: row.update(path="\x1b[2Jother"), OURS)
     forged = file.read_bytes()
     forged = forged.replace(json.loads(forged.splitlines()[0])["seal"].encode(), seal_of_it.encode())
     header = json.loads(forged.splitlines()[0])
