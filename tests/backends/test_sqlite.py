@@ -590,7 +590,7 @@ def test_an_edited_operation_is_an_error(fleet: Fleet) -> None:
 
 def test_a_row_that_is_too_large_is_an_error_before_it_is_built(fleet: Fleet) -> None:
     fleet.filled()
-    fleet.sql("UPDATE entries SET body = zeroblob(100000000) WHERE unit = 'UV3'")
+    fleet.sql("UPDATE entries SET body = zeroblob(17000000) WHERE unit = 'UV3'")
     started = time.process_time()
     with pytest.raises(StateError, match="more than 16,777,216 bytes"):
         list(fleet.store().entries())
