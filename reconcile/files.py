@@ -186,6 +186,15 @@ def open_anywhere(path: Path) -> BufferedReader:
     return _plain(handle)
 
 
+def sync_directory(directory: Path) -> None:
+    """A power cut leaves the names that stand in the directory now. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read(file: BufferedReader, most: int) -> bytes:
     """All bytes of an open file, which is closed. Raises NotRead when there are more than `most`."""
     with file:

@@ -18,6 +18,7 @@ from pathlib import Path
 from reconcile.backends import file, schema
 from reconcile.backends.schema import broken
 from reconcile.core.ports import Head
+from reconcile.files import sync_directory
 
 
 def create(path: Path, head: Head) -> None:
@@ -41,7 +42,7 @@ def create(path: Path, head: Head) -> None:
             finally:
                 for end in (*file.SIDES, ""):
                     draft.with_name(draft.name + end).unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise broken(
             f"{path} cannot be made: {error.strerror}", way_out="Check the directory, its permissions and its space"
@@ -63,15 +64,7 @@ def _make_directory(directory: Path) -> None:
     missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in reversed(missing):
-        _sync(made.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(made.parent)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from typing import Any
 from reconcile.core.plan import FORMAT, Plan
 from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
+from reconcile.files import NotRead, open_anywhere, sync_directory
 from reconcile.planfile.rows import line_of, lines, plan_of
 
 MAX_BYTES = 2 * 2**30  # two million changes of a kilobyte
@@ -79,7 +80,7 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
             os.fsync(file.fileno())
         _check_replaceable(path)
         draft.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise ReconcileError(Problem(f"{path} cannot be written: {error.strerror}", way_out="Make room")) from error
     finally:
@@ -222,29 +223,22 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
     """The file, open for reading. Raises InvalidInput when it is not a plain file, or too large to be a plan."""
     try:
-        # Asked before it is opened, since opening a device can do something; below once more, of what was opened.
+        # Asked before it is opened as well, since opening a device can do something.
         regular = stat.S_ISREG(path.stat().st_mode)
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") if regular else None
+        file = open_anywhere(path) if regular else None
     except (OSError, ValueError) as error:
         raise InvalidInput(Problem(f"{path} cannot be read: {getattr(error, 'strerror', error)}")) from error
+    except NotRead as wrong:
+        raise InvalidInput(Problem(f"{path} {wrong.why}")) from None
     if file is None:
         raise InvalidInput(Problem(f"{path} is not a plan file: it is not a plain file"))
     with file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
-            raise InvalidInput(Problem(f"{path} is not a plan file: it is not a plain file, or far too large"))
+        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            raise InvalidInput(Problem(f"{path} is not a plan file: it is far too large"))
         yield file
 
 

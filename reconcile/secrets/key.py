@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reconcile.errors import InvalidInput, Problem, StateError
+from reconcile.files import sync_directory
 
 KEY_VARIABLE = "RECONCILE_FINGERPRINT_KEY"
 FILE_NAME = "fingerprint.key"
@@ -184,11 +185,7 @@ def _make(path: Path) -> None:
             _write(path)
         finally:
             temporary.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
     except FileExistsError:
         if not path.exists():  # a plain file stands where a directory should be
             raise _unusable(path, "cannot be made: a file is in the way", f"Use {KEY_VARIABLE}") from None

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import random
-import stat
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from urllib.parse import urlencode
 
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, Problem
+from reconcile.files import NotRead, open_anywhere
 from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
 from reconcile.transport.words import Hidden
 
@@ -194,16 +194,10 @@ def _size(upload: Upload) -> int:
 
 def _open(upload: Upload) -> BinaryIO:
     assert not isinstance(upload.content, bytes)
-    path = Path(upload.content)
     try:
-        # A FIFO would wait for its writer, so it must not be opened blocking; it is refused just below.
-        file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}") from None
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise InvalidInput(f"{path} is not a file")
-    return file
+        return open_anywhere(Path(upload.content))
+    except NotRead as wrong:
+        raise InvalidInput(f"{upload.content} {wrong.why}") from None
 
 
 def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
