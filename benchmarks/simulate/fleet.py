@@ -21,6 +21,7 @@ from benchmarks.simulate.agents import PASSWORD, USERNAME, Agents, Kill, Killed
 from benchmarks.simulate.virtual import Clock, Loop, in_place
 from reconcile import planfile, wiring, workflow
 from reconcile.backends.sqlite import SqliteStore
+from reconcile.core.bindings import APPLIED
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document
@@ -103,6 +104,7 @@ class Fleet:
         async def story(wired: Wired) -> Ran:
             made = (await workflow.plan(wired.world, Options(**options), EXPIRES)).plan
             assert wired.key is not None
+            await workflow.bind(wired.world, made)
             planfile.write(made, file, seal_key=wired.key.subkey("seal"), key_id=wired.key.key_id)
             return Ran(1 if made.unread else 0, made)
 
@@ -112,18 +114,18 @@ class Fleet:
         """`apply --auto-approve`; as a process that is killed on the way, if that is said."""
         return self._run(lambda wired: self._apply(wired, Options(**options)), kill)
 
-    def apply_file(self, file: Path, overwrite_pending: bool) -> Ran:
-        """`apply FILE`."""
+    def apply_file(self, file: Path) -> Ran:
+        """`apply FILE`, which may do what it was planned with and nothing else."""
 
         async def story(wired: Wired) -> Ran:
             key, world = wired.key, wired.world
             assert key is not None
-            made, digest, sealed = planfile.read(file, seal_key=key.subkey("seal"), key_id=key.key_id)
-            assert sealed
-            if await world.store.applied(digest):
-                raise Refused("this plan was applied already")
-            async with workflow.held(world, 0.0, made, overwrite_pending) as journal:
-                return await self._carry_out(wired, made, journal, None, digest, overwrite_pending)
+            saved = planfile.read(file, seal_key=key.subkey("seal"), key_id=key.key_id)
+            assert saved.seal.verified
+            if await world.store.applied(saved.digest):
+                raise Refused(APPLIED)
+            async with workflow.held(world, 0.0, saved.plan) as journal:
+                return await self._carry_out(wired, saved.plan, journal, None, saved.digest)
 
         return self._run(story)
 
@@ -138,16 +140,16 @@ class Fleet:
             async with workflow.held(world, 0.0) as journal:
                 planned = await workflow.plan(world, options)
                 workflow.refuse(planned.plan)
-                return await self._carry_out(wired, planned.plan, journal, planned.read_at, None, False)
+                return await self._carry_out(wired, planned.plan, journal, planned.read_at, None)
         planned = await workflow.plan(world, options)
         workflow.refuse(planned.plan)
         if not planned.plan.changes:
             return Ran(1 if planned.plan.unread else 0, planned.plan)
         async with workflow.held(world, 0.0, planned.plan) as journal:
-            return await self._carry_out(wired, planned.plan, journal, planned.read_at, None, False)
+            return await self._carry_out(wired, planned.plan, journal, planned.read_at, None)
 
     async def _carry_out(
-        self, wired: Wired, made: Plan, journal: Any, read_at: float | None, digest: str | None, overwrite: bool
+        self, wired: Wired, made: Plan, journal: Any, read_at: float | None, digest: str | None
     ) -> Ran:
         unread = [f"not read: {row.address}: {row.error}" for row in made.unread]
         if not made.changes and digest is None:
@@ -159,7 +161,6 @@ class Fleet:
             read_at=read_at,
             digest=digest,
             running=lambda carrying: None,
-            overwrite_pending=overwrite,
         )
         bad = [result for result in results if result.outcome is not workflow.Outcome.DONE]
         said = [f"{result.change.address}: {result.outcome}: {result.detail}" for result in bad]

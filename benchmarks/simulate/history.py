@@ -89,8 +89,8 @@ class _Running:
                 self._applied(self._apply(**options), **options)
             case ("save", options):
                 self._save(**options)
-            case ("apply saved", options):
-                self._apply_saved(**options)
+            case ("apply saved", _):
+                self._apply_saved()
             case ("crash", options):
                 self._note(f"      {self._apply(kill=Kill(**options))}")
             case ("foreign", str(agent), patch):
@@ -160,7 +160,7 @@ class _Running:
         self.incomplete = ran.code == 1
         self.touched = False
 
-    def _apply_saved(self, overwrite: bool) -> None:
+    def _apply_saved(self) -> None:
         if self.saved is None:
             return
         self.told.applies += 1
@@ -169,7 +169,7 @@ class _Running:
         self.oracle.overwrite, self.oracle.retry, self.oracle.shown = True, False, self.saved
         self.oracle.names()
         refused = self.oracle.may_refuse()
-        ran = self.fleet.apply_file(self.file, overwrite)
+        ran = self.fleet.apply_file(self.file)
         self._counted(ran)
         allowed = {0, 5, 7, 1} if self.touched or self.agents.struck else {0, 5} if refused else {0}
         if self.incomplete:  # and it says so again
