@@ -61,7 +61,7 @@ class Problem:
         address: the resource (or block) that it is about.
         snippet: the line of the file at `where`, as it is written; never of a secret.
         notes: the values in play and where they come from, one line each.
-        way_out: what to do, "did you mean" included.
+        hint: what to do, "did you mean" included.
     """
 
     what: str
@@ -69,12 +69,12 @@ class Problem:
     address: str | None = None
     snippet: str | None = None
     notes: tuple[str, ...] = ()
-    way_out: str | None = None
+    hint: str | None = None
 
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
         about = f"{self.address}: " if self.address else ""
-        tail = f". {self.way_out}" if self.way_out else ""
+        tail = f". {self.hint}" if self.hint else ""
         return f"{head}{about}{self.what}{tail}"
 
 

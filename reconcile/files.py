@@ -34,9 +34,9 @@ class NotRead(Exception):
         why: in words that follow the file's name. `kind`: one word for it.
     """
 
-    def __init__(self, kind: str, why: str, way_out: str | None = None) -> None:
+    def __init__(self, kind: str, why: str, hint: str | None = None) -> None:
         super().__init__(why)
-        self.kind, self.why, self.way_out = kind, why, way_out
+        self.kind, self.why, self.hint = kind, why, hint
 
 
 def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
@@ -61,12 +61,12 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     except (OSError, RuntimeError, ValueError):
         is_directory = False
     if not said or not is_directory:
-        raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", way_out="Name an existing directory"))
+        raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", hint="Name an existing directory"))
     if not directory.is_relative_to(root):
         raise InvalidInput(
             Problem(
                 f"{name} {_short(said)} does not contain the fleet, which is in {directory}",
-                way_out="The root is the fleet's directory or one above it",
+                hint="The root is the fleet's directory or one above it",
             )
         )
     return root

@@ -330,7 +330,7 @@ async def check_plan(world: World, plan: Plan) -> None:
         here = replace(here, variables=world.document.variables)
     check_bindings(plan.bindings, here, world.env.now())
     if plan.bindings.lineage is None and await world.store.unfinished():
-        raise Refused(Problem("another run began after the plan was made", way_out="Plan again"))
+        raise Refused(Problem("another run began after the plan was made", hint="Plan again"))
 
 
 async def apply(

@@ -124,7 +124,7 @@ class StateFile:
         if meta.step.n < self._step.n or (meta.step.n == self._step.n and self._step.n and meta.step != self._step):
             raise broken(
                 f"{self.path} was overwritten with another copy while it was in use",
-                way_out="Put the newest one back, and let no other program write it during a run",
+                hint="Put the newest one back, and let no other program write it during a run",
             )
         return meta
 
@@ -192,7 +192,7 @@ class StateFile:
             if file.inode(self.path) != self._inode:
                 raise broken(
                     f"{self.path} was moved, replaced or removed while it was in use",
-                    way_out="Put it back, and let no other program replace it during a run",
+                    hint="Put it back, and let no other program replace it during a run",
                 )
             return self._db or self._reader
         if (found := file.examine(self.path)) is None:
@@ -224,7 +224,7 @@ class StateFile:
     def _may_write(self) -> None:
         if self._read_only or (self._reader is not None and self._db is None):
             what = "was opened for reading only" if self._read_only else "is read-only"
-            raise broken(f"{self.path} {what}", way_out="Check the permissions of the file (0600) and of its directory")
+            raise broken(f"{self.path} {what}", hint="Check the permissions of the file (0600) and of its directory")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -141,7 +141,7 @@ def _check_unused(path: Path) -> None:
 def _foreign_log(path: Path, what: str) -> StateError:
     return broken(
         f"{path} and the log beside it do not belong together: {path.name}-wal {what}",
-        way_out=f"Put back the file that the log belongs to. To use {path.name} as it is and discard what the log"
+        hint=f"Put back the file that the log belongs to. To use {path.name} as it is and discard what the log"
         f" holds: rm {path}-wal {path}-shm",
     )
 
@@ -152,6 +152,6 @@ def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
     return broken(
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",
-        way_out="Put the log back, or use the file where that run has it. If the run is certainly gone, and the log"
+        hint="Put the log back, or use the file where that run has it. If the run is certainly gone, and the log"
         f" too: reconcile unlock {printable(held.id if held else meta.used)}; the state is then used as it is",
     )

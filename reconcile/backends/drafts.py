@@ -45,7 +45,7 @@ def create(path: Path, head: Head) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise broken(
-            f"{path} cannot be made: {error.strerror}", way_out="Check the directory, its permissions and its space"
+            f"{path} cannot be made: {error.strerror}", hint="Check the directory, its permissions and its space"
         ) from error
 
 

@@ -89,26 +89,26 @@ def examine(path: Path) -> Found | None:
         if logs["-wal"] or logs["-journal"]:
             raise broken(
                 f"{path} is missing, and its log is still there",
-                way_out=f"Put the file back beside {path.name}-wal, whose last writes it holds; or remove that too",
+                hint=f"Put the file back beside {path.name}-wal, whose last writes it holds; or remove that too",
             ) from None
         return None
     except OSError as error:
-        raise broken(f"{path} cannot be read: {error.strerror}", way_out="Check the permissions") from error
+        raise broken(f"{path} cannot be read: {error.strerror}", hint="Check the permissions") from error
     if words := kind(found.st_mode):
-        raise broken(f"{path} is {words}, not a file", way_out="Move it away, or name the file itself with --state")
+        raise broken(f"{path} is {words}, not a file", hint="Move it away, or name the file itself with --state")
     if found.st_size == 0:
         raise broken(f"{path} is empty (zero bytes)")
     if others := stat.S_IMODE(found.st_mode) & 0o077:
         verb = "written" if others & 0o022 else "read"
         raise broken(
             f"{path} has mode {stat.S_IMODE(found.st_mode):04o}: it can be {verb} by others",
-            way_out=f"chmod 600 {path}, after a look at who may have changed it",
+            hint=f"chmod 600 {path}, after a look at who may have changed it",
         )
     if found.st_nlink > 1:
         # SQLite calls log and locks after the name: under each name another run would hold "the" lease.
         raise broken(
             f"{path} has {found.st_nlink} names (hard links); a state must have exactly one",
-            way_out=f"Remove the other names, or give it a file of its own: cp -p {path} {path}.copy &&"
+            hint=f"Remove the other names, or give it a file of its own: cp -p {path} {path}.copy &&"
             f" mv {path}.copy {path}",
         )
     writable = bool(found.st_mode & stat.S_IWUSR) and os.access(path, os.W_OK)
@@ -128,7 +128,7 @@ def _side(path: Path, end: str) -> int:
     except OSError:
         return 0
     if words := kind(found.st_mode):
-        raise broken(f"{side} is {words}, not a file that SQLite left", way_out="Move it away")
+        raise broken(f"{side} is {words}, not a file that SQLite left", hint="Move it away")
     return found.st_size
 
 
@@ -225,11 +225,11 @@ class Busy(StateError):
 def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
     """What SQLite or the file system says, as an error of the state that names the file and a way out."""
     if isinstance(error, OSError):
-        return broken(f"{path}: {error.strerror}", way_out="Check the directory, its permissions and its space")
+        return broken(f"{path}: {error.strerror}", hint="Check the directory, its permissions and its space")
     if busy(error):
-        return Busy(Problem(f"{path}: another process holds the file", way_out="Try again when it is done"))
+        return Busy(Problem(f"{path}: another process holds the file", hint="Try again when it is done"))
     name = _name(error)
-    for prefix, what, way_out in (
+    for prefix, what, hint in (
         ("SQLITE_FULL", "the disk is full", "Make room; what was recorded before is safe"),
         ("SQLITE_READONLY", "the file or its directory cannot be written", "Check the permissions"),
         ("SQLITE_CANTOPEN", "the file cannot be opened", "Check the permissions of the file and its directory"),
@@ -241,5 +241,5 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
         ("SQLITE_CORRUPT", f"the file is damaged ({error})", RESTORE),
     ):
         if name.startswith(prefix):
-            return StateError(Problem(f"{path}: {what}", way_out=way_out))
-    return StateError(Problem(f"{path}: {error}", way_out=RESTORE))
+            return StateError(Problem(f"{path}: {what}", hint=hint))
+    return StateError(Problem(f"{path}: {error}", hint=RESTORE))

@@ -115,7 +115,7 @@ def locked(lease: Lease, note: str | None = None) -> Locked:
             f"the state is locked by {printable(lease.holder)} since {printable(lease.since)}"
             f" (lease {printable(lease.id)})",
             notes=tuple(filter(None, (note,))),
-            way_out=f"Wait until that run ends; if it is certainly gone: reconcile unlock {printable(lease.id)}",
+            hint=f"Wait until that run ends; if it is certainly gone: reconcile unlock {printable(lease.id)}",
         )
     )
 
@@ -128,7 +128,7 @@ def busy(path: object, row: tuple[Any, ...] | None) -> Locked:
     return Locked(
         Problem(
             f"the state is locked: another process is in the middle of a write to {path}",
-            way_out="Wait until it ends; if it is stopped, let it go on, or end it",
+            hint="Wait until it ends; if it is stopped, let it go on, or end it",
         )
     )
 
@@ -163,7 +163,7 @@ def check(db: sqlite3.Connection, lease: Lease) -> None:
         raise Locked(
             Problem(
                 f"this run no longer holds the state: its lease {lease.id} was ended by somebody else",
-                way_out="Run plan again: it reads back what this run did",
+                hint="Run plan again: it reads back what this run did",
             )
         )
     if (row[1], row[3]) != (lease.id, lease.epoch):
@@ -172,6 +172,6 @@ def check(db: sqlite3.Connection, lease: Lease) -> None:
             Problem(
                 f"the state was taken over from this run by {printable(other.holder)} since {printable(other.since)}"
                 f" (lease {printable(other.id)}; this run had {lease.id})",
-                way_out="Wait until that run ends, then run plan again: it reads back what this run did",
+                hint="Wait until that run ends, then run plan again: it reads back what this run did",
             )
         )

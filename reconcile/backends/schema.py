@@ -60,9 +60,9 @@ _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 ENTRY_COLUMNS = "address, type, unit, under, body, sum"
 
 
-def broken(what: str, *, address: str | None = None, way_out: str = RESTORE) -> StateError:
+def broken(what: str, *, address: str | None = None, hint: str = RESTORE) -> StateError:
     """The error of a state that is there and cannot be used."""
-    return StateError(Problem(what, address=address, way_out=way_out))
+    return StateError(Problem(what, address=address, hint=hint))
 
 
 def checksum(*columns: str | int | None) -> bytes:
@@ -87,13 +87,13 @@ def text_of(value: Any, address: str) -> str:
         text = _ENCODER.encode(value)
     except ValueError as error:
         raise broken(
-            f"a value cannot be kept in the state: {error}", address=address, way_out="This is a fault of reconcile"
+            f"a value cannot be kept in the state: {error}", address=address, hint="This is a fault of reconcile"
         ) from error
     if len(text) > ROW_BYTES - 4096:  # what stands beside it in the row
         raise broken(
             f"its record is {len(text):,} bytes; the state holds at most {ROW_BYTES:,} bytes per resource",
             address=address,
-            way_out="Make its values shorter",
+            hint="Make its values shorter",
         )
     return text
 
@@ -124,7 +124,7 @@ def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
         raise broken(
             f"an id or key that is no Unicode text cannot be kept in the state: {error.object!a}",
             address=address.encode("ascii", "backslashreplace").decode(),
-            way_out="Rename the unit at its API",
+            hint="Rename the unit at its API",
         ) from error
 
 
@@ -268,13 +268,13 @@ def verify(path: object, db: sqlite3.Connection) -> None:
     if application != APPLICATION_ID:
         raise broken(
             f"{path} is a database, but not a state of reconcile",
-            way_out="Move it away, or name another file with --state",
+            hint="Move it away, or name another file with --state",
         )
     if version not in KNOWN:
         newer = version > VERSION
         raise broken(
             f"{path} is a state of version {version}, and this reconcile knows version {VERSION}",
-            way_out="Use the reconcile that wrote it, or a later one" if newer else RESTORE,
+            hint="Use the reconcile that wrote it, or a later one" if newer else RESTORE,
         )
     found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master") if sql is not None}
     if found != set(_TABLES_1 if version == 1 else TABLES):

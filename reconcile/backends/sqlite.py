@@ -188,7 +188,7 @@ class SqliteStore(Store):
                 raise Refused(
                     Problem(
                         f"{self._file.path} is the state of the fleet {meta.head.fleet!r}, and this is {fleet!r}",
-                        way_out="Name the state of this fleet with --state",
+                        hint="Name the state of this fleet with --state",
                     )
                 )
             now, up = self._now(), self._uptime()
@@ -371,6 +371,6 @@ def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
         Problem(
             f"no lease has the id {id!r}",
             notes=tuple(f"{one.id} is held by {one.holder} since {one.since}" for one in held),
-            way_out="reconcile lock list shows the leases that stand",
+            hint="reconcile lock list shows the leases that stand",
         )
     )

@@ -39,6 +39,6 @@ def refuse_twins(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Non
             Problem(
                 f"{address} and {other} would both be unit {unit}; a unit can be in the state under one address only",
                 address=address,
-                way_out=f"Plan again; if {other} is not it any more, take it out: reconcile state rm {other}",
+                hint=f"Plan again; if {other} is not it any more, take it out: reconcile state rm {other}",
             )
         )

@@ -26,7 +26,7 @@ async def approve(made: Plan, path: str | None = None) -> None:
         raise ReconcileError(
             Problem(
                 "there is no terminal to ask at",
-                way_out="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve"
+                hint="Review a saved plan (`plan --out FILE`, `apply FILE`), or pass --auto-approve"
                 if path is None
                 else "Set RECONCILE_FINGERPRINT_KEY to the key that the plan was made with, or pass --auto-approve",
             )

@@ -30,11 +30,11 @@ def explain(path: str, address: str | None, attribute: str | None, format_: str,
     if not Path(path).exists() and "." in path:
         path, address, attribute = ".", path, address
     if address is None:
-        raise InvalidInput(Problem("no address", way_out="Like: explain . microvisor.devices.warehouse-7"))
+        raise InvalidInput(Problem("no address", hint="Like: explain . microvisor.devices.warehouse-7"))
     files = document(request_of({**given, "path": path}))
     found = Address.parse(address)
     if files.get(found) is None:
-        raise InvalidInput(Problem(f"the files have no {address}", way_out=_near(files, found)))
+        raise InvalidInput(Problem(f"the files have no {address}", hint=_near(files, found)))
     layers = files.explain(found)
     if attribute is not None:
         layers = {name: said for name, said in layers.items() if name == attribute}

@@ -41,7 +41,7 @@ def show_id(**given: Any) -> int:
         raise ReconcileError(
             Problem(
                 "no fingerprint key is here",
-                way_out=f"Set RECONCILE_FINGERPRINT_KEY (`reconcile key new` prints a new one){place}",
+                hint=f"Set RECONCILE_FINGERPRINT_KEY (`reconcile key new` prints a new one){place}",
             )
         )
     if given["format_"] == "json":

@@ -69,7 +69,7 @@ def refuse_untrusted(given: dict[str, Any]) -> None:
         raise InvalidInput(
             Problem(
                 "an untrusted document cannot be applied",
-                way_out=f"Review it, then leave --untrusted out and {UNTRUSTED} unset; `plan --untrusted` shows it",
+                hint=f"Review it, then leave --untrusted out and {UNTRUSTED} unset; `plan --untrusted` shows it",
             )
         )
 
@@ -126,7 +126,7 @@ def options_of(given: dict[str, Any]) -> Options:
         kind, mark, number = text.partition("=")
         if not mark or kind not in KINDS or not number.isascii() or not number.isdecimal():
             raise InvalidInput(
-                Problem(f"--allow {text!r} is not KIND=N", way_out=f"KIND is one of {', '.join(KINDS)}, N a number")
+                Problem(f"--allow {text!r} is not KIND=N", hint=f"KIND is one of {', '.join(KINDS)}, N a number")
             )
         allow[kind] = int(number)
     if given["destroys"] and given["refresh_only"]:
@@ -214,5 +214,5 @@ def duration(text: str) -> timedelta:
     units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
     number, unit = text[:-1], text[-1:]
     if unit not in units or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
-        raise InvalidInput(Problem(f"{text!r} is not a length of time", way_out="Write it like 7d, 12h, 30m or 90s"))
+        raise InvalidInput(Problem(f"{text!r} is not a length of time", hint="Write it like 7d, 12h, 30m or 90s"))
     return timedelta(**{units[unit]: int(number)})

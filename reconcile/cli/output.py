@@ -56,8 +56,8 @@ def _run(command: click.Command, arguments: Sequence[str], format_: str) -> int:
 
 def _usage(wrong: click.ClickException) -> Problem:
     context = getattr(wrong, "ctx", None)
-    way_out = f"`{context.command_path} --help` shows how it is used" if context else None
-    return Problem(wrong.format_message().rstrip("."), way_out=way_out)
+    hint = f"`{context.command_path} --help` shows how it is used" if context else None
+    return Problem(wrong.format_message().rstrip("."), hint=hint)
 
 
 def _defect(broken: Exception) -> Problem:
@@ -68,7 +68,7 @@ def _defect(broken: Exception) -> Problem:
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
     return Problem(
         f"reconcile itself is broken here: {type(broken).__name__} at {where}",
-        way_out="This is a defect; please report it with the command that you ran",
+        hint="This is a defect; please report it with the command that you ran",
     )
 
 

@@ -53,7 +53,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
         raise InvalidInput(
             Problem(
                 f"{file} was not planned with {_listed(more)}, and a saved plan cannot be changed when it is applied",
-                way_out=f"Plan again with it: {_command(again)}",
+                hint=f"Plan again with it: {_command(again)}",
             )
         )
     _is_here(bound.path)
@@ -65,7 +65,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
                 Problem(
                     f"there is no key here to verify {file}, so the options it was planned with must be given again:"
                     f" {_listed(missing)}",
-                    way_out=f"If that is meant: {_command(again)}",
+                    hint=f"If that is meant: {_command(again)}",
                 )
             )
         _is_ours(bound.path, given)
@@ -83,7 +83,7 @@ def check_agreement(saved: Saved, made: Plan) -> None:
         raise Refused(
             Problem(
                 "the plan is not what would be planned now, and there is no key here to verify it",
-                way_out="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
+                hint="Plan again, or set RECONCILE_FINGERPRINT_KEY to the key that it was made with",
             )
         )
 
@@ -97,7 +97,7 @@ def _is_here(path: str) -> None:
         raise InvalidInput(
             Problem(
                 f"the plan is for the fleet in {path}, which does not exist here",
-                way_out="A plan names its fleet as it was given: run this in the directory where the plan was made",
+                hint="A plan names its fleet as it was given: run this in the directory where the plan was made",
             )
         )
 
@@ -114,7 +114,7 @@ def _is_ours(path: str, given: dict[str, Any]) -> None:
         raise Refused(
             Problem(
                 f"the plan is for {path}, which is outside {root}, and there is no key here to verify the plan",
-                way_out="Run this in the repository of the fleet, or set RECONCILE_FINGERPRINT_KEY to the key that the"
+                hint="Run this in the repository of the fleet, or set RECONCILE_FINGERPRINT_KEY to the key that the"
                 " plan was made with",
             )
         )

@@ -59,4 +59,4 @@ def show(address: str | None, **given: Any) -> int:
 
 
 def _absent(address: str) -> InvalidInput:
-    return InvalidInput(Problem(f"the plan has no change at {address}", way_out="`show PLAN_FILE` lists what it has"))
+    return InvalidInput(Problem(f"the plan has no change at {address}", hint="`show PLAN_FILE` lists what it has"))

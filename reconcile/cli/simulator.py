@@ -64,7 +64,7 @@ def _world(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidInput(Problem(f"{file} is not JSON: {error}")) from None
     if not isinstance(found, dict):
-        raise InvalidInput(Problem(f"{file} holds no world", way_out="It is what GET /_sim/state answers"))
+        raise InvalidInput(Problem(f"{file} holds no world", hint="It is what GET /_sim/state answers"))
     return found
 
 

@@ -116,7 +116,7 @@ def rm(addresses: tuple[str, ...], **given: Any) -> int:
             raise Refused(
                 Problem(
                     f"{', '.join(protected)}: protected",
-                    way_out="`state unprotect ADDR`, or set `protect: false` and apply",
+                    hint="`state unprotect ADDR`, or set `protect: false` and apply",
                 )
             )
         under = await session.world.store.under([entry.address for entry in entries])
@@ -144,7 +144,7 @@ def mv(source: str, destination: str, **given: Any) -> int:
         if to.type_path != entry.address.type_path:
             raise InvalidInput(Problem(f"{destination} is not a {entry.address.type_path}"))
         if await store.get([to]):
-            raise InvalidInput(Problem(f"the state has {to} already", way_out=f"`state rm {to}` first"))
+            raise InvalidInput(Problem(f"the state has {to} already", hint=f"`state rm {to}` first"))
         under = await store.under([entry.address])
         drop = tuple(old.address for old in (entry, *under))
         await _write(session, Ended("state mv", tuple(moved(entry, under, to)), drop))
@@ -175,7 +175,7 @@ async def _entry(session: Session, text: str) -> Entry:
     address = Address.parse(text)
     found = (await session.world.store.get([address])).get(address)
     if found is None:
-        raise InvalidInput(Problem(f"the state has no {address}", way_out="`state list` shows what it has"))
+        raise InvalidInput(Problem(f"the state has no {address}", hint="`state list` shows what it has"))
     return found
 
 

@@ -112,7 +112,7 @@ class Entries:
         layers = [Layer(node)]
         if type(node) is Map and not _ENTRY.isdisjoint(node.members):
             if "key" in node.members:
-                flaw = Flaw("key stands in a block", way_out="Say for_each too, or leave it out")
+                flaw = Flaw("key stands in a block", hint="Say for_each too, or leave it out")
                 shared.world.report.flaw(flaw, shared.world.position(node.key_at("key")), address=address)
             heads = _Heads(shared, node, address)
             if not heads.there(scope):
@@ -248,7 +248,7 @@ class _Heads:
                 missing = Flaw(
                     f"there is no profile {shown(word)}",
                     notes=[note],
-                    way_out=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
+                    hint=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
                     kind=SILENT if self._shared.names.get("@torn") else ("profile", word),
                 )
                 scope.wrong(self._where["profile"], ("profile",), missing, True)
@@ -316,7 +316,7 @@ def _block(
     world = shared.world
     address = f"{family.type.path}{quote(name)}"
     if node.get("key") is None:
-        flaw = Flaw("a block needs a key", way_out='Say what names its resources:  key: "{{ row.name }}"')
+        flaw = Flaw("a block needs a key", hint='Say what names its resources:  key: "{{ row.name }}"')
         world.report.flaw(flaw, world.position(at), address=address)
     said = node.members["for_each"]
     text = said.text if type(said) is Scalar else ""
@@ -326,7 +326,7 @@ def _block(
         flaw = Flaw(
             f"there is no table {shown(text)}" if text else "for_each takes the name of a table or a path",
             notes=[f"Tables: {listed(known)}" if known else "No table is declared"],
-            way_out=suggestion(
+            hint=suggestion(
                 text,
                 (name for name in tables if "/" not in name),
                 "for_each takes the name of a table, or the path of a file",

@@ -23,7 +23,7 @@ _LONG = 256  # characters that cost less to compare than to count
 
 def too_large() -> Flaw:
     """What is said of one result that is too large."""
-    return Flaw("the result is too large", way_out=f"At most {MAX_CHARS:,} characters or {MAX_MEMBERS:,} members")
+    return Flaw("the result is too large", hint=f"At most {MAX_CHARS:,} characters or {MAX_MEMBERS:,} members")
 
 
 class Budget:
@@ -115,7 +115,7 @@ def _spent(what: str) -> Flaw:
     return Flaw(
         "the expressions of this document are too expensive",
         notes=[f"Together they may make {what}"],
-        way_out="Make long values once, outside the rows, or in what writes the table",
+        hint="Make long values once, outside the rows, or in what writes the table",
         kind="budget",
     )
 

@@ -21,10 +21,10 @@ from reconcile.config.yielded import (
     SPECIAL,
     WANTED,
     from_data,
+    hint_for,
     not_to_be_set,
     stands_for_scalar,
     unknown_key,
-    way_out_of,
 )
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
@@ -146,7 +146,7 @@ class Shape:
             return self._file_text(node, path)
         if type(node) is not Scalar:
             what = f"{'a map' if type(node) is Map else 'a list'} where {WANTED[slot.kind]} is wanted"
-            self._wrong(Flaw(what, way_out=way_out_of(slot, node)), node.at, path, secret)
+            self._wrong(Flaw(what, hint=hint_for(slot, node)), node.at, path, secret)
             return None
         try:
             if is_template(node.text):
@@ -299,7 +299,7 @@ class Shape:
             template = self._world.templates.read(node.text)
             self.fields += 1
             if not template.whole:
-                raise Flaw("a text where a map is wanted", way_out="Only a value that is one expression yields a map")
+                raise Flaw("a text where a map is wanted", hint="Only a value that is one expression yields a map")
         except Flaw as flaw:
             self._wrong(flaw, node.at, path)
             return None

@@ -147,22 +147,22 @@ class Checker:
                 wrong.add(full)
                 self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
         said = with_refs(member.slot, attrs)
-        for path, what, way_out in kind.check(said, member.keys[-1]):
+        for path, what, hint in kind.check(said, member.keys[-1]):
             full = (*member.path, *path)
             if full in wrong:
                 continue
-            flaw = Flaw(what, way_out=way_out, kind=("check", path, way_out))
+            flaw = Flaw(what, hint=hint, kind=("check", path, hint))
             self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
-        for path, what, way_out in kind.cautions(said, member.keys[-1]) if not wrong else ():
-            self._warn(source, row, built, (*member.path, *path), what, way_out)
+        for path, what, hint in kind.cautions(said, member.keys[-1]) if not wrong else ():
+            self._warn(source, row, built, (*member.path, *path), what, hint)
 
-    def _warn(self, source: Source, row: int, built: Built, path: Path_, what: str, way_out: str | None) -> None:
+    def _warn(self, source: Source, row: int, built: Built, path: Path_, what: str, hint: str | None) -> None:
         at = _nearest(built.shape.places, path)
         where = self.world.position(at) if at else source.where(row)
         said = source.say(row)
-        sentence = f"{built.shape.named(path)}: {what}" + (f". {way_out}" if way_out else "")
-        group = ("caution", path, way_out, where) if said is not None else None
-        alike = (source.family.type.path, path[-1:], way_out) if said is None else None
+        sentence = f"{built.shape.named(path)}: {what}" + (f". {hint}" if hint else "")
+        group = ("caution", path, hint, where) if said is not None else None
+        alike = (source.family.type.path, path[-1:], hint) if said is None else None
         self.world.report.warn(sentence, where, row=said, group=group, alike=alike)
 
     def _unit(self, known: Known, member: Member, handle: int, all_names: HashIndex) -> None:
@@ -211,7 +211,7 @@ class Checker:
                 f"{Address.of(path, [a.key])} is given twice, first in {one[0].where(one[1])}",
                 two[0].where(two[1]),
                 address=b.shape.address if two[0].block else None,
-                way_out="A key names one resource",
+                hint="A key names one resource",
                 row=two[0].say(two[1]),
                 group=("key twice", path, b.shape.address) if two[0].block else None,
             )
@@ -256,7 +256,7 @@ class Checker:
             f"two {noun}s are one unit: {one} ({at_one}) and {two} ({at_two}), {what} {shown(unit_two)}",
             at_two,
             address=str(two),
-            way_out="One unit is one resource: keep one of them",
+            hint="One unit is one resource: keep one of them",
             row=source.say(row),
             group=("unit", known.family.type.path, what) if source.block else None,
             show_line=False,

@@ -112,7 +112,7 @@ def as_text(value: Any) -> str | None:
             raise Flaw("JSON has no word for this number, so it cannot be a text", kind="finite")
         return json.dumps(value)
     kind = "map" if isinstance(value, dict) else "list"
-    raise Flaw(f"a {kind} where a text is wanted", way_out="Pick a member, or write it as JSON with | tojson")
+    raise Flaw(f"a {kind} where a text is wanted", hint="Pick a member, or write it as JSON with | tojson")
 
 
 def as_boolean(value: Any) -> bool | None:
@@ -151,7 +151,7 @@ def not_a_number(value: Any, whole: bool) -> Flaw:
         way = 'An empty cell can be left out: "{{ row.column or none }}"'
     elif isinstance(value, str) and re.fullmatch(r"-?[0-9]+,[0-9]+", value):
         way = "Numbers are written with a point. Did you mean  | replace(',', '.')?"
-    return Flaw(f"{shown(value)} is not a {'whole ' if whole else ''}number", way_out=way, kind=("number", whole))
+    return Flaw(f"{shown(value)} is not a {'whole ' if whole else ''}number", hint=way, kind=("number", whole))
 
 
 def scalar(kind: Kind, node: Scalar) -> Any:
@@ -170,7 +170,7 @@ def scalar(kind: Kind, node: Scalar) -> Any:
         if node.plain and text in _FALSE:
             return False
         quoted = "Write true or false without quotes" if text.lower() in ("true", "false") else "Write true or false"
-        raise Flaw(f"{shown(text)} is not true or false", way_out=quoted)
+        raise Flaw(f"{shown(text)} is not true or false", hint=quoted)
     if kind in (Kind.NUMBER, Kind.INTEGER):
         found = number_of(text) if node.plain else None
         if found is None:
@@ -181,7 +181,7 @@ def scalar(kind: Kind, node: Scalar) -> Any:
                 way = f"Numbers are written with a point: {text.replace(',', '.')}"
             elif re.fullmatch(r"0[0-9]+", text):
                 way = "A number does not begin with 0"
-            raise Flaw(f"{shown(text)} is not a {'whole ' if kind is Kind.INTEGER else ''}number", way_out=way)
+            raise Flaw(f"{shown(text)} is not a {'whole ' if kind is Kind.INTEGER else ''}number", hint=way)
         return as_number(found, kind is Kind.INTEGER)
     if kind is Kind.ANY:
         return clean(_plain_scalar(node))
@@ -195,4 +195,4 @@ def choose(value: Any, choices: tuple[Any, ...]) -> Any:
         return value
     words = [str(choice) for choice in choices]
     near = suggestion(str(value), words)
-    raise Flaw(f"{shown(value)} is not one of {', '.join(words)}", way_out=near, kind=("choice", choices))
+    raise Flaw(f"{shown(value)} is not one of {', '.join(words)}", hint=near, kind=("choice", choices))

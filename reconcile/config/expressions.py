@@ -73,7 +73,7 @@ def _parsed(source: str) -> nodes.Template:
 def _output(node: nodes.Node) -> list[nodes.Expr]:
     if isinstance(node, nodes.Output):
         return node.nodes
-    raise Flaw("statements ({% … %}) are not read", way_out="A block with for_each stands for many resources")
+    raise Flaw("statements ({% … %}) are not read", hint="A block with for_each stands for many resources")
 
 
 def _joined(parts: list[Run]) -> Run:
@@ -115,13 +115,13 @@ def _name(node: nodes.Name) -> Run:
             way = "Templates do not see the environment. A variable takes its value from RECONCILE_VAR_name"
         elif name in ("range", "lipsum", "dict", "cycler", "joiner", "namespace"):
             way = "There are no functions here"
-        raise Flaw(f'"{name}" is undefined', notes=[f"There is: {', '.join(NAMES)}"], way_out=way)
+        raise Flaw(f'"{name}" is undefined', notes=[f"There is: {', '.join(NAMES)}"], hint=way)
 
     def run(names: Names) -> Any:
         try:
             return names[name]
         except KeyError:
-            return Missing(Flaw(f"there is no {name} here", way_out=_WHEN_MISSING.get(name), kind=("no name", name)))
+            return Missing(Flaw(f"there is no {name} here", hint=_WHEN_MISSING.get(name), kind=("no name", name)))
 
     return run
 
@@ -157,7 +157,7 @@ def member(value: Any, key: Any, label: str, names: Names) -> Any:
     return Missing(
         Flaw(
             f"{label} is {_kind(value)} and has no {shown(key)}",
-            way_out=f"Use the filter: {label} | {_METHODS[key]}" if isinstance(key, str) and key in _METHODS else None,
+            hint=f"Use the filter: {label} | {_METHODS[key]}" if isinstance(key, str) and key in _METHODS else None,
             kind=("member", label),
         )
     )
@@ -183,14 +183,14 @@ def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) ->
     if label == "row":
         table = names.get("@table")
         of = f" in {table.shown}" if table is not None else ""
-        return Flaw(f'no column "{word}"{of}', notes=[f"Columns: {there}"], way_out=near, kind=("column", word))
+        return Flaw(f'no column "{word}"{of}', notes=[f"Columns: {there}"], hint=near, kind=("column", word))
     if label == "var":
         note = f"Variables: {there}" if value else "No variable is declared"
-        return Flaw(f'no variable "{word}" is declared', notes=[note], way_out=near, kind=("var", word))
+        return Flaw(f'no variable "{word}" is declared', notes=[note], hint=near, kind=("var", word))
     if label == "table":
         note = f"Tables: {there}" if value else "There are no tables"
-        return Flaw(f'no table "{word}"', notes=[note], way_out=near, kind=("table", word))
-    return Flaw(f"{label} has no {shown(word)}", notes=[f"It has: {there}"], way_out=near, kind=("member", label, word))
+        return Flaw(f'no table "{word}"', notes=[note], hint=near, kind=("table", word))
+    return Flaw(f"{label} has no {shown(word)}", notes=[f"It has: {there}"], hint=near, kind=("member", label, word))
 
 
 def _label(node: nodes.Node) -> str:
@@ -307,7 +307,7 @@ def _condition(node: nodes.CondExpr) -> Run:
         if use(test(names)):
             return then(names)
         if otherwise is None:
-            return Missing(Flaw("the condition does not hold and there is no else", way_out="Write … else none"))
+            return Missing(Flaw("the condition does not hold and there is no else", hint="Write … else none"))
         return otherwise(names)
 
     return run
@@ -331,7 +331,7 @@ def _filter(node: nodes.Filter) -> Run:
     apply = FILTERS.get(node.name)
     if apply is None:
         way = did_you_mean(node.name, FILTERS)
-        raise Flaw(f'there is no filter "{node.name}"', notes=[f"Filters: {', '.join(sorted(FILTERS))}"], way_out=way)
+        raise Flaw(f'there is no filter "{node.name}"', notes=[f"Filters: {', '.join(sorted(FILTERS))}"], hint=way)
     if node.node is None:
         raise Flaw("a filter needs a value before it")
     lenient = node.name in ("default", "d")
@@ -345,7 +345,7 @@ def _test(node: nodes.Test) -> Run:
     apply = TESTS.get(node.name)
     if apply is None:
         way = did_you_mean(node.name, TESTS)
-        raise Flaw(f'there is no test "{node.name}"', notes=[f"Tests: {', '.join(sorted(TESTS))}"], way_out=way)
+        raise Flaw(f'there is no test "{node.name}"', notes=[f"Tests: {', '.join(sorted(TESTS))}"], hint=way)
     return _called(node, _expression(node.node), apply, f'test "{node.name}"', False)
 
 
@@ -373,7 +373,7 @@ def _call(node: nodes.Call) -> Run:
     way = None
     if isinstance(target, nodes.Getattr) and target.attr in _METHODS:
         way = f"Use the filter: {_label(target.node)} | {_METHODS[target.attr]}"
-    raise Flaw("templates have no functions and no methods", way_out=way)
+    raise Flaw("templates have no functions and no methods", hint=way)
 
 
 _KINDS: Mapping[str, Callable[[Any], Run]] = {

@@ -128,8 +128,8 @@ def locate(path: str, cwd: Path) -> tuple[Path, Path | None]:
         near = None
         if plain.parent.is_dir():
             near = did_you_mean(plain.name, (entry.name for entry in plain.parent.iterdir()))
-        raise Flaw(f"{path} does not exist", way_out=near or "PATH is a fleet's directory")
-    raise Flaw(f"{path} is not a fleet", way_out="PATH is a fleet's directory, or its main file (.yaml)")
+        raise Flaw(f"{path} does not exist", hint=near or "PATH is a fleet's directory")
+    raise Flaw(f"{path} is not a fleet", hint="PATH is a fleet's directory, or its main file (.yaml)")
 
 
 def read(
@@ -199,17 +199,17 @@ def _wrong_mains(mains: list[_File], main: Path | None, reader: _Reader) -> None
         report.add(
             f"{len(mains)} files have `fleet:`: {listed(names)}",
             Position(names[1], place(mains[1].tree.root.key_at("fleet"))[1]),  # type: ignore[union-attr]
-            way_out="One fleet is one directory. What fleets share stands in a directory that each includes",
+            hint="One fleet is one directory. What fleets share stands in a directory that each includes",
         )
     elif main is not None and not mains:
         report.add(
-            "the file has no `fleet:`", Position(sources.show(main)), way_out="PATH is a fleet's directory or main file"
+            "the file has no `fleet:`", Position(sources.show(main)), hint="PATH is a fleet's directory or main file"
         )
     elif main is not None:
         report.add(
             "this file is not the fleet's main file",
             Position(sources.show(main)),
-            way_out=f"It is {sources.show(mains[0].path)}",
+            hint=f"It is {sources.show(mains[0].path)}",
         )
     elif report.empty:
         here = sources.show(sources.directory)
@@ -217,7 +217,7 @@ def _wrong_mains(mains: list[_File], main: Path | None, reader: _Reader) -> None
         report.add(
             f"no file in {here} has `fleet:`",
             notes=[f"Read: {listed(there)}" if there else "There is no YAML file in it"],
-            way_out="The main file of a fleet begins with  fleet: its-name",
+            hint="The main file of a fleet begins with  fleet: its-name",
         )
 
 
@@ -234,7 +234,7 @@ def _report_file(file: _File, report: Report, sources: Sources) -> None:
         report.add(
             f"a document is a map, this file is {kind}",
             Position(name, place(root.at)[1], place(root.at)[2]),
-            way_out="A file that is no document is named by a table, or begins with _",
+            hint="A file that is no document is named by a table, or begins with _",
             show_line=False,
         )
 
@@ -269,7 +269,7 @@ def _included(root: Map, main: _File, reader: _Reader) -> list[Path]:
                 report.add(
                     f"{sources.show(one)} has `fleet:`, and a fleet does not include another",
                     where,
-                    way_out="Put what both share into a directory without `fleet:`",
+                    hint="Put what both share into a directory without `fleet:`",
                 )
             else:
                 found.append(one)
@@ -295,7 +295,7 @@ def _merge(parts: Parts, file: _File, is_main: bool, reader: _Reader, providers:
                 f"{shown(name)} is not a top-level key",
                 where,
                 notes=[f"There is: {', '.join(known)}"],
-                way_out=suggestion(name, known, "A file that is no document is named by a table, or begins with _"),
+                hint=suggestion(name, known, "A file that is no document is named by a table, or begins with _"),
                 show_line=False,
             )
 
@@ -329,7 +329,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
                 f"{provider} has no {shown(section)}",
                 reader.sources.position(*place(at)),
                 notes=[f"There is: {', '.join(known)}"],
-                way_out=suggestion(section, known),
+                hint=suggestion(section, known),
                 show_line=False,
             )
             continue
@@ -358,7 +358,7 @@ def _twice(what: str, at: int, first: int, reader: _Reader) -> None:
     reader.report.add(
         f"{what} is given twice, first in {reader.sources.position(*place(first))}",
         reader.sources.position(*place(at)),
-        way_out="Keep one of them",
+        hint="Keep one of them",
         show_line=False,
     )
 
@@ -371,6 +371,6 @@ def _fleet_name(root: Map, sources: Sources, report: Report) -> str:
         report.add(
             f"{shown(text) if text else 'nothing'} is not the name of a fleet",
             sources.position(*place(node.at)),
-            way_out="It is made of a-z, 0-9 and -" + (f": {near}" if near else ""),
+            hint="It is made of a-z, 0-9 and -" + (f": {near}" if near else ""),
         )
     return text

@@ -63,7 +63,7 @@ def load(
     try:
         directory, main = fleet.locate(path, here)
     except Flaw as flaw:
-        raise InvalidInput(Problem(flaw.what, notes=flaw.notes, way_out=flaw.way_out)) from None
+        raise InvalidInput(Problem(flaw.what, notes=flaw.notes, hint=flaw.hint)) from None
     sources = Sources(directory, root_of(directory, root, environ, here), here, Path(path).is_absolute())
     report = Report(sources.line_of)
     with _collector_at_rest():
@@ -166,7 +166,7 @@ def _finish(world: World, main: Path | None) -> None:
     only = Report()
     rest = "Other problems are not shown until this is fixed: they might quote the file"
     for flaw, where in unfit:
-        only.add(flaw.what, where, notes=(rest,), way_out=flaw.way_out, show_line=False)
+        only.add(flaw.what, where, notes=(rest,), hint=flaw.hint, show_line=False)
     only.raise_if_any()
 
 
@@ -255,12 +255,12 @@ def _variable_files(names: Sequence[str], world: World) -> list[Path]:
             if path.is_file():
                 found.append(path)
                 continue
-            wrong, way_out = "is not a file", None
+            wrong, hint = "is not a file", None
         except NotRead as error:
-            wrong, way_out = error.why if error.kind != "missing" else "is not a file", error.way_out
+            wrong, hint = error.why if error.kind != "missing" else "is not a file", error.hint
         except (OSError, RuntimeError, ValueError):
-            wrong, way_out = "is not a file", None
-        world.report.add(f"--var-file {name[:200]} {wrong}", way_out=way_out)
+            wrong, hint = "is not a file", None
+        world.report.add(f"--var-file {name[:200]} {wrong}", hint=hint)
     return found
 
 

@@ -31,7 +31,7 @@ class Opened:
         if ref.scheme == "env" and not own:
             self._names.setdefault(ref.rest, at)
         refusal = None if self._trust.untrusted else self._trust.refusal(ref, own=own)
-        return None if refusal is None else Flaw(refusal.what, way_out=refusal.way_out, kind="not allowed")
+        return None if refusal is None else Flaw(refusal.what, hint=refusal.hint, kind="not allowed")
 
     @property
     def names(self) -> tuple[str, ...]:

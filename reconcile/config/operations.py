@@ -65,7 +65,7 @@ def _numbers(left: Any, right: Any, sign: str) -> None:
                 if isinstance(side, str) and number_of(side) is not None
                 else None
             )
-            raise Flaw(f"{shown(side)} is not a number, {sign} needs one", way_out=hint, kind=("operand", sign))
+            raise Flaw(f"{shown(side)} is not a number, {sign} needs one", hint=hint, kind=("operand", sign))
 
 
 def add(left: Any, right: Any) -> Any:
@@ -78,7 +78,7 @@ def add(left: Any, right: Any) -> Any:
             raise _too_large()
         return left + right
     if isinstance(left, str) or isinstance(right, str):
-        raise Flaw("+ joins two texts or adds two numbers, not one of each", way_out="~ joins anything as text")
+        raise Flaw("+ joins two texts or adds two numbers, not one of each", hint="~ joins anything as text")
     _numbers(left, right, "+")
     return bounded(left + right)
 
@@ -121,7 +121,7 @@ ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def _within(left: Any, right: Any) -> bool:
     if isinstance(right, str) and not isinstance(left, str):
-        raise Flaw(f"{shown(left)} is looked for in a text", way_out="Make a text of it: | string")
+        raise Flaw(f"{shown(left)} is looked for in a text", hint="Make a text of it: | string")
     return left in right
 
 
@@ -207,7 +207,7 @@ def _number(value: Any, default: Any, make: Callable[[Any], Any]) -> Any:
     if default is not _NOTHING:
         return default
     raise Flaw(
-        f"{shown(value)} is not a number", way_out="Give a default for what is none: | int(0), | float(0)", kind="cast"
+        f"{shown(value)} is not a number", hint="Give a default for what is none: | int(0), | float(0)", kind="cast"
     )
 
 

@@ -42,24 +42,23 @@ def secret_reference(text: str, schemes: tuple[str, ...], base: Path, directory:
         near = did_you_mean(text.partition(":")[0], schemes, cutoff=0.6) if ":" in text[:12] else None
         raise Flaw(
             "a secret is a reference, not a value" if near is None else "this is not a reference to a secret",
-            way_out=near
-            or f"Write {_ways(schemes)}. The value is not shown; if it stands in a committed file, rotate it",
+            hint=near or f"Write {_ways(schemes)}. The value is not shown; if it stands in a committed file, rotate it",
             kind="secret",
         )
     if found.scheme == "env" and not _VARIABLE.fullmatch(found.rest):
         raise Flaw(
-            "env: is followed by the name of a variable, [A-Za-z0-9_]", way_out=f"Write {_ways(schemes)}", kind="env"
+            "env: is followed by the name of a variable, [A-Za-z0-9_]", hint=f"Write {_ways(schemes)}", kind="env"
         )
     if is_ours(found):
         raise Flaw(
             f"{found} is not opened: variables that begin with {OURS} are reconcile's own",
-            way_out="Give the value under another name",
+            hint="Give the value under another name",
             kind="ours",
         )
     if found.scheme != "file":
         return found
     if "\0" in found.rest:
-        raise Flaw("file: is followed by a path", way_out=f"Write {_ways(schemes)}", kind="file")
+        raise Flaw("file: is followed by a path", hint=f"Write {_ways(schemes)}", kind="file")
     if found.rest.startswith("/"):
         raise Flaw("the path of a secret is relative to the file it stands in, not absolute", kind="absolute")
     return SecretRef("file", posixpath.normpath(f"{_between(base, directory)}/{found.rest}"), found.pointer)

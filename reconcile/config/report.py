@@ -44,17 +44,17 @@ class Flaw(Exception):
 
     Attributes:
         what: one sentence without a full stop, without the place.
-        written_way_out: what to do, or what looks for it: see `way_out`.
+        written_way_out: what to do, or what looks for it: see `hint`.
         kind: equal for the same mistake in different rows; `what` unless it is given.
     """
 
-    def __init__(self, what: str, *, notes: Iterable[str] = (), way_out: WayOut = None, kind: Hashable = None) -> None:
+    def __init__(self, what: str, *, notes: Iterable[str] = (), hint: WayOut = None, kind: Hashable = None) -> None:
         super().__init__(what)
-        self.what, self.notes, self.written_way_out = what, tuple(notes), way_out
+        self.what, self.notes, self.written_way_out = what, tuple(notes), hint
         self.kind = what if kind is None else kind
 
     @property
-    def way_out(self) -> str | None:
+    def hint(self) -> str | None:
         """What to do. A suggestion costs time, so it is looked for only when it is shown."""
         return self.written_way_out() if callable(self.written_way_out) else self.written_way_out
 
@@ -189,7 +189,7 @@ class Report:
         *,
         address: str | None = None,
         notes: Iterable[str] = (),
-        way_out: WayOut = None,
+        hint: WayOut = None,
         show_line: bool = True,
         row: str | None = None,
         group: Hashable = None,
@@ -222,15 +222,15 @@ class Report:
             self._over += 1
             return
         said = (*notes, f"from {row}") if row is not None else tuple(notes)
-        way = self._looked_for(way_out) if callable(way_out) else way_out
-        made = _Group(Problem(what, where, address, notes=said, way_out=way), show_line)
+        way = self._looked_for(hint) if callable(hint) else hint
+        made = _Group(Problem(what, where, address, notes=said, hint=way), show_line)
         self._groups[key] = made
         if alike is not None:
             self._last_alike[alike] = made
 
-    def _looked_for(self, way_out: Callable[[], str | None]) -> str | None:
+    def _looked_for(self, hint: Callable[[], str | None]) -> str | None:
         self._suggested += 1
-        return way_out() if self._suggested <= _MOST_SUGGESTED else None
+        return hint() if self._suggested <= _MOST_SUGGESTED else None
 
     def flaw(
         self,
@@ -250,7 +250,7 @@ class Report:
             where,
             address=address,
             notes=flaw.notes,
-            way_out=flaw.written_way_out,
+            hint=flaw.written_way_out,
             show_line=show_line,
             row=row,
             group=(flaw.kind, where) if row is not None else None,

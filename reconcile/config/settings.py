@@ -62,7 +62,7 @@ def provider_settings(
                     f"there is no provider {shown(name)}",
                     world.position(node.key_at(name)),
                     notes=[f"Providers: {', '.join(providers)}"],
-                    way_out=suggestion(name, providers),
+                    hint=suggestion(name, providers),
                     show_line=False,
                 )
     elif node is not None:
@@ -152,7 +152,7 @@ def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: 
                 f"the state {shown(place)} {wrong.why}",
                 world.position(node.at if node else parts.main.key_at("fleet")),
                 address="state.path",
-                way_out=f"Whoever runs the command can keep it anywhere: --state PATH. {wrong.way_out or ''}".strip(),
+                hint=f"Whoever runs the command can keep it anywhere: --state PATH. {wrong.hint or ''}".strip(),
             )
         return os.path.normpath(directory / place)
 
@@ -172,7 +172,7 @@ def limits(world: World, parts: Parts) -> dict[str, Limit]:
                 raise Flaw(
                     f"{shown(kind)} is not a kind of limit",
                     notes=[f"There is: {', '.join(LIMITS)}"],
-                    way_out=suggestion(kind, LIMITS),
+                    hint=suggestion(kind, LIMITS),
                 )
             if type(member) is Scalar and member.null:
                 continue
@@ -193,7 +193,7 @@ def _limit(node: Node) -> Limit:
     elif type(found := number_of(text)) is int and found >= 0:
         return Limit(number=found)
     raise Flaw(
-        f"{shown(text) if text else 'a list or a map'} is not a limit", way_out="Write a number, or a share such as 5%"
+        f"{shown(text) if text else 'a list or a map'} is not a limit", hint="Write a number, or a share such as 5%"
     )
 
 
@@ -208,7 +208,7 @@ def tables(world: World, declared: Mapping[str, Said], names: Mapping[str, Any])
             continue
         try:
             if "file" not in value:
-                raise Flaw(f"table {name} has no file", way_out=f"Write  {name}: {{file: path.csv, key: …}}")
+                raise Flaw(f"table {name} has no file", hint=f"Write  {name}: {{file: path.csv, key: …}}")
             spec = Spec(**value)
             if len(spec.delimiter) != 1 or spec.delimiter in '"\r\n':
                 raise Flaw("a delimiter is one character")
@@ -229,6 +229,6 @@ def main_only(world: World, parts: Parts) -> None:
         world.report.add(
             "rollouts are not supported yet",
             world.position(parts.main.key_at("rollouts")),
-            way_out="Leave them out",
+            hint="Leave them out",
             show_line=False,
         )

@@ -102,15 +102,15 @@ class Sources:
         if text.startswith("/"):
             raise Flaw(
                 f"{what} {shown(text)} is absolute",
-                way_out="A path is relative to the file it stands in",
+                hint="A path is relative to the file it stands in",
                 kind=(what, "abs"),
             )
         try:
             path = self.root.find(text, base) if there else self.root.place(text, base)
         except NotRead as wrong:
             plain = Path(os.path.normpath(base / text))
-            way_out = (lambda: _near(plain, self)) if wrong.kind == "missing" else wrong.way_out
-            raise Flaw(f"{what} {shown(text)} {wrong.why}", way_out=way_out, kind=(what, wrong.kind)) from None
+            hint = (lambda: _near(plain, self)) if wrong.kind == "missing" else wrong.hint
+            raise Flaw(f"{what} {shown(text)} {wrong.why}", hint=hint, kind=(what, wrong.kind)) from None
         self._checked[base, text] = path
         self._named_at.setdefault(path, at)
         return path
@@ -125,7 +125,7 @@ class Sources:
         try:
             data = read(self._open(path, public=True), limit)
         except NotRead as wrong:
-            raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
+            raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
         self._prints[self.relative(path)] = hashlib.sha256(data).hexdigest()
         return data
 
@@ -135,7 +135,7 @@ class Sources:
             below = path.is_relative_to(self.root.path)
             return read(self._open(path, public=False) if below else open_anywhere(path), MAX_BYTES)
         except NotRead as wrong:
-            raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
+            raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
 
     def _open(self, path: Path, public: bool) -> BufferedReader:
         file = self.root.open(path)
@@ -187,13 +187,13 @@ class Sources:
                 if size > most:
                     raise Flaw(
                         f"{self.show(path)} has {size:,} bytes, at most {most:,} are uploaded",
-                        way_out="Is it the right file?",
+                        hint="Is it the right file?",
                         kind=("large", path),
                     )
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except NotRead as wrong:
             if wrong.kind != "missing":
-                raise Flaw(f"{self.show(path)} {wrong.why}", way_out=wrong.way_out) from None
+                raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
         except OSError as error:
             raise Flaw(f"{self.show(path)} cannot be read: {error.strerror}") from None
         self._hashes[path] = found
@@ -229,7 +229,7 @@ class Sources:
                     Flaw(
                         f"{name} holds a secret (file:{self._secrets[file]} names it)"
                         " and cannot be read as a document, text or table",
-                        way_out="Keep secrets in files of their own",
+                        hint="Keep secrets in files of their own",
                     ),
                     where,
                 )
@@ -237,7 +237,7 @@ class Sources:
                 yield (
                     Flaw(
                         f"{name} is read here, and is readable by its owner only, unlike the main file",
-                        way_out=f"If it holds no secret: chmod go+r {name}",
+                        hint=f"If it holds no secret: chmod go+r {name}",
                     ),
                     where,
                 )

@@ -24,7 +24,7 @@ def unquoted(source: str, line: int, column: int) -> Flaw:
         way += f'. Write:  {name}: "{value}"'
     elif not colon or "{{" in value:
         way += ". Put the whole value in double quotes"
-    return Flaw("quote a template that begins a value", way_out=way, kind=(line, column))
+    return Flaw("quote a template that begins a value", hint=way, kind=(line, column))
 
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
@@ -45,7 +45,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
             return (
                 number,
                 here.find("{{") + 1,
-                Flaw("double quotes end inside the template", way_out="Use single quotes in it: row['Ext. ID']"),
+                Flaw("double quotes end inside the template", hint="Use single quotes in it: row['Ext. ID']"),
             )
         if "{{" in here and ("flow" in context or "block" in context or "simple key" in context):
             start = here.find("{{") + 1
@@ -54,7 +54,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
             return (
                 number,
                 start,
-                Flaw("quote a value that holds a template", way_out="YAML reads `{` and `}` itself: put it in quotes"),
+                Flaw("quote a value that holds a template", hint="YAML reads `{` and `}` itself: put it in quotes"),
             )
     if not source(line).strip() and error.context_mark:
         line, column = began, error.context_mark.column + 1  # it is noticed at the end, and began here
@@ -63,15 +63,15 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
         return (
             line,
             column,
-            Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {NO_ALIAS}"),
+            Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}"),
         )
     if "\\t" in problem or "\t" in here[: max(column, 1)]:
-        return line, column, Flaw("a tab stands where YAML wants blanks", way_out="Indent with blanks")
+        return line, column, Flaw("a tab stands where YAML wants blanks", hint="Indent with blanks")
     if "found character" in problem:
         return (
             line,
             column,
-            Flaw(f"this is not YAML: {problem}", way_out="Quote a value that begins with such a character"),
+            Flaw(f"this is not YAML: {problem}", hint="Quote a value that begins with such a character"),
         )
     words = f"{context}, {problem}" if context and problem else problem or context
     since = f" that began on line {began}" if began != line else ""

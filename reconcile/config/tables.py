@@ -107,12 +107,12 @@ class Table:
         if self.key is None:
             return Flaw(
                 f"table {self.name} has no key, so no row can be looked up in it",
-                way_out="Say `key:` with the column whose values are unique",
+                hint="Say `key:` with the column whose values are unique",
                 kind=("no key", self.name),
             )
         return Flaw(
             f"table {self.name} has no row {shown(key)}",
-            way_out=lambda: self._near(key or ""),
+            hint=lambda: self._near(key or ""),
             kind=("no row", self.name, key),
         )
 
@@ -143,7 +143,7 @@ def read(name: str, spec: Spec, path: Path, sources: Sources, report: Report, wh
         elif path.suffix in YAML_ENDINGS:
             found = _yaml(data, spec, path, sources, report)
         else:
-            raise Flaw(f"{shown_path} is no table", way_out=f"A table is a file that ends in {', '.join(ENDINGS)}")
+            raise Flaw(f"{shown_path} is no table", hint=f"A table is a file that ends in {', '.join(ENDINGS)}")
         if found is None:
             return None
         columns = _renamed(found[0], spec, shown_path)
@@ -152,7 +152,7 @@ def read(name: str, spec: Spec, path: Path, sources: Sources, report: Report, wh
         if len(table) < spec.min_rows:
             raise Flaw(
                 f"{shown_path} has {len(table):,} rows, min_rows is {spec.min_rows:,}",
-                way_out="An export that is cut short must not empty a fleet. If it is right, say min_rows",
+                hint="An export that is cut short must not empty a fleet. If it is right, say min_rows",
             )
         return table
     except Flaw as flaw:
@@ -169,7 +169,7 @@ def _renamed(columns: Sequence[str], spec: Spec, shown_path: str) -> list[str]:
             raise Flaw(
                 f"{shown_path} has no column {shown(theirs)}",
                 notes=[f"Columns: {listed(columns, show=shown)}"],
-                way_out=suggestion(theirs, columns),
+                hint=suggestion(theirs, columns),
             )
         if ours != theirs and ours in columns and ours not in spec.columns.values():
             raise Flaw(f"{shown_path} has a column {shown(ours)} already, it cannot be the name of {shown(theirs)}")
@@ -178,7 +178,7 @@ def _renamed(columns: Sequence[str], spec: Spec, shown_path: str) -> list[str]:
         raise Flaw(
             f"{shown_path} has no column {shown(spec.key)}, which is its key",
             notes=[f"Columns: {listed(names, show=shown)}"],
-            way_out=suggestion(spec.key, names),
+            hint=suggestion(spec.key, names),
         )
     return names
 
@@ -220,12 +220,12 @@ def _check_key(table: Table, report: Report) -> None:
 def _text(data: bytes, spec: Spec, shown_path: str) -> str:
     if spec.encoding is None:
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise Flaw(f"{shown_path} is UTF-16", way_out="Say encoding: utf-16")
+            raise Flaw(f"{shown_path} is UTF-16", hint="Say encoding: utf-16")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            raise Flaw(f"{shown_path} is not UTF-8 on line {line}", way_out="Say encoding, such as cp1252") from None
+            raise Flaw(f"{shown_path} is not UTF-8 on line {line}", hint="Say encoding, such as cp1252") from None
     else:
         try:
             codec = codecs.lookup(spec.encoding)
@@ -233,7 +233,7 @@ def _text(data: bytes, spec: Spec, shown_path: str) -> str:
         except (LookupError, ValueError):
             known = False
         if not known:
-            raise Flaw(f"there is no encoding {shown(spec.encoding)}", way_out="Such as utf-8, cp1252, iso-8859-1")
+            raise Flaw(f"there is no encoding {shown(spec.encoding)}", hint="Such as utf-8, cp1252, iso-8859-1")
         try:
             text = data.decode(spec.encoding)
         except (UnicodeError, ValueError):
@@ -267,7 +267,7 @@ def _csv(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | Non
                     Position(shown_path, here, 0, len(rows) + 1),
                     row=f"{shown_path} line {here}",
                     group=("length", shown_path, len(row)),
-                    way_out="A cell that holds the delimiter stands in double quotes",
+                    hint="A cell that holds the delimiter stands in double quotes",
                 )
             else:
                 rows.append(row)
@@ -287,7 +287,7 @@ def _header(row: tuple[str, ...], spec: Spec, shown_path: str) -> list[str]:
         for other, name in ((";", ";"), ("\t", "\\t"), ("|", "|")):
             if other in columns[0]:
                 raise Flaw(
-                    f"{shown_path} has one column, {shown(columns[0])}", way_out=f'Say delimiter: "{name}" in its table'
+                    f"{shown_path} has one column, {shown(columns[0])}", hint=f'Say delimiter: "{name}" in its table'
                 )
     _check_width(len(columns), shown_path)
     for index, name in enumerate(columns):
@@ -302,7 +302,7 @@ def _check_width(columns: int, shown_path: str) -> None:
     if columns > MAX_COLUMNS:
         raise Flaw(
             f"{shown_path} has more than {MAX_COLUMNS:,} columns",
-            way_out="Is it turned on its side? A row is one unit, a column what it says of each",
+            hint="Is it turned on its side? A row is one unit, a column what it says of each",
         )
 
 
@@ -369,7 +369,7 @@ def _of_data(found: Any, spec: Spec, shown_path: str, size: int, line_of: Callab
                 raise Flaw(f"{shown_path} row {shown(key)} says another {spec.key} inside")
             members.append((line_of(index, key), {spec.key: key, **row} if isinstance(row, dict) else row))
     elif isinstance(found, dict):
-        raise Flaw(f"{shown_path} is a map of rows, and its table has no key", way_out="Say `key:` in its table")
+        raise Flaw(f"{shown_path} is a map of rows, and its table has no key", hint="Say `key:` in its table")
     else:
         raise Flaw(f"{shown_path} is neither a list of rows nor a map of rows")
     for index, (_, row) in enumerate(members):
@@ -388,7 +388,7 @@ def _from_maps(members: list[tuple[int, Any]], shown_path: str, size: int) -> Ro
     if len(names) * len(members) > max(FEW_CELLS, size):
         raise Flaw(
             f"{shown_path} has {len(members):,} rows and {len(names):,} columns, and hardly a row has most of them",
-            way_out="Rows of one table are alike: make two tables of it, or one map of what is rare",
+            hint="Rows of one table are alike: make two tables of it, or one map of what is rare",
         )
     rows = [tuple([row.get(name, ABSENT) for name in names]) for _, row in members]
     return names, rows, array("I", [line for line, _ in members])

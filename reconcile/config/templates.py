@@ -69,7 +69,7 @@ class Templates:
 
 def _read(source: str) -> Template:
     if "{%" in source:
-        raise Flaw("statements ({% … %}) are not read", way_out="A block with for_each stands for many resources")
+        raise Flaw("statements ({% … %}) are not read", hint="A block with for_each stands for many resources")
     if (found := _SIMPLE.fullmatch(source)) is not None:
         return Template(source, _lookup(found), True)
     parts: list[str | Run] = []

@@ -105,7 +105,7 @@ def resolve(
     for text in var:
         name, equals, value = text.partition("=")
         if not equals:
-            report.add(f"--var {shown(name)} has no value", way_out="Write --var name=value")
+            report.add(f"--var {shown(name)} has no value", hint="Write --var name=value")
         elif name not in declared:
             if not torn:
                 _undeclared(name, None, f"--var {name}", declared, report)
@@ -117,7 +117,7 @@ def resolve(
             report.add(
                 f"variable {name} has no value",
                 sources.position(*place(variable.at)),
-                way_out=f"Give it a default, or say it in `values`, or --var {name}=…, or RECONCILE_VAR_{name}",
+                hint=f"Give it a default, or say it in `values`, or --var {name}=…, or RECONCILE_VAR_{name}",
             )
             continue
         try:
@@ -125,13 +125,13 @@ def resolve(
             if variable.allowed is not None and value not in variable.allowed:
                 near = suggestion(value, variable.allowed) if isinstance(value, str) else None
                 allowed = listed(variable.allowed, show=shown)
-                raise Flaw(f"{shown(value)} is not allowed", notes=[f"Allowed: {allowed}"], way_out=near)
+                raise Flaw(f"{shown(value)} is not allowed", notes=[f"Allowed: {allowed}"], hint=near)
         except Flaw as flaw:
             report.add(
                 f"variable {name}: {flaw.what}",
                 one.where or sources.position(*place(variable.at)),
                 notes=(*flaw.notes, f"The value comes from {one.origin}"),
-                way_out=flaw.written_way_out,
+                hint=flaw.written_way_out,
                 show_line=one.where is not None,
             )
             continue
@@ -142,7 +142,7 @@ def resolve(
 def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sources, report: Report) -> _Declared | None:
     node, where = said.node, sources.position(*place(said.at))
     if not _NAME.fullmatch(name):
-        report.add(f"{shown(name)} is not the name of a variable", where, way_out="It is made of A-Z, a-z, 0-9 and _")
+        report.add(f"{shown(name)} is not the name of a variable", where, hint="It is made of A-Z, a-z, 0-9 and _")
         return None
     if type(node) is Scalar and node.null:
         return _Declared(name, "text", None, said.at)
@@ -150,7 +150,7 @@ def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sourc
         report.add(
             f"variable {name} is a map with {', '.join(_KEYS)}",
             where,
-            way_out=f"Write  {name}: {{default: …}}",
+            hint=f"Write  {name}: {{default: …}}",
         )
         return None
     for key in node.members:
@@ -159,7 +159,7 @@ def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sourc
                 f"{shown(key)} is not a key of a variable",
                 sources.position(*place(node.key_at(key))),
                 notes=[f"There is: {', '.join(_KEYS)}"],
-                way_out=suggestion(key, _KEYS),
+                hint=suggestion(key, _KEYS),
             )
     default, kind = node.get("default"), node.get("type")
     type_name = _type_of(default)
@@ -170,7 +170,7 @@ def _declaration(name: str, said: Said, given: dict[str, _Given], sources: Sourc
                 f"{shown(type_name)} is not a type",
                 sources.position(*place(kind.at)),
                 notes=[f"There is: {', '.join(TYPES)}"],
-                way_out=suggestion(type_name, TYPES, {"string": 'Did you mean "text"?'}.get(type_name)),
+                hint=suggestion(type_name, TYPES, {"string": 'Did you mean "text"?'}.get(type_name)),
             )
             return None
     if default is not None:
@@ -252,7 +252,7 @@ def _undeclared(name: str, where: Position | None, what: str, declared: Mapping[
         f"{what}: no variable {shown(name)} is declared",
         where,
         notes=[f"Variables: {listed(declared)}" if declared else "No variable is declared"],
-        way_out=suggestion(name, declared),
+        hint=suggestion(name, declared),
         show_line=False,
     )
 

@@ -133,23 +133,21 @@ def decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise Flaw(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read", kind=(0, 0))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Flaw("the file is UTF-16, it has to be UTF-8", way_out="Save it as UTF-8", kind=(1, 0))
+        raise Flaw("the file is UTF-16, it has to be UTF-8", hint="Save it as UTF-8", kind=(1, 0))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Flaw("the file is not UTF-8", way_out="Save it as UTF-8", kind=(line, 0)) from None
+        raise Flaw("the file is not UTF-8", hint="Save it as UTF-8", kind=(line, 0)) from None
     text = text.removeprefix("\ufeff")
     if found := _CONTROL.search(text):
         before = text[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
         if found[0] == "\r":
-            raise Flaw(
-                "a line ends with CR alone", way_out="Save the file with LF or CRLF line ends", kind=(line, column)
-            )
+            raise Flaw("a line ends with CR alone", hint="Save the file with LF or CRLF line ends", kind=(line, column))
         raise Flaw(
             f"character U+{ord(found[0]):04X} may not stand in a file",
-            way_out=f'In double quotes it can be written as "\\u{ord(found[0]):04x}"' if found[0] != "\0" else None,
+            hint=f'In double quotes it can be written as "\\u{ord(found[0]):04x}"' if found[0] != "\0" else None,
             kind=(line, column),
         )
     return text
@@ -260,7 +258,7 @@ def _build(tree: Tree, text: str, file: int) -> None:
                 tree,
                 line,
                 column,
-                Flaw("a value that begins with * is read as a YAML alias", way_out=f"Quote it. {NO_ALIAS}"),
+                Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}"),
             )
             if frame is not None and frame.key is False and type(frame.members) is dict:
                 frame.key = None
@@ -271,7 +269,7 @@ def _build(tree: Tree, text: str, file: int) -> None:
             if documents > 1:
                 raise Flaw(
                     "a second document begins here, a file holds one",
-                    way_out="Put it into a file of its own",
+                    hint="Put it into a file of its own",
                     kind=(line, 1),
                 )
             continue
@@ -299,21 +297,21 @@ def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
     if word in frame.members:
         first = place(Map(frame.members, 0, array("Q", frame.keys).tobytes()).key_at(word))
         _mistake(
-            tree, line, column, Flaw(f'"{word}" is given twice, first on line {first[1]}', way_out="Keep one of them")
+            tree, line, column, Flaw(f'"{word}" is given twice, first on line {first[1]}', hint="Keep one of them")
         )
         frame.key = None
         return
     flaw = None
     if not quoted and word == "<<":
-        flaw = Flaw("merge keys (<<) are not read", way_out=NO_ALIAS)
+        flaw = Flaw("merge keys (<<) are not read", hint=NO_ALIAS)
     elif not quoted and word in _NULLS:
-        flaw = Flaw("a key is missing here, or is null", way_out='Quote it if it is meant: "null"')
+        flaw = Flaw("a key is missing here, or is null", hint='Quote it if it is meant: "null"')
     elif "\0" in word:
         flaw = Flaw("a key may not hold the character U+0000")
     elif _NOT_IN_KEY.search(word):
         flaw = Flaw(
             "a template cannot stand in a key",
-            way_out="Give the block a name, and say `key:` in it for the names of its resources",
+            hint="Give the block a name, and say `key:` in it for the names of its resources",
         )
     if flaw is not None:
         _mistake(tree, line, column, flaw)
@@ -331,13 +329,13 @@ def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
 
 def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
     if event.anchor is not None:
-        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", way_out=NO_ALIAS))
+        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", hint=NO_ALIAS))
     if event.tag is not None:
         _mistake(
             tree,
             line,
             column,
-            Flaw("YAML tags (!) are not read", way_out="The schema decides the type. Quote the value if it begins so"),
+            Flaw("YAML tags (!) are not read", hint="The schema decides the type. Quote the value if it begins so"),
         )
 
 

@@ -84,7 +84,7 @@ def _from_map(slot: Slot, value: Mapping[str, Any], special: Callable[[Slot, str
     return found
 
 
-def way_out_of(slot: Slot, node: Node) -> str | None:
+def hint_for(slot: Slot, node: Node) -> str | None:
     """What to do where a list or a map stands in place of a scalar."""
     if slot.kind is Kind.SECRET:
         return "Write a reference: env:NAME or file:path#/pointer"
@@ -104,7 +104,7 @@ def not_to_be_set(slot: Slot) -> Flaw:
     """What is said of a field that no document sets."""
     notes = [f"{slot.name}: {slot.about}"] if slot.about else []
     what = f"{slot.name} cannot be set in a document"
-    return Flaw(what, notes=notes, way_out="Leave it out", kind=("computed", slot.name))
+    return Flaw(what, notes=notes, hint="Leave it out", kind=("computed", slot.name))
 
 
 def unknown_key(slot: Slot, name: str) -> Flaw:
@@ -115,12 +115,12 @@ def unknown_key(slot: Slot, name: str) -> Flaw:
             "profile": ("profiles do not nest, and stand only in a resource's entry", None),
         }
         what, way = words.get(name, (f"{name} cannot stand here", "It belongs to a resource's entry"))
-        return Flaw(what, way_out=way, kind=("entry key", name))
+        return Flaw(what, hint=way, kind=("entry key", name))
     known = [field for field, inner in slot.fields.items() if not inner.computed]
     return Flaw(
         f"{shown(name)} is not a key here",
         notes=[f"There is: {listed(known, 20)}"],
-        way_out=lambda: _deeper(slot, name) or did_you_mean(name, known),
+        hint=lambda: _deeper(slot, name) or did_you_mean(name, known),
         kind=("unknown key", name),
     )
 

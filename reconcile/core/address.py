@@ -56,7 +56,7 @@ class Address(str):
             raise InvalidInput(
                 Problem(
                     f"{text!r} is not an address",
-                    way_out="An address is the path in the document: microvisor.devices.warehouse-7.configs.site",
+                    hint="An address is the path in the document: microvisor.devices.warehouse-7.configs.site",
                 )
             )
         return cls.of(".".join([steps[0], *steps[1::2]]), steps[2::2])

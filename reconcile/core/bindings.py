@@ -14,7 +14,7 @@ KEYED = "hmac-sha256:"
 """Begins a digest of the variables that was made with a key. Earlier plans have a bare SHA-256."""
 UNTRUSTED = Problem(
     "the plan was made from an untrusted document; what was not allowed was not read or compared",
-    way_out="Review the document, and plan again without --untrusted",
+    hint="Review the document, and plan again without --untrusted",
 )
 
 
@@ -56,7 +56,7 @@ class Bindings:
         return bool(self.options.get("untrusted"))
 
 
-APPLIED = Problem("this plan was applied already", way_out="Plan again")
+APPLIED = Problem("this plan was applied already", hint="Plan again")
 """Why a saved plan is not carried out twice."""
 
 
@@ -80,7 +80,7 @@ def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], 
         raise Refused(
             Problem(
                 f"the state {state_path} belongs to the fleet {head.fleet}, not to {fleet}",
-                way_out="Give each fleet its own state (state.path), or rename the fleet back",
+                hint="Give each fleet its own state (state.path), or rename the fleet back",
             )
         )
     for name, (account, host) in accounts.items():
@@ -89,7 +89,7 @@ def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], 
             raise Refused(
                 Problem(
                     f"the state belongs to {name} account {before}, but this run is for {account} at {host}",
-                    way_out="Use the credentials of that account, or another state (state.path, --state)",
+                    hint="Use the credentials of that account, or another state (state.path, --state)",
                 )
             )
 
@@ -107,14 +107,14 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
     again = "Plan again"
     check_trust(bound)
     if bound.expires and now > datetime.fromisoformat(bound.expires):
-        raise Refused(Problem(f"the plan expired at {bound.expires}", way_out=again))
+        raise Refused(Problem(f"the plan expired at {bound.expires}", hint=again))
     if bound.tool != here.tool:
-        raise Refused(Problem(f"the plan was made by reconcile {bound.tool}, this is {here.tool}", way_out=again))
+        raise Refused(Problem(f"the plan was made by reconcile {bound.tool}, this is {here.tool}", hint=again))
     if bound.fleet != here.fleet:
         raise Refused(
             Problem(
                 f"the plan is for the fleet {bound.fleet}, but {bound.path} now holds the fleet {here.fleet}",
-                way_out=again,
+                hint=again,
             )
         )
     # Where either side has no digest there is no key here, and what is carried out is planned here, with what is given.
@@ -122,16 +122,16 @@ def check_bindings(bound: Bindings, here: Bindings, now: datetime) -> None:
         raise Refused(
             Problem(
                 "the variables have other values than when the plan was made",
-                way_out="Give the same ones, or plan again",
+                hint="Give the same ones, or plan again",
             )
         )
     if bound.document != here.document:
-        raise Refused(Problem("the files changed after the plan was made", way_out=again))
+        raise Refused(Problem("the files changed after the plan was made", hint=again))
     if dict(bound.accounts) != dict(here.accounts):
         raise Refused(
             Problem(
                 f"the plan is for {_accounts(bound.accounts)}, but this run is for {_accounts(here.accounts)}",
-                way_out="Use the credentials that the plan was made with, or plan again",
+                hint="Use the credentials that the plan was made with, or plan again",
             )
         )
     _check_state(bound, here)
@@ -143,11 +143,11 @@ def _check_state(bound: Bindings, here: Bindings) -> None:
             raise Refused(
                 Problem(
                     "Saved plan is stale: it was made before there was a state",
-                    way_out="Somebody applied since. Plan again",
+                    hint="Somebody applied since. Plan again",
                 )
             )
     elif bound.lineage != here.lineage:
-        raise Refused(Problem("Saved plan is stale: the plan is for another state", way_out="Plan again"))
+        raise Refused(Problem("Saved plan is stale: the plan is for another state", hint="Plan again"))
     elif (bound.serial or 0) > (here.serial or 0) or (
         bound.serial == here.serial and bound.run is not None and bound.run != here.run
     ):
@@ -155,14 +155,14 @@ def _check_state(bound: Bindings, here: Bindings) -> None:
             Problem(
                 f"the state was restored from a backup, or another run wrote serial {bound.serial}"
                 f" (plan: serial {bound.serial}; state: serial {here.serial})",
-                way_out="Put the newest state back, or plan again: what was done since is adopted",
+                hint="Put the newest state back, or plan again: what was done since is adopted",
             )
         )
     elif bound.serial != here.serial:
         raise Refused(
             Problem(
                 f"Saved plan is stale: it was made at serial {bound.serial}, the state is at {here.serial}",
-                way_out="Somebody applied since. Plan again",
+                hint="Somebody applied since. Plan again",
             )
         )
 

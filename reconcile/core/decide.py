@@ -149,7 +149,7 @@ def _is_meant(shape: Mapping[str, Field], want: Desired, seen: Observed) -> None
                     f"the {name} of {seen.id} is {live!r}, and the files say {value!r}",
                     nearest(want.fields, (name,)) or want.where,
                     want.address,
-                    way_out="They name two units: keep the one that is meant",
+                    hint="They name two units: keep the one that is meant",
                 )
             )
 
@@ -203,8 +203,8 @@ def _composed(
         want = sighting.want
         raise InvalidInput(
             *(
-                Problem(what, nearest(want.fields, path) or want.where, want.address, way_out=way_out)
-                for path, what, way_out in patch.mistakes
+                Problem(what, nearest(want.fields, path) or want.where, want.address, hint=hint)
+                for path, what, hint in patch.mistakes
             )
         )
     return patch

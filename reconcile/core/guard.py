@@ -100,7 +100,7 @@ def refuse(plan: Plan) -> None:
         Refused: with every reason, and the words that allow it.
     """
     check_trust(plan.bindings)
-    problems = [Problem(f"Blocked: {blocked.what}", way_out=blocked.way_out) for blocked in plan.blocked]
+    problems = [Problem(f"Blocked: {blocked.what}", hint=blocked.hint) for blocked in plan.blocked]
     problems += [
         Problem(f"Blocked: {change.address}: {change.blocked}", change.where)
         for change in plan.changes

@@ -294,7 +294,7 @@ class Blocked:
     """Why `apply` refuses the plan as a whole, and the words that allow it, if any do."""
 
     what: str
-    way_out: str | None = None
+    hint: str | None = None
     kind: str | None = None
     count: int = 0
 

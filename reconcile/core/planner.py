@@ -156,7 +156,7 @@ class Planner:
                     f"there is no {kind.noun} {unit}" + ("" if kind.listed == "unit" else " on the account"),
                     where,
                     address,
-                    way_out=f"A {kind.noun} exists because the hardware does: correct the entry, or provision it first",
+                    hint=f"A {kind.noun} exists because the hardware does: correct the entry, or provision it first",
                 )
             )
 
@@ -268,7 +268,7 @@ class Planner:
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
                 _place_of(ref, want),
                 want.address,
-                way_out=self._near[ref],
+                hint=self._near[ref],
             )
         )
 
@@ -303,8 +303,8 @@ class Planner:
         """
         for named in sorted(self._unmatched) if not self.plan.unread else ():
             option = "--exclude" if named in self.options.excludes else "--target"
-            way_out = "It is an address, a block, or a pattern with `*`, as the plan shows them"
-            self._problems.append(Problem(f"there is nothing at {option} {named}", way_out=way_out))
+            hint = "It is an address, a block, or a pattern with `*`, as the plan shows them"
+            self._problems.append(Problem(f"there is nothing at {option} {named}", hint=hint))
         if self._problems:
             raise InvalidInput(*folded(list(dict.fromkeys(self._problems))))
         plan = self.plan

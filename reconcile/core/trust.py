@@ -52,7 +52,7 @@ class Trust:
         if is_ours(ref):
             return Problem(
                 f"{ref} is not opened: variables that begin with {OURS} are reconcile's own",
-                way_out="Give the value under another name",
+                hint="Give the value under another name",
             )
         if ref.scheme == "env":
             if own or (self.names is None and not self.untrusted):
@@ -61,16 +61,16 @@ class Trust:
                 return None
             why = "not allowed in an untrusted document" if self.untrusted else f"not among the names of {ALLOWED_ENV}"
             # No line to paste where the author may be anybody: it would stand in the log of his own pull request.
-            way_out = (
+            hint = (
                 f"If a review of the document finds that it needs the value: add its name to {ALLOWED_ENV}"
                 if self.untrusted
                 else f"If that is meant: {ALLOWED_ENV}={self._with(ref.rest)}"
             )
-            return Problem(f"{ref} is {why}", way_out=way_out)
+            return Problem(f"{ref} is {why}", hint=hint)
         if self.untrusted:
             return Problem(
                 f"{ref} is not allowed in an untrusted document",
-                way_out=f"There a secret is env:NAME, with NAME in {ALLOWED_ENV}",
+                hint=f"There a secret is env:NAME, with NAME in {ALLOWED_ENV}",
             )
         return None
 
@@ -126,7 +126,7 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
             *(
                 Problem(
                     f"{ALLOWED_ENV}: {name[:80]!a} is not the name of a variable",
-                    way_out="Write names with commas between them; `*` stands only at the end of one, as in FLEET_*",
+                    hint="Write names with commas between them; `*` stands only at the end of one, as in FLEET_*",
                 )
                 for name in wrong
             )
@@ -152,7 +152,7 @@ def said(name: str, text: str | None) -> bool:
     if word in ("1", "true"):
         return True
     what = f"{name} is {(text or '')[:80]!a}: expected 1 or nothing"
-    raise InvalidInput(Problem(what, way_out="Set it to 1, or leave it unset"))
+    raise InvalidInput(Problem(what, hint="Set it to 1, or leave it unset"))
 
 
 def patterns(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

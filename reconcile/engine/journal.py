@@ -68,7 +68,7 @@ class Journal:
                     StateError(
                         Problem(
                             f"the lease on the state could not be given back: {error.problems[0].what}",
-                            way_out="It ends with this process; what was done is recorded",
+                            hint="It ends with this process; what was done is recorded",
                         )
                     )
                 )
@@ -86,7 +86,7 @@ class Journal:
             raise Locked(
                 Problem(
                     "the lease on the state ran out, so nothing more is sent",
-                    way_out="This process was stopped or starved for too long; run again",
+                    hint="This process was stopped or starved for too long; run again",
                 )
             )
         young.check(method, attempt)

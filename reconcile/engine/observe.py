@@ -363,7 +363,7 @@ class _Roots:
                     f"two live {self.kind.noun}s are named {seen.name!r}, one of them {seen.id}",
                     want.where,
                     want.address,
-                    way_out="Say which one is meant by its id",
+                    hint="Say which one is meant by its id",
                 )
             )
             return
@@ -374,7 +374,7 @@ class _Roots:
                 f" {seen.name!r}",
                 want.where,
                 want.address,
-                way_out="Remove one of them, or give this one its own id",
+                hint="Remove one of them, or give this one its own id",
             )
         )
 

@@ -65,7 +65,7 @@ async def open_secrets(secrets: Secrets, plan: Plan) -> dict[SecretRef, Secret]:
         bound = plan.bindings.secrets.get(str(reference))
         if bound is not None and secrets.keyed(_PURPOSE, str(reference), secret) != bound:
             what = f"{reference} has another value here than when the plan was made"
-            others.append(Problem(what, where, change.address, way_out="Give it the same value, or plan again"))
+            others.append(Problem(what, where, change.address, hint="Give it the same value, or plan again"))
     if problems:
         raise InvalidInput(*problems)
     if others:

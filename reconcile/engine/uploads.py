@@ -21,7 +21,7 @@ def files_are_there(made: Plan, directory: Path) -> None:
             f"{part.after.path} is not there, and has to be uploaded",
             part.where or change.where,
             change.address,
-            way_out="Build it, or fetch it, before the plan that uploads it",
+            hint="Build it, or fetch it, before the plan that uploads it",
         )
         for change in made.changes
         if change.action is Action.CREATE

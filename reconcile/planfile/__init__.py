@@ -65,7 +65,7 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InvalidInput(
-            Problem(f"{path} cannot be written: {error.strerror}", way_out="Name another file with --out")
+            Problem(f"{path} cannot be written: {error.strerror}", hint="Name another file with --out")
         ) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -82,7 +82,7 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
         draft.replace(path)
         sync_directory(path.parent)
     except OSError as error:
-        raise ReconcileError(Problem(f"{path} cannot be written: {error.strerror}", way_out="Make room")) from error
+        raise ReconcileError(Problem(f"{path} cannot be written: {error.strerror}", hint="Make room")) from error
     finally:
         draft.unlink(missing_ok=True)
     return digest.hexdigest()
@@ -159,8 +159,8 @@ def _refused(path: Path, seal: Seal) -> Refused:
             what = f"{path} is sealed with the key {seal.key_id}, and the key here is {seal.here}"
         case _:
             what = f"{path} was changed after it was made: its seal, of the key {seal.key_id}, does not fit {seal.here}"
-    way_out = "Plan again here; or plan where RECONCILE_FINGERPRINT_KEY is the same key as here"
-    return Refused(Problem(what, way_out=f"{way_out} (`reconcile key show-id` tells which key is here)"))
+    hint = "Plan again here; or plan where RECONCILE_FINGERPRINT_KEY is the same key as here"
+    return Refused(Problem(what, hint=f"{hint} (`reconcile key show-id` tells which key is here)"))
 
 
 def looks_like_plan(path: Path) -> bool:
@@ -219,7 +219,7 @@ def _check_replaceable(path: Path) -> None:
         raise InvalidInput(Problem(f"{path} cannot be written: {error.strerror}")) from error
     if not stat.S_ISREG(found.st_mode) or (found.st_size and not looks_like_plan(path)):
         raise InvalidInput(
-            Problem(f"{path} is there and is not a plan file, so it is not replaced", way_out="Name another file")
+            Problem(f"{path} is there and is not a plan file, so it is not replaced", hint="Name another file")
         )
 
 
@@ -245,7 +245,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 def _read_header(path: Path, file: BufferedReader) -> dict[str, Any]:
     line = file.readline(4096)
     if not line.startswith(_MARK):
-        raise InvalidInput(Problem(f"{path} is not a plan file", way_out="plan --out FILE makes one"))
+        raise InvalidInput(Problem(f"{path} is not a plan file", hint="plan --out FILE makes one"))
     header = json.loads(line)
     version = header["reconcile_plan"]
     if header.keys() != set(_HEADER) or _header_line(header) != line or type(version) is not int:
@@ -278,7 +278,7 @@ def _body(file: BufferedReader, digest: Any) -> Iterator[tuple[str, Any]]:
 
 def _damaged(path: Path) -> InvalidInput:
     return InvalidInput(
-        Problem(f"{path} is a damaged plan file: it is cut short, or was changed after it was made", way_out=_AGAIN)
+        Problem(f"{path} is a damaged plan file: it is cut short, or was changed after it was made", hint=_AGAIN)
     )
 
 
@@ -286,6 +286,6 @@ def _newer(path: Path, version: Any) -> InvalidInput:
     return InvalidInput(
         Problem(
             f"{path} is a plan of format {version}, and this reconcile knows format {FORMAT}",
-            way_out=f"Use the reconcile that made it, or: {_AGAIN.lower()}",
+            hint=f"Use the reconcile that made it, or: {_AGAIN.lower()}",
         )
     )

@@ -323,5 +323,5 @@ _SHAPES: dict[type, dict[str, Holds]] = {
         "denied": _flag,
         "allow": _maybe_text,
     },
-    Blocked: {"what": _text, "way_out": _maybe_text, "kind": _maybe_text, "count": _count},
+    Blocked: {"what": _text, "hint": _maybe_text, "kind": _maybe_text, "count": _count},
 }

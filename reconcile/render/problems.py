@@ -19,15 +19,15 @@ def problem_text(problem: Problem, color: bool = False, title: str = "Error") ->
     yield f"{paint(f'{title}:', RED if title == 'Error' else YELLOW)} {outside(first)}"
     for line in rest:
         yield f"  {outside(line)}"
-    more = bool(problem.snippet or problem.notes or problem.way_out)
+    more = bool(problem.snippet or problem.notes or problem.hint)
     if at := _at(problem):
         yield f"  {at}" + (":" if more else "")
     if problem.snippet:
         yield from _snippet(problem, paint)
     for note in problem.notes:
         yield from _indented(note)
-    if problem.way_out:
-        yield from _indented(problem.way_out)
+    if problem.hint:
+        yield from _indented(problem.hint)
 
 
 def _at(problem: Problem) -> str:
@@ -65,7 +65,7 @@ def problems_text(problems: Iterable[Problem], color: bool = False, title: str =
     """All problems, a blank line between two; the same mistake in many places is told once, with three of them."""
     same: dict[tuple[str, str | None], list[Problem]] = {}
     for problem in problems:
-        same.setdefault((problem.what, problem.way_out), []).append(problem)
+        same.setdefault((problem.what, problem.hint), []).append(problem)
     told = False
     for members in same.values():
         few = members if len(members) <= 3 else members[:1]

@@ -248,8 +248,8 @@ def _closing(plan: Plan, paint: Paint) -> Iterator[str]:
         )
     for reason in plan.blocked:
         yield f"{paint('Blocked:', RED)} {outside(reason.what)}"
-        if reason.way_out:
-            yield f"  {outside(reason.way_out)}"
+        if reason.hint:
+            yield f"  {outside(reason.hint)}"
     if refused := sum(1 for change in plan.changes if change.blocked):
         yield f"{paint('Blocked:', RED)} {many(refused, 'change')} above; apply refuses this plan."
     elif plan.blocked:

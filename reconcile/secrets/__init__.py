@@ -139,5 +139,5 @@ class Secrets:
         return None if self.key is None else keyed(self.key, purpose, *parts)
 
 
-def _unresolved(ref: SecretRef, why: str, way_out: str | None = None) -> InvalidInput:
-    return InvalidInput(Problem(f"{ref} does not resolve: {why}", way_out=way_out))
+def _unresolved(ref: SecretRef, why: str, hint: str | None = None) -> InvalidInput:
+    return InvalidInput(Problem(f"{ref} does not resolve: {why}", hint=hint))

@@ -19,7 +19,7 @@ class Environment:
         if text is None:
             raise InvalidInput(f"environment variable {rest} is not set")
         if not text:
-            raise InvalidInput(Problem(f"environment variable {rest} is empty", way_out="A secret has a value"))
+            raise InvalidInput(Problem(f"environment variable {rest} is empty", hint="A secret has a value"))
         if any("\ud800" <= char <= "\udfff" for char in text):  # how Python keeps bytes that are not UTF-8
             raise InvalidInput(f"environment variable {rest} is not UTF-8 text")
         return text

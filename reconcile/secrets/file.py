@@ -35,21 +35,21 @@ class Files:
         try:
             data = read(self._root.open(self._root.find(rest, self._directory)), _MOST)
         except NotRead as wrong:
-            raise InvalidInput(Problem(f"secret file {rest} {wrong.why}", way_out=_way_out(wrong))) from None
+            raise InvalidInput(Problem(f"secret file {rest} {wrong.why}", hint=_way_out(wrong))) from None
         text = _decoded(data)
         if text is None:
-            raise InvalidInput(Problem(f"secret file {rest} is not UTF-8 text", way_out="Save it as UTF-8"))
+            raise InvalidInput(Problem(f"secret file {rest} is not UTF-8 text", hint="Save it as UTF-8"))
         if text.endswith("\n"):
             text = text[:-1].removesuffix("\r")
         if not text:
-            raise InvalidInput(Problem(f"secret file {rest} is empty", way_out="A secret has a value"))
+            raise InvalidInput(Problem(f"secret file {rest} is empty", hint="A secret has a value"))
         return text
 
 
 def _way_out(wrong: NotRead) -> str | None:
     if wrong.kind != "outside":
-        return wrong.way_out
-    return f"Move it there, or give it as an environment variable (env:NAME). {wrong.way_out}"
+        return wrong.hint
+    return f"Move it there, or give it as an environment variable (env:NAME). {wrong.hint}"
 
 
 def _decoded(data: bytes) -> str | None:

@@ -39,7 +39,7 @@ class FingerprintKey:
 
     def __init__(self, key: bytes) -> None:
         if len(key) < _LEAST:
-            raise InvalidInput(Problem(f"a fingerprint key has at least {_LEAST} bytes", way_out=_HOW_TO_MAKE))
+            raise InvalidInput(Problem(f"a fingerprint key has at least {_LEAST} bytes", hint=_HOW_TO_MAKE))
         self._key = key
         self.key_id = self.subkey("key id").hex()[:16]
 
@@ -95,16 +95,14 @@ def load_key(environ: Mapping[str, str], config_dir: Path | None, create: bool) 
                 Problem(
                     f"{KEY_VARIABLE} is too short for a key",
                     notes=(f"it takes {_LEAST} bytes as hex or base64, or a text of {_LEAST} characters or more",),
-                    way_out=_HOW_TO_MAKE,
+                    hint=_HOW_TO_MAKE,
                 )
             )
         return FingerprintKey(key)
     if config_dir is None:
         if create:
             raise StateError(
-                Problem(
-                    "a fingerprint key cannot be made: this user has no home directory", way_out=f"Use {KEY_VARIABLE}"
-                )
+                Problem("a fingerprint key cannot be made: this user has no home directory", hint=f"Use {KEY_VARIABLE}")
             )
         return None
     path = key_file(config_dir)
@@ -201,5 +199,5 @@ def _write(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _unusable(path: Path, what: str, way_out: str) -> StateError:
-    return StateError(Problem(f"the fingerprint key {path} {what}", way_out=way_out or None))
+def _unusable(path: Path, what: str, hint: str) -> StateError:
+    return StateError(Problem(f"the fingerprint key {path} {what}", hint=hint or None))

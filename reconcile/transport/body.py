@@ -91,7 +91,7 @@ def authorization(auth: Auth) -> str:
         raise InvalidInput(
             Problem(
                 "the API key is empty or holds blanks or characters that no header can carry",
-                way_out="Look for a line break at its end",
+                hint="Look for a line break at its end",
             )
         )
     return f"Bearer {token}"
@@ -219,7 +219,7 @@ def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
             digest.update(chunk)
             left, last = left - len(chunk), chunk
         if left or chunk:
-            raise InvalidInput(Problem(f"{upload.content} was changed while it was uploaded", way_out=_AGAIN))
+            raise InvalidInput(Problem(f"{upload.content} was changed while it was uploaded", hint=_AGAIN))
         _check_digest(upload, digest.hexdigest())
         if last:
             yield last
@@ -231,6 +231,6 @@ def _check_digest(upload: Upload, sha256: str) -> None:
         raise InvalidInput(
             Problem(
                 f"{name} is not the file that was planned: its sha256 is {sha256}, planned was {upload.sha256}",
-                way_out=_AGAIN,
+                hint=_AGAIN,
             )
         )

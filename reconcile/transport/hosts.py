@@ -83,9 +83,7 @@ def allow_list(*texts: str | None) -> frozenset[str]:
     for host in hosts:
         if _split_host(host.lower()) is None:
             raise InvalidInput(
-                Problem(
-                    f"{_shown(host)} is not a host", way_out="Write `host` or `host:port`, without a scheme or path"
-                )
+                Problem(f"{_shown(host)} is not a host", hint="Write `host` or `host:port`, without a scheme or path")
             )
     return frozenset(host.lower() for host in hosts)
 
@@ -114,7 +112,7 @@ def check_base(url: str, *, default_host: str, allowed: Iterable[str] = ()) -> B
         raise _bad(url, "is neither https nor http on loopback")
     if "@" in parts.netloc:
         raise InvalidInput(
-            Problem("the base URL holds credentials", way_out="Take them out; the provider's settings name them")
+            Problem("the base URL holds credentials", hint="Take them out; the provider's settings name them")
         )
     if "?" in url or "#" in url:
         raise _bad(url.partition("?")[0].partition("#")[0], "has a query or a fragment")
@@ -202,7 +200,7 @@ def _check_allowed(name: str, port: int, default_host: str, allowed: Iterable[st
         Problem(
             f"credentials would go to {_shown(name)}, which nobody allowed",
             notes=(f"the default is {default_host}",),
-            way_out=f"If that is meant: --allow-host {_shown(name)}, or RECONCILE_ALLOWED_HOSTS={_shown(name)}",
+            hint=f"If that is meant: --allow-host {_shown(name)}, or RECONCILE_ALLOWED_HOSTS={_shown(name)}",
         )
     )
 

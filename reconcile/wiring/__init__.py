@@ -122,7 +122,7 @@ def state_path(request: Request, files: Document) -> Path:
         try:
             return Root(root(request, files)).making(str(place), Path(files.directory))
         except NotRead as wrong:
-            raise InvalidInput(Problem(f"the state {place} {wrong.why}", way_out=wrong.way_out)) from None
+            raise InvalidInput(Problem(f"the state {place} {wrong.why}", hint=wrong.hint)) from None
     return Path(files.state_path)
 
 
@@ -263,7 +263,7 @@ class Wired:
                     Problem(
                         missing.problems[0].what,
                         address=f"providers.{provider.name}",
-                        way_out=f"It is a credential of {provider.name}: set it, or name another in the files; to"
+                        hint=f"It is a credential of {provider.name}: set it, or name another in the files; to"
                         f" rehearse without an account: `reconcile simulator` and {SIMULATOR}",
                     )
                 ) from None

@@ -29,7 +29,7 @@ def simulator_url(environ: Mapping[str, str]) -> str | None:
         raise InvalidInput(
             Problem(
                 f"{SIMULATOR} is {url!r}, which is no simulator",
-                way_out="It is what `reconcile simulator` prints: http://127.0.0.1:<port>",
+                hint="It is what `reconcile simulator` prints: http://127.0.0.1:<port>",
             )
         )
     return url
@@ -50,7 +50,7 @@ async def credentials_at(url: str, net: Net) -> dict[str, str]:
         raise ReconcileError(
             Problem(
                 f"the simulator at {url} does not answer: {error}",
-                way_out=f"Start `reconcile simulator`, or unset {SIMULATOR}",
+                hint=f"Start `reconcile simulator`, or unset {SIMULATOR}",
             )
         ) from None
     net.requests = 0

@@ -547,7 +547,7 @@ def test_a_broken_state_is_an_error_that_says_what_and_the_way_out(fleet: Fleet,
         with pytest.raises(StateError, match=words) as caught:
             run(call(fleet.store()))
         assert str(fleet.path) in str(caught.value)
-        assert caught.value.problems[0].way_out
+        assert caught.value.problems[0].hint
     for stream in (fleet.store().entries(), fleet.store().pull()):
         with pytest.raises(StateError, match=words):
             list(stream)

@@ -90,7 +90,7 @@ def test_a_name_has_up_to_128_characters(tmp_path: Path, section: str, letter: s
     accepted(tmp_path, body(section, name=letter * 128))
     accepted(tmp_path, body(section, letter * 128))
     found = one(tmp_path, body(section, name=letter * 129), "      name: ")
-    assert "129 characters" in found.what and "128" in (found.way_out or "")
+    assert "129 characters" in found.what and "128" in (found.hint or "")
     assert "129 characters" in of_the_whole(tmp_path, body(section, letter * 129)).what
 
 
@@ -140,7 +140,7 @@ def test_the_key_of_a_custom_attribute_begins_with_a_letter(tmp_path: Path, sect
 def test_the_key_and_the_value_of_a_custom_attribute_have_up_to_128_characters(tmp_path: Path, section: str) -> None:
     accepted(tmp_path, body(section, custom_attributes={"k" * 128: "v" * 128, "empty": ""}))
     found = one(tmp_path, body(section, custom_attributes={"k" * 129: "v"}), "k" * 129)
-    assert "129 characters" in found.what and "128" in (found.way_out or "")
+    assert "129 characters" in found.what and "128" in (found.hint or "")
     found = one(tmp_path, body(section, custom_attributes={"a": "v", "b": "v" * 129}), '"b": ')
     assert "128" in said([found])
 
@@ -166,9 +166,9 @@ def test_the_endpoint_name_of_a_key_is_16_to_64_printable_characters(tmp_path: P
 @pytest.mark.parametrize("name", ["x" * 15, "x" * 65, "", "x" * 16 + "\n", "x" * 16 + "ü", "x" * 16 + "\x7f"])
 def test_what_cannot_be_the_endpoint_name_of_a_key_is_refused(tmp_path: Path, name: str) -> None:
     found = one(tmp_path, body("shared_keys", endpoint_name=name), "endpoint_name")
-    assert "16 to 64" in (found.way_out or "")
+    assert "16 to 64" in (found.hint or "")
     if name and name.isprintable():
-        assert "16 to 64" in (of_the_whole(tmp_path, body("shared_keys", name)).way_out or "")
+        assert "16 to 64" in (of_the_whole(tmp_path, body("shared_keys", name)).hint or "")
 
 
 @pytest.mark.parametrize("literal", ["4a" * 16, "0x" + "4A" * 32, CANARY, "not hex at all"])
@@ -212,7 +212,7 @@ def test_an_unknown_key_is_told_with_the_one_that_was_meant(
     tmp_path: Path, section: str, wrong: str, right: str
 ) -> None:
     found = one(tmp_path, body(section, ENDPOINT, **{wrong: "x"}), f"{wrong}: ")
-    assert found.what == f'"{wrong}" is not a key here' and found.way_out == f'Did you mean "{right}"?'
+    assert found.what == f'"{wrong}" is not a key here' and found.hint == f'Did you mean "{right}"?'
 
 
 @pytest.mark.parametrize("section", list(BASE))
@@ -230,9 +230,9 @@ def test_an_unknown_section_is_told_with_the_one_that_was_meant(tmp_path: Path) 
     ):
         text = f"device_management:\n  {wrong}:\n    a: {{}}\n"
         (found,) = problems(tmp_path, text, providers=PROVIDERS)
-        assert str(found.where).startswith("fleet.yaml:3:") and f'"{right}"' in (found.way_out or ""), found
+        assert str(found.where).startswith("fleet.yaml:3:") and f'"{right}"' in (found.hint or ""), found
     (found,) = problems(tmp_path, "device_managment:\n  groups: {a: {}}\n", providers=PROVIDERS)
-    assert found.way_out == 'Did you mean "device_management"?' and str(found.where).startswith("fleet.yaml:2:")
+    assert found.hint == 'Did you mean "device_management"?' and str(found.where).startswith("fleet.yaml:2:")
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_campaign_is_for_devices_or_for_a_group(tmp_path: Path) -> None:
     accepted(tmp_path, body("campaigns"))
     both = body("campaigns", devices=["pump-1"])
     found = one(tmp_path, both, "group: ")
-    assert found.what == "devices and group are both written" and found.way_out
+    assert found.what == "devices and group are both written" and found.hint
     neither = "device_management:\n  campaigns:\n    r:\n      manifest: 2.0\n"
     assert of_the_whole(tmp_path, neither).what == "neither devices nor a group is written"
     (found,) = refused(tmp_path, neither + "      devices: []\n")

@@ -180,7 +180,7 @@ def test_a_cell_that_is_no_number_names_row_and_column_once(tmp_path: Path) -> N
     )
     assert len(found) == 1
     assert found[0].what == '"59,91" is not a number'
-    assert "replace(',', '.')" in (found[0].way_out or "")
+    assert "replace(',', '.')" in (found[0].hint or "")
     assert found[0].notes == (
         "from t.csv row 2 (line 3)",
         "also t.csv row 4 (line 5); t.csv row 6 (line 7); t.csv row 8 (line 9); and 46 rows more",
@@ -272,7 +272,7 @@ def test_a_missing_column_is_said_once_with_what_there_is(tmp_path: Path) -> Non
     assert len(found) == 1
     assert found[0].what == 'no column "sod" in t.csv'
     assert "Columns: name, sid, site, n" in found[0].notes
-    assert found[0].way_out == 'Did you mean "sid"?'
+    assert found[0].hint == 'Did you mean "sid"?'
     assert found[0].snippet == "      sid: '{{ row.sod }}'"
 
 
@@ -283,7 +283,7 @@ def test_a_missing_row_of_a_table_has_a_suggestion_and_a_count(tmp_path: Path) -
         "      key: '{{ row.name }}'\n      configs: {b: '{{ table.sites[row.site].broker }}'}\n",
         {"s.csv": "code,broker\nOSL-1,x\n", "t.csv": "name,site\na,OSL1\nb,OSL1\nc,BGO\nd,OSL-1\n"},
     )
-    assert [(one.what, one.way_out) for one in found] == [
+    assert [(one.what, one.hint) for one in found] == [
         ('table sites has no row "OSL1"', 'Did you mean "OSL-1"?'),
         ('table sites has no row "BGO"', None),
     ]

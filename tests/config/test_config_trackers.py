@@ -52,7 +52,7 @@ def test_the_example_of_the_seed_validates_after_the_edits_that_the_messages_nam
         "updateId cannot be set in a document",
     ]
     for problem in found:
-        assert problem.way_out is not None and problem.way_out.startswith("Leave it out")
+        assert problem.hint is not None and problem.hint.startswith("Leave it out")
         assert problem.where is not None and problem.address is not None
         *outer, last = problem.address.partition(" (")[2].rstrip(")").split(".")
         inner = tracker
@@ -130,7 +130,7 @@ def test_whole_numbers_stay_whole_and_fractions_stay_as_written(tmp_path: Path) 
 @pytest.mark.parametrize("where", [GEOFENCE, f"{BLE}.generic.{MAC}", f"{BLE}.iBeacon.{UUID}.1.2"])
 def test_lon_is_taken_for_lng(tmp_path: Path, where: str) -> None:
     found = one(tmp_path, nested(where, {"lat": 51.5, "lon": 0.003}))
-    assert found.what == '"lon" is not a key here' and found.way_out == 'Did you mean "lng"?'
+    assert found.what == '"lon" is not a key here' and found.hint == 'Did you mean "lng"?'
     assert str(found.where).startswith("fleet.yaml:6:")
 
 
@@ -138,7 +138,7 @@ def test_lon_out_of_a_table_is_taken_for_lng(tmp_path: Path) -> None:
     body = f"asset_tracker: {{trackers: {{t: {{agent: A, configuration: {nested(GEOFENCE, '@')}}}}}}}\n"
     body = body.replace("'@'", "\"{{ {'lat': 1, 'lon': 2} }}\"").replace("'locationTracking'", "locationTracking")
     (found,) = refused(tmp_path, body.replace("'geofence'", "geofence"))
-    assert found.what == '"lon" is not a key here' and found.way_out == 'Did you mean "lng"?'
+    assert found.what == '"lon" is not a key here' and found.hint == 'Did you mean "lng"?'
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_lon_out_of_a_table_is_taken_for_lng(tmp_path: Path) -> None:
 )
 def test_what_is_not_the_users_to_set_is_to_be_left_out(tmp_path: Path, field: str, value: Any) -> None:
     found = one(tmp_path, **{field: value})
-    assert "cannot be set in a document" in found.what and found.way_out == "Leave it out"
+    assert "cannot be set in a document" in found.what and found.hint == "Leave it out"
     assert str(found.where).startswith("fleet.yaml:6:")
 
 
 def test_an_update_id_that_an_expression_yields_is_to_be_left_out(tmp_path: Path) -> None:
     (found,) = refused(tmp_path, HEAD + "      agent: A\n      configuration: \"{{ {'updateId': '61'} }}\"\n")
-    assert found.what == "updateId cannot be set in a document" and found.way_out == "Leave it out"
+    assert found.what == "updateId cannot be set in a document" and found.hint == "Leave it out"
 
 
 @pytest.mark.parametrize("word", [".nan", ".inf", "-.inf", '"51"', "true", "no", "1e999", "0123"])
@@ -176,7 +176,7 @@ def test_a_switch_is_true_or_false(tmp_path: Path, word: str) -> None:
 
 def test_a_level_of_logging_is_one_of_three(tmp_path: Path) -> None:
     found = one(tmp_path, nested("debug.logLevel", "debug"))
-    assert '"debug" is not one of ERROR, INFO, DEBUG' in found.what and found.way_out == 'Did you mean "DEBUG"?'
+    assert '"debug" is not one of ERROR, INFO, DEBUG' in found.what and found.hint == 'Did you mean "DEBUG"?'
 
 
 # The unit and its credentials

@@ -413,7 +413,7 @@ def test_names_that_swap_are_fine(tmp_path: Path) -> None:
 def test_what_the_type_checks_itself_has_its_place(tmp_path: Path) -> None:
     found = problems(tmp_path, "microvisor:\n  devices:\n    UV0001: {}\n")
     assert found[0].what == "the name looks like a SID"
-    assert found[0].way_out == "Give it another name"
+    assert found[0].hint == "Give it another name"
     assert found[0].where is not None and found[0].where.line == 4
 
 

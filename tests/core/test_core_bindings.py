@@ -57,7 +57,7 @@ def test_a_path_that_holds_another_fleet_is_told_with_both_names_and_a_way_out()
         check_bindings(BOUND, replace(BOUND, fleet="g"), NOW)
     (problem,) = caught.value.problems
     assert problem.what == "the plan is for the fleet f, but . now holds the fleet g"
-    assert problem.way_out == "Plan again"
+    assert problem.hint == "Plan again"
 
 
 def test_another_account_is_told_with_both_and_a_way_out() -> None:
@@ -66,4 +66,4 @@ def test_another_account_is_told_with_both_and_a_way_out() -> None:
         check_bindings(replace(BOUND, accounts=bound), replace(BOUND, accounts=here), NOW)
     (problem,) = caught.value.problems
     assert problem.what == "the plan is for microvisor AC1 at h, but this run is for microvisor AC2 at h"
-    assert problem.way_out == "Use the credentials that the plan was made with, or plan again"
+    assert problem.hint == "Use the credentials that the plan was made with, or plan again"

@@ -20,7 +20,7 @@ def refused(kind: str, count: int, held: int, limit: Limit | None = None, allow:
     plan = Plan(Bindings("f", "."), changes)
     allowed = {kind: allow} if allow is not None else {}
     guard(plan, {kind: limit} if limit else {}, allowed, {PATH: held}, 1, NOUNS)
-    return [str(blocked.way_out) for blocked in plan.blocked]
+    return [str(blocked.hint) for blocked in plan.blocked]
 
 
 @pytest.mark.parametrize("kind", ["delete", "forget", "replace"])
@@ -60,4 +60,4 @@ def test_an_emptied_document_is_refused() -> None:
     plan = Plan(Bindings("f", "."), [Change(Address.of(PATH, ("c",)), Action.DELETE, Reason.NOT_IN_FILES)])
     guard(plan, {}, {}, {PATH: 1}, 0, NOUNS)
     (blocked,) = plan.blocked
-    assert "destroy" in str(blocked.way_out)
+    assert "destroy" in str(blocked.hint)

@@ -54,11 +54,11 @@ def test_a_refusal_names_the_reference_and_the_way_out():
     assert refusal is not None
     assert refusal.what == "env:TOKEN is not allowed in an untrusted document"
     # Nothing to paste: it would stand in the log of a pull request whose author nobody trusts.
-    assert refusal.way_out == (
+    assert refusal.hint == (
         "If a review of the document finds that it needs the value: add its name to RECONCILE_ALLOWED_ENV"
     )
     bound = Trust(False, ("A", "B_*")).refusal(TOKEN)
-    assert bound is not None and bound.way_out == "If that is meant: RECONCILE_ALLOWED_ENV=A,B_*,TOKEN"
+    assert bound is not None and bound.hint == "If that is meant: RECONCILE_ALLOWED_ENV=A,B_*,TOKEN"
 
 
 @pytest.mark.parametrize(

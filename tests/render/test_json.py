@@ -179,7 +179,7 @@ def test_the_frame() -> None:
     assert [row["address"] for row in ours["failed"]] == ["microvisor.devices.w-4"]
     assert ours["renewals"] == ["microvisor.devices.w-10"]
     assert ours["unread"][0]["address"] == "microvisor.devices.w-5"
-    assert ours["blocked"][0]["way_out"] == "--allow forget=3411"
+    assert ours["blocked"][0]["hint"] == "--allow forget=3411"
     assert ours["unmanaged"] == {"microvisor.configs": 2, "microvisor.devices": 14}
 
 

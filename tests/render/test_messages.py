@@ -65,7 +65,7 @@ def test_an_api_error_has_everything_that_support_asks_for() -> None:
 
 def test_all_errors_come_in_one_pass_and_the_same_mistake_once() -> None:
     rows = [
-        Problem("not a number", Position("t.csv", at, row=at - 1), f"a.b.c{at}", way_out="Use a point")
+        Problem("not a number", Position("t.csv", at, row=at - 1), f"a.b.c{at}", hint="Use a point")
         for at in range(2, 9)
     ]
     assert list(errors_text(InvalidInput(*rows, "another"))) == [

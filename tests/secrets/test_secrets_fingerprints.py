@@ -168,7 +168,7 @@ def test_a_key_file_that_cannot_be_trusted_is_an_error_and_stays(tmp_path, how, 
         os.mkfifo(path, 0o600)
     with pytest.raises(StateError, match=r"fingerprint\.key") as refused:
         load_key({}, tmp_path, create)
-    assert refused.value.problems[0].way_out
+    assert refused.value.problems[0].hint
     assert "abab" not in str(refused.value)
     assert not (tmp_path / "nowhere").exists()
 

@@ -124,10 +124,10 @@ def _unit(attrs: Attrs) -> list[Mistake]:
         ]
     if _AGENT.fullmatch(agent):
         return []
-    way_out = "It is the part before /cfg of the agent's URL, made of letters, digits, _ and -"
+    hint = "It is the part before /cfg of the agent's URL, made of letters, digits, _ and -"
     if "://" in agent:  # not shown: it may hold credentials
         return [(("agent",), "agent is a URL", "A URL goes into url:")]
-    return [(("agent",), f"{agent[:80]!r} is not the id of an agent", way_out)]
+    return [(("agent",), f"{agent[:80]!r} is not the id of an agent", hint)]
 
 
 def _wrong_url(url: str) -> tuple[str, str | None] | None:

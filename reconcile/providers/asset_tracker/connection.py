@@ -126,7 +126,7 @@ class Agents:
             except InvalidInput as missing:  # of this tracker, not of the section
                 raise InvalidInput(
                     *(
-                        replace(problem, address=None, way_out="It is a credential of this tracker: set it")
+                        replace(problem, address=None, hint="It is a credential of this tracker: set it")
                         for problem in missing.problems
                     )
                 ) from None

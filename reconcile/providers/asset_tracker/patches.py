@@ -180,8 +180,8 @@ def _digest(value: Any) -> str:
 
 def _placed(mistake: Mistake, wanted: Attrs) -> Mistake:
     """A mistake at the place where the document says it: `simUpdate` stands in one of two."""
-    path, what, way_out = mistake
-    return (("configuration", *path) if "configuration" in wanted else path, what, way_out)
+    path, what, hint = mistake
+    return (("configuration", *path) if "configuration" in wanted else path, what, hint)
 
 
 def _number(value: Any) -> bool:

@@ -143,10 +143,10 @@ class CampaignType(ResourceType):
         phase = seen.facts.get("phase")
         if phase in (rollout.DRAFT, None):  # without a phase nobody asked the API: the write itself finds out
             return None
-        way_out = "Put it back; or give the campaign another key, and another one is made"
+        hint = "Put it back; or give the campaign another key, and another one is made"
         if words := [path for path in paths if path[0] in _WORDS_ONLY]:
             what = f"the {words[0][0]} of a campaign that is {phase} cannot be changed"
-            return Patch({}, mistakes=tuple((path, what, way_out) for path in words))
+            return Patch({}, mistakes=tuple((path, what, hint) for path in words))
         # It shall not run, and it has ended: nothing is to be sent.
         return Patch({}) if phase in rollout.ENDED else None
 
@@ -224,7 +224,7 @@ class CampaignType(ResourceType):
             return await _move(api, id, "stop")
         if patch.keys() - {"start"} and seen.facts["phase"] != rollout.DRAFT:
             what = f"it is {seen.facts['phase']}, and only a draft can be changed"
-            raise InvalidInput(Problem(what, way_out="Plan again, with a refresh"))
+            raise InvalidInput(Problem(what, hint="Plan again, with a refresh"))
         draft = {_WIRE[name]: value for name, value in patch.items() if name in _WIRE}
         named = patch if {"devices", "group"} & patch.keys() else seen.attrs if start else {}
         if named.get("devices") or named.get("group"):  # a group is its members of now
@@ -280,7 +280,7 @@ async def _filter(api: Api, attrs: Attrs) -> str:
         members += [seen.id for seen in page.members]
     if not members:
         what = "its group has no devices, and a campaign for none would stop at once"
-        raise InvalidInput(Problem(what, way_out="Put devices in it first"))
+        raise InvalidInput(Problem(what, hint="Put devices in it first"))
     return rollout.filter_of(members, str(group))
 
 

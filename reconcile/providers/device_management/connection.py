@@ -91,7 +91,7 @@ async def connect(
             Problem(
                 "the base URL has a path, and every call has its own",
                 address="providers.device_management.base_url",
-                way_out=f"Write the host alone, as in https://{HOST}",
+                hint=f"Write the host alone, as in https://{HOST}",
             )
         )
     key = await open_secret(settings["api_key"])

@@ -52,8 +52,8 @@ def attribute_problems(attrs: Attrs) -> list[Mistake]:
         if not _ATTRIBUTE.fullmatch(key) or flaw_in_name(key):
             found.append(((ATTRIBUTES, key), f"the key {key!r} has to begin with a letter", None))
         elif len(key) > ATTRIBUTE_LENGTH:
-            way_out = f"The API takes up to {ATTRIBUTE_LENGTH}"
-            found.append(((ATTRIBUTES, key), f"the key has {len(key)} characters", way_out))
+            hint = f"The API takes up to {ATTRIBUTE_LENGTH}"
+            found.append(((ATTRIBUTES, key), f"the key has {len(key)} characters", hint))
     return found
 
 
@@ -94,6 +94,6 @@ def composed(paths: Sequence[tuple[str, ...]], wanted: Attrs, seen: Observed, mo
     if len(whole) > most:
         others = ", ".join(sorted(set(whole) - set(ours)))
         what = f"it would have {len(whole)} custom attributes, and a {noun} takes {most}"
-        way_out = f"{others} are there and not in the files: take one out at the API, or write fewer"
-        return Patch({}, mistakes=(((ATTRIBUTES,), what, way_out),))
+        hint = f"{others} are there and not in the files: take one out at the API, or write fewer"
+        return Patch({}, mistakes=(((ATTRIBUTES,), what, hint),))
     return Patch({**body, ATTRIBUTES: whole})

@@ -68,8 +68,8 @@ class SharedKeyType(ResourceType):
         if _ENDPOINT.fullmatch(_endpoint(attrs, key)):
             return []
         path: tuple[str, ...] = ("endpoint_name",) if attrs.get("endpoint_name") is not None else ()
-        way_out = "The API takes 16 to 64 printable ASCII characters"
-        return [(path, f"{_endpoint(attrs, key)!r} cannot be the endpoint name of a pre-shared key", way_out)]
+        hint = "The API takes 16 to 64 printable ASCII characters"
+        return [(path, f"{_endpoint(attrs, key)!r} cannot be the endpoint name of a pre-shared key", hint)]
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"created_at": seen.version}
@@ -132,8 +132,6 @@ def _checked(attrs: Attrs) -> Secret:
     secret: Secret = attrs["secret_hex"]
     if not _SECRET.fullmatch(secret.reveal()):
         raise InvalidInput(
-            Problem(
-                "the value behind secret_hex is not 32 to 64 hex digits", way_out="Look for a line break at its end"
-            )
+            Problem("the value behind secret_hex is not 32 to 64 hex digits", hint="Look for a line break at its end")
         )
     return secret

@@ -81,7 +81,7 @@ async def connect(
             Problem(
                 "the Microvisor account SID is not one",
                 address="providers.microvisor.account_sid",
-                way_out="It is AC and 32 hex digits, as the console shows it",
+                hint="It is AC and 32 hex digits, as the console shows it",
             )
         )
     user, word = account, settings["auth_token"]
@@ -91,7 +91,7 @@ async def connect(
                 Problem(
                     "api_key_sid and api_key_secret go together",
                     address="providers.microvisor",
-                    way_out="Write both, or neither and the auth token",
+                    hint="Write both, or neither and the auth token",
                 )
             )
         user, word = (await open_secret(settings["api_key_sid"])).reveal(), settings["api_key_secret"]

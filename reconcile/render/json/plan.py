@@ -129,9 +129,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
             }
             for row in plan.unread
         ],
-        "blocked": [
-            {"what": row.what, "way_out": row.way_out, "kind": row.kind, "count": row.count} for row in plan.blocked
-        ],
+        "blocked": [{"what": row.what, "hint": row.hint, "kind": row.kind, "count": row.count} for row in plan.blocked],
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
     }

@@ -59,7 +59,7 @@ def _diagnostic(problem: Problem, severity: str) -> dict[str, Any]:
     out: dict[str, Any] = {
         "severity": severity,
         "summary": problem.what,
-        "detail": "\n".join(filter(None, (*problem.notes, problem.way_out))),
+        "detail": "\n".join(filter(None, (*problem.notes, problem.hint))),
     }
     if problem.address:
         out["address"] = str(problem.address)
