@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
 EVERYWHERE = {"errors", "__init__"}
 ONLY_IN = {
     "httpx": {"transport/wire.py"},
-    "deepdiff": {"core/diff.py"},
+    "deepdiff": {"core/tree.py"},
     "jinja2": {"config"},
     "aiohttp": {"simulator"},
     "click": {"cli"},

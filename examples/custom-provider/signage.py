@@ -1,26 +1,25 @@
 """Signs behind a small REST API: a whole provider for reconcile."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from reconcile import provider as r
+from reconcile.provider import rest
 
 HOST = "api.signage.example"
-STRICT = {"extra": "forbid", "frozen": True, "arbitrary_types_allowed": True, "hide_input_in_errors": True}
 
 
-class Settings(BaseModel, **STRICT):
+class Settings(rest.HttpSettings):
     base_url: str = f"https://{HOST}"
     token: r.SecretRef = r.SecretRef("env", "SIGNAGE_TOKEN")
 
 
-class Sign(BaseModel, **STRICT):
+class Sign(BaseModel, extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True):
     text: str
     brightness: Annotated[int, Field(strict=True, ge=1, le=100)] | None = None
-    pin: Annotated[r.SecretRef, r.Mark.SECRET] | None = None
+    pin: r.SecretRef | None = None
 
 
 class SignType(r.ResourceType):
@@ -31,29 +30,30 @@ class SignType(r.ResourceType):
 
     async def listing(self, api, parent):
         async for page in api.pages("signs", params={"limit": 100}, next=lambda page: page.body["next"]):
-            yield r.Page([self.observed(sign) for sign in page.body["signs"]], page.now or datetime.now(UTC))
+            yield r.Page([self.observed(sign) for sign in page.body["signs"]], rest.server_time(page))
 
-    async def read(self, api, at):
+    async def read(self, api, target):
         with suppress(r.NotFound):
-            answer = await api.get("signs", at.id or at.name)
+            answer = await api.get("signs", target.id or target.name)
             return r.Reading(self.observed(answer.body), answer.now)
         return r.Reading(None)
 
-    async def create(self, api, at, attrs):
-        return self.observed((await api.send("POST", "signs", json={"name": at.name, **attrs}, idempotent=False)).body)
+    async def create(self, api, target, attrs):
+        sign = {"name": target.name} | attrs
+        return self.observed((await api.send("POST", "signs", json=sign, idempotent=False)).body)
 
-    async def update(self, api, at, patch):
-        return self.observed((await api.send("PATCH", "signs", at.id, json=patch, idempotent=True)).body)
+    async def update(self, api, target, patch):
+        return self.observed((await api.send("PATCH", "signs", target.id, json=patch, idempotent=True)).body)
 
-    async def delete(self, api, at):
+    async def delete(self, api, target):
         with suppress(r.NotFound):
-            await api.send("DELETE", "signs", at.id, idempotent=True)
+            await api.send("DELETE", "signs", target.id, idempotent=True)
 
 
 class Signage(r.Provider):
     name, Settings, types = "signage", Settings, (SignType(),)
 
     async def connect(self, settings, net, open_secret):
-        auth = r.BearerAuth(await open_secret(settings["token"]))
-        api = net.client(base_url=settings["base_url"], default_host=HOST, auth=auth, name="signage")
+        auth = r.BearerAuth(await open_secret(settings.token))
+        api = rest.client_of(net, settings, default_host=HOST, auth=auth, name="signage")
         return api, r.Binding("signage", api.host)

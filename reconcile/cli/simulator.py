@@ -81,5 +81,5 @@ def units_of(given: dict[str, Any]) -> dict[str, Any]:
     return {
         name: dict(units)
         for name in files.providers()
-        if (units := providers[name].simulated_units(wanted, files.settings.get(name, {})))
+        if (units := providers[name].simulated_units(wanted, files.settings.get(name) or providers[name].Settings()))
     }

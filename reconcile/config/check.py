@@ -171,12 +171,13 @@ class Checker:
             known.ids.add(id_, handle)
         else:
             known.names.add(name, handle)
-        if member.type.keeps_name_unique:
+        if member.type.names == "unique":
             all_names.add(name, handle)
 
     def _refers(self, member: Member, source: Source, row: int, built: Built) -> None:
+        key = member.type.membership.key if member.type.membership is not None else None
         for name, slot in member.slot.parts.refers:
-            value = member.attrs.get(name, member.keys[-1] if name == member.type.refers_by_key else None)
+            value = member.attrs.get(name, member.keys[-1] if name == key else None)
             for word in value if isinstance(value, list) else [value]:
                 path = slot.refers or (slot.member.refers if slot.member is not None else None)
                 if not isinstance(word, str) or path is None or len(self._named) > 10_000:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel
+
 from reconcile.config import explain
 from reconcile.config.blocks import Built, Source
 from reconcile.config.check import Known, locate
@@ -14,7 +16,6 @@ from reconcile.config.world import World
 from reconcile.core.address import Address
 from reconcile.core.ports import Layer, Limit
 from reconcile.core.resource import Desired
-from reconcile.core.values import Attrs
 from reconcile.errors import Position
 
 
@@ -31,7 +32,7 @@ class LoadedDocument:
     fleet: str
     directory: str
     path: str
-    settings: Mapping[str, Attrs]
+    settings: Mapping[str, BaseModel]
     places: Mapping[str, Position]
     state_path: str
     limits: Mapping[str, Limit]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from reconcile.config.build import Shape
 from reconcile.config.coerce import number_of, shown
@@ -47,7 +47,7 @@ _TABLE = Slot(
 
 def provider_settings(
     world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any], opened: Opened
-) -> tuple[dict[str, dict[str, Any]], dict[str, Position]]:
+) -> tuple[dict[str, BaseModel], dict[str, Position]]:
     """
     The settings of each provider that the document uses or configures, in the order of the registry; and where each
     that is written stands, as `providers.microvisor.base_url`.
@@ -67,7 +67,7 @@ def provider_settings(
                 )
     elif node is not None:
         world.report.add("providers is a map", world.position(node.at), show_line=False)
-    found = {}
+    found: dict[str, BaseModel] = {}
     places: dict[str, Position] = {}
     for name in providers:
         if name in written or name in parts.used:
@@ -84,7 +84,7 @@ def _settings(
     names: Mapping[str, Any],
     places: dict[str, Position],
     opened: Opened,
-) -> dict[str, Any] | None:
+) -> BaseModel | None:
     address = f"providers.{provider.name}"
     layers = [Layer(node)] if node is not None else []
     value, shape = evaluate(world, settings_slots(provider), layers, address, names)
@@ -98,8 +98,7 @@ def _settings(
             world.report.flaw(flaw, world.position(at), address=address, show_line=False)
         return None
     places |= {".".join((address, *path)): world.position(at) for path, at in shape.places.items()}
-    found = {info.alias or name: getattr(model, name) for name, info in provider.Settings.model_fields.items()}
-    for name, reference, own in credentials(provider.Settings, found):
+    for name, reference, own in credentials(model):
         at = shape.places.get((name,), node.at if node is not None else 0)
         try:  # one in a setting that takes plain text too was not looked at yet
             secret_reference(str(reference), world.schemes, world.sources.directory, world.sources.directory)
@@ -107,7 +106,7 @@ def _settings(
                 raise wrong
         except Flaw as flaw:
             world.report.flaw(flaw, world.position(at), address=f"{address}.{name}", show_line=False)
-    return found
+    return model
 
 
 def evaluate(

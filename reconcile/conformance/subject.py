@@ -13,13 +13,13 @@ from typing import Any, cast
 
 from reconcile.conformance.case import Case, Path
 from reconcile.core.address import Address
-from reconcile.core.resource_type import Provider, ResourceType
+from reconcile.core.resource_type import Provider, ResourceType, naming_of
 from reconcile.core.schema import Field, Kind, Mark, fields_of
 from reconcile.core.values import SecretRef
 from reconcile.wiring import registry
 
 _NOT_SENT = frozenset((Mark.COMPUTED, Mark.LOCATOR, Mark.ASIDE, Mark.CREDENTIAL, Mark.RECORDED))
-_FIXED = frozenset((Mark.IMMUTABLE, Mark.FILE))
+_FIXED = frozenset((Mark.IMMUTABLE,))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Subject:
         dropped: list[str] = []
         for name in dict.fromkeys(leaf.path[0] for leaf in self.changeable if not leaf.trigger and not leaf.secret):
             rest = {field: value for field, value in left.values.items() if field != name}
-            required = fields_of(self.kind.Model)[name].required or name == self.kind.naming
+            required = fields_of(self.kind.Model)[name].required or name == naming_of(self.kind.Model)
             if not required and not self.kind.check(rest, left.key):
                 left, dropped = self.with_values(left, rest), [*dropped, name]
         return dropped
@@ -175,13 +175,13 @@ class Subject:
     @property
     def watched(self) -> list[Leaf]:
         """What a reading tells when somebody else changes it."""
-        told = type(self.kind).rewritten is not ResourceType.rewritten
+        told = type(self.kind).view is not ResourceType.view  # only a view says when a secret was rewritten
         return [leaf for leaf in self.changeable if not leaf.trigger and (told or not leaf.secret)]
 
     @property
     def creates(self) -> bool:
         """Whether one that is not there is made."""
-        return self.kind.creates(self.member().values)
+        return self.kind.lifecycle(self.member().values).create
 
     @property
     def maps(self) -> frozenset[str]:
@@ -205,7 +205,7 @@ class Subject:
         for leaf in self.changeable if other else ():
             if leaf.trigger <= triggers:
                 values = leaf.put(values, leaf.of(self.other))
-        naming = self.kind.naming
+        naming = naming_of(self.kind.Model)
         if naming is not None and naming in values and not plain:
             values[naming] = f"{key}-2" if other and self.found_by_id else key
         name = str(values.get(naming) or unit.key) if naming else unit.key
@@ -222,7 +222,7 @@ class Subject:
         inner = made
         for step in self.place[:-1]:
             inner = inner.setdefault(step, {})
-        if self.kind.refers_by_key is not None:  # memberships are written as a list of their keys
+        if self.kind.membership is not None:  # memberships are written as a list of their keys
             inner[self.place[-1]] = [member.key for member in members]
         else:
             written = {member.key: self._written(member) for member in members}

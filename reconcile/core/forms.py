@@ -13,8 +13,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from reconcile.core.diff import same
 from reconcile.core.schema import Field, Kind, Same
+from reconcile.core.tree import same
 
 _NO_HEX = re.compile(r"[^0-9a-f]")
 

@@ -103,6 +103,7 @@ class Change:
             what is deleted all of them, and `facts`. `namesake`: of what is made, the id of another one of its name.
         fields: what is sent, in order.
         patch: the whole write in the words of the API, where its type composes it; {} where `fields` are sent.
+        along: attributes as they are sent, where those that travel together with the ones that differ complete them.
         stamp: what the state records of that write. `overwrites`: what somebody else left waiting, and it replaces.
         refers: by field, the live id of the resource that it names; one that this plan creates has none yet.
         facts, prints: what the state records of it now, for the entry.
@@ -128,6 +129,7 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
     patch: Mapping[str, Any] = field(default_factory=dict)
     stamp: Mapping[str, Any] = field(default_factory=dict)
+    along: Attrs = field(default_factory=dict)
     overwrites: str | None = None
     refers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -182,7 +184,7 @@ class Change:
         for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block", "overwrites"):
             if (value := getattr(self, name)) is not None:
                 out[name] = str(value)
-        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp"):
+        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp", "along"):
             if value := getattr(self, name):
                 out[name] = to_json(value)
         for name in ("refers", "labels"):  # texts by text: a name that begins with `$` is just a name
@@ -207,7 +209,7 @@ class Change:
         known = dict(row)
         known["address"] = Address(row["address"])
         known["action"], known["reason"] = Action(row["action"]), Reason(row["reason"])
-        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp"):
+        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp", "along"):
             if name in known:
                 known[name] = from_json(known[name])
         if "moved_from" in known:

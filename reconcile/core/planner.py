@@ -22,11 +22,11 @@ from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
 from reconcile.core.plan import Action, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
-from reconcile.core.record import put
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolved, Sighting
+from reconcile.core.tree import put, without
 from reconcile.core.usage import Usage
 from reconcile.core.values import Ref, SecretRef
 from reconcile.errors import InvalidInput, Position, Problem
@@ -135,7 +135,7 @@ class Planner:
         for match, reference in decision.untold:
             self._untold[match].append((address, reference))
         if decision.blocked:
-            self.plan.blocked.append(Blocked(decision.blocked, decision.advice, "bytes", 1))
+            self.plan.blocked.append(decision.blocked)
             return None
         if decision.change is None:
             path = address.type_path
@@ -367,15 +367,16 @@ def _refreshed(change: Change) -> Change:
             prints.pop(name, None)  # what is live has a value that nobody here knows
         else:
             wanted = change.after.get(name)
-            after = put(after, part.path, Ref(wanted.path, live) if live and isinstance(wanted, Ref) else live)
+            live = Ref(wanted.path, live) if live and isinstance(wanted, Ref) else live
+            after = without(after, part.path) if live is None else put(after, part.path, live)
     return replace(change, action=Action.NOOP, reason=Reason.RECORD, after=after, prints=prints, fields=(), notes=notes)
 
 
 def _requests(types: Mapping[str, ResourceType], change: Change) -> int:
     if change.action in (Action.FORGET,) or (change.action in (Action.NOOP, Action.ADOPT) and not change.fields):
         return 0
-    stages = types[change.address.type_path].stages
-    sent = {stages.get(part.path[0], 0) for part in change.fields} if change.action is not Action.CREATE else {0}
+    shape = fields_of(types[change.address.type_path].Model)
+    sent = {shape[part.path[0]].stage for part in change.fields} if change.action is not Action.CREATE else {0}
     return max(1, len(sent)) + bool(change.former_name) + bool(change.temporary)
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from reconcile.core.address import Address
 from reconcile.core.events import Sink, silent
 from reconcile.core.resource import Desired, Entry
-from reconcile.core.values import Attrs, Secret, SecretRef
+from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import Position
 
 
@@ -45,7 +47,7 @@ class Document(Protocol):
 
     Attributes:
         fleet: its name. `directory`: its directory. `path`: PATH as it was given.
-        settings: of each provider that the document uses or configures, defaults filled in, references unresolved.
+        settings: of each provider that the document uses or configures, as its model, references unresolved.
         places: of the settings that are written, by `providers.<provider>.<setting>`.
         state_path: where the local state lives, resolved.
         limits: by kind: delete, forget, replace, change, unread.
@@ -59,7 +61,7 @@ class Document(Protocol):
     fleet: str
     directory: str
     path: str
-    settings: Mapping[str, Attrs]
+    settings: Mapping[str, BaseModel]
     places: Mapping[str, Position]
     state_path: str
     limits: Mapping[str, Limit]

@@ -103,6 +103,11 @@ class View:
         returned: the unit came back with what it had before: waiting for it is over.
         foreign: what waits is somebody else's: nothing of ours is to be waited for.
         version: of what is accepted, where `Observed.version` is that of what is reported; None = the same.
+        rewritten: when somebody else wrote its secret after we did, as the API says it.
+        not_ours: of one that cannot be changed and has another id than the state knows: the reason why it is not the
+            one that was made, in words.
+        learned: facts of the entry, where the reading tells something that a later one cannot tell any more. An apply
+            records them before it sends anything; a plan writes nothing, and so forgets them.
     """
 
     attrs: Attrs
@@ -117,24 +122,52 @@ class View:
     returned: bool = False
     foreign: bool = False
     version: str | None = None
+    rewritten: str | None = None
+    not_ours: str | None = None
+    learned: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """
+    All that a write is composed of.
+
+    Attributes:
+        paths: every leaf that differs from what is accepted, sorted.
+        also: leaves that differ from what the unit reports and not from that: accepted, and not done yet.
+        wanted: the files' side, references aside.
+        prior: what was last applied, if the state knows it.
+    """
+
+    paths: Sequence[tuple[str, ...]]
+    also: Sequence[tuple[str, ...]]
+    wanted: Attrs
+    seen: Observed
+    prior: Entry | None
+
+
+Mistake = tuple[tuple[str, ...], str, str | None]
+"""The path of an attribute, what is wrong with it, and the fix, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
     """
-    What one write sends, where its type composes it from everything that differs.
+    One write that its type composes of an `Edit`.
 
     Attributes:
         body: plain JSON, in the words of the API.
         stamp: what the entry remembers of it once the API has taken it.
-        notes: what the plan says of it.
-        mistakes: `(path, what is wrong, way out)`: why it cannot be composed.
+        notes: shown in the plan.
+        mistakes: reasons why it cannot be composed.
+        replaces: the reason why another one is made instead, in words; then nothing else counts.
     """
 
     body: Mapping[str, Any]
     stamp: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    mistakes: tuple[tuple[tuple[str, ...], str, str | None], ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,33 +3,58 @@ A kind of resource, and the system that it belongs to: what connects files, obse
 
 A `ResourceType` has two halves: a declared one, pure and without credentials, and a wire one. Whatever the core or
 the engine must know of one API in particular is asked of a method here, which says the usual unless a type knows
-better.
+better. What only some APIs have stands in an object of its own: `Lifecycle`, `Membership`, `Staging`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
 from pydantic import BaseModel
 
 from reconcile.core.address import Address
-from reconcile.core.diff import same
-from reconcile.core.resource import Alias, Desired, Entry, Observed, OnRemoval, Page, Patch, Reading, Target, View
+from reconcile.core.resource import (
+    Alias,
+    Desired,
+    Edit,
+    Entry,
+    Mistake,
+    Observed,
+    OnRemoval,
+    Page,
+    Patch,
+    Reading,
+    Target,
+    View,
+)
 from reconcile.core.schema import Mark, fields_of
-from reconcile.core.values import Attrs, Ref, SecretRef
+from reconcile.core.staging import Staging
+from reconcile.core.tree import same
+from reconcile.core.values import Attrs, Ref, Secret, SecretRef
 
-Mistake = tuple[tuple[str, ...], str, str | None]
-"""The path of an attribute, what is wrong with it, and the way out, if there is one."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Api = TypeVar("Api", default=Any)
+    SettingsT = TypeVar("SettingsT", bound=BaseModel, default=Any)
+    NetT = TypeVar("NetT", default=Any)
+else:
+    from typing import TypeVar
+
+    Api, SettingsT, NetT = TypeVar("Api"), TypeVar("SettingsT"), TypeVar("NetT")
+
+OpenSecret = Callable[[SecretRef], Awaitable[Secret]]
+"""Opens a reference. Raises InvalidInput naming it when there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
     """
-    That a live unit needs another resource: through which field, the other one's id, and how (`targets`).
+    A live unit's need of another resource: through which field, the other one's id, and how (`targets`).
 
     Attributes:
         now: whether it needs it at this moment, whatever a plan makes it need.
@@ -49,32 +74,55 @@ class Named:
     units: Callable[[], Iterable[tuple[str | None, str]]]
 
 
-class ResourceType:
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
     """
-    One kind of resource. A provider subclasses it: one small file a type.
+    The beginning and the end of a resource.
+
+    Attributes:
+        create: whether one that is not there is made. `delete`: whether one that leaves the files can be deleted.
+        on_removal: what happens to one that leaves the files, where they never said.
+    """
+
+    create: bool = True
+    delete: bool = True
+    on_removal: OnRemoval = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """
+    A child whose key names another resource, as the groups of a device do.
+
+    Attributes:
+        key: the field that stands for its key and refers to that resource.
+        exclusive: whether a unit is taken out of the resources of the files that it is not written in; memberships in
+            any other are left alone.
+    """
+
+    key: str
+    exclusive: bool = False
+
+
+class ResourceType(Generic[Api]):
+    """
+    One kind of resource. A provider subclasses it: one small file a type. `Api` is what the provider's `connect` makes.
 
     Declared half (class attributes and pure methods):
         path: `microvisor.devices.configs`; the parent's path is all but the last part.
-        singular: what the plan's JSON calls it: `device_config` (the provider's name is put before it).
-        noun: what a person calls it, singular: `device config`.
-        Model: the pydantic model of what a document may say.
+        singular: its name in the plan's JSON: `device_config` (the provider's name is put before it).
+        noun: its name for a person, singular: `device config`.
+        Model: the pydantic model of what a document may say, with the marks of `reconcile.core.schema`.
         scalar: the field that a bare scalar in the document stands for, or None.
         listed: how it is read: "all" = one listing of the account, "parent" = one listing for each parent, "unit" =
             each by itself, at an endpoint of its own: what one of them answers says nothing about the others.
-        creatable, deletable: whether the API can.
-        removal: what happens when it is no longer in the files and nothing says otherwise.
-        stages: the order of a unit's own fields and its children in an apply; lower first; `children_stage` is theirs.
-        keeps_name_unique: whether the API itself refuses a second one under a name (409). Where it does not, and
-            `newest` says so, the one that the state knows is meant, else the one that is listed first; and before one
-            is made, it is looked for.
+        names: how many may have one name. "unique": the API refuses a second one (409). "shared": it does not, so one
+            is looked for before it is made; the one that the state knows is meant, and two that it does not know are
+            an error. "newest": shared, and of those that the state does not know the one that is listed first is meant.
         identity: the fact by which an answer says whose it is, where that is not its id; None = its id says so.
-        refers_by_key: of a membership: the field that stands for its key, which names another resource.
-        exclusive: of a membership: whether those in resources of the files that are not written are taken out.
-        gap: what a write of its secret costs for a moment, where the API cannot just replace it.
-        advice: the way out where a live one of this name has other bytes (`Mark.FILE`).
-        defaults: what a document means that does not write a field, where that is not "leave it as it is".
+        membership: of a child whose key names another resource. staging: of a type whose writes wait for the unit.
 
-    Wire half: async methods over `api`, what the provider's `connect` returned.
+    Wire half: async methods over `api`. A verb that is missing is something the API cannot do.
     """
 
     path: ClassVar[str]
@@ -83,25 +131,16 @@ class ResourceType:
     Model: ClassVar[type[BaseModel]]
     scalar: ClassVar[str | None] = None
     listed: ClassVar[Literal["all", "parent", "unit"]] = "all"
-    creatable: ClassVar[bool] = True
-    deletable: ClassVar[bool] = True
-    removal: ClassVar[OnRemoval] = "delete"
-    stages: ClassVar[Mapping[str, int]] = {}
-    children_stage: ClassVar[int] = 1
-    keeps_name_unique: ClassVar[bool] = True
-    newest: ClassVar[bool] = False
+    names: ClassVar[Literal["unique", "shared", "newest"]] = "unique"
     identity: ClassVar[str | None] = None
-    refers_by_key: ClassVar[str | None] = None
-    exclusive: ClassVar[bool] = False
-    gap: ClassVar[str | None] = None
-    advice: ClassVar[str | None] = None
-    defaults: ClassVar[Mapping[str, Any]] = {}
+    membership: ClassVar[Membership | None] = None
+    staging: ClassVar[Staging | None] = None
 
     # -- the document -----------------------------------------------------------------------------------------------
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         """
-        How the document finds the unit: its id if the document names it, spelled as the API does, and its name there.
+        The unit as the document finds it: its id if the document names it, spelled as the API does, and its name there.
 
         Where what the document names it by is not its id, that is an `Alias`.
 
@@ -111,62 +150,21 @@ class ResourceType:
         """
         return None, key
 
-    def creates(self, attrs: Attrs) -> bool:
-        """Whether one that is not there is made; `attrs` are the document's."""
-        return self.creatable
-
-    def deletes(self, entry: Entry) -> bool:
-        """Whether one that leaves the files can be deleted."""
-        return self.deletable
-
-    def leaves(self, entry: Entry) -> OnRemoval:
-        """What happens to one that leaves the files and whose `on_removal` nobody wrote."""
-        return self.removal
+    def lifecycle(self, attrs: Attrs) -> Lifecycle:
+        """The beginning and the end of one; `attrs` are the document's, or what was recorded of them."""
+        return self._verbs
 
     def check(self, attrs: Attrs, key: str) -> list[Mistake]:
-        """What the model cannot say: every mistake; empty when all is well."""
+        """Every mistake that the model cannot tell; empty when all is well."""
         return []
 
     def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
-        """What deserves a warning and stops nothing."""
+        """Warnings, which stop nothing."""
         return []
 
-    @cached_property
-    def _opening(self) -> tuple[str, ...]:
-        marks = (Mark.LOCATOR, Mark.CREDENTIAL)
-        return tuple(name for name, spec in fields_of(self.Model).items() if not spec.marks.isdisjoint(marks))
-
-    @cached_property
-    def naming(self) -> str | None:
-        """The field that is the unit's name at the API, if there is one."""
-        return next((name for name, spec in fields_of(self.Model).items() if Mark.NAME in spec.marks), None)
-
-    def target(
-        self,
-        address: Address,
-        attrs: Attrs,
-        id: str | None = None,
-        name: str | None = None,
-        parent: str | None = None,
-    ) -> Target:
+    def stranger(self, api: Api, target: Target) -> str | None:
         """
-        Where a wire verb acts.
-
-        Args:
-            attrs: the document's, or what was recorded of them.
-            id: the unit's; None = what `attrs` name it by, be it an id or an alias.
-        """
-        alias = None
-        if id is None:
-            id = self.unit(attrs, address.key)[0]
-        if isinstance(id, Alias):
-            id, alias = None, id
-        opening = {name: attrs[name] for name in self._opening if name in attrs}
-        return Target(address, id, name, parent, opening, alias)
-
-    def stranger(self, api: Any, at: Target) -> str | None:
-        """
-        What names a unit whose endpoint anybody may own, as where a host serves many customers and a part of the path
+        Name of a unit whose endpoint anybody may own, as where a host serves many customers and a part of the path
         says which: in an untrusted document it gets no credential before somebody vouches for it.
 
         Returns:
@@ -178,7 +176,7 @@ class ResourceType:
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
         """
-        How `seen` is read.
+        The reading of an observation.
 
         Args:
             prior: what was last applied to it, if the state knows it.
@@ -187,21 +185,8 @@ class ResourceType:
         return View(seen.attrs)
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
-        """What the entry must remember of an answer for the next plan to tell drift."""
+        """Facts of an answer that the entry must remember, for the next plan to tell drift."""
         return {}
-
-    def learned(self, seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | None:
-        """
-        The entry's facts, where a reading tells something that a later one cannot tell any more; None when it does not.
-
-        An apply records it before it sends anything; a plan writes nothing, and so forgets it.
-        """
-        return None
-
-    def is_other(self, seen: Observed, entry: Entry) -> bool:
-        """Whether an answer is about another unit than an entry of the same id, as far as `identity` tells."""
-        known = entry.facts.get(self.identity) if self.identity is not None else None
-        return known is not None and seen.facts.get(self.identity or "") not in (None, known)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """
@@ -213,84 +198,31 @@ class ResourceType:
         attrs = {
             name: _recalled(value, id_of) for name, value in entry.attrs.items() if not isinstance(value, SecretRef)
         }
-        name = attrs.get(self.naming, entry.address.key) if self.naming else entry.address.key
+        naming = naming_of(self.Model)
+        name = attrs.get(naming, entry.address.key) if naming else entry.address.key
         return Observed(entry.id, attrs, name, entry.parent, None, entry.facts)
 
     def uses(self, seen: Observed) -> Iterable[Use]:
-        """What it needs of other resources now, so that none of that is deleted under it."""
+        """Its needs of other resources now, so that none of those is deleted under it."""
         for name, spec in fields_of(self.Model).items():
             value = seen.attrs.get(name)
             for id in value if isinstance(value, list) else [value]:
                 if spec.names and isinstance(id, str):
                     yield Use(name, id)
 
-    def rewritten(self, seen: Observed, prior: Entry) -> str | None:
-        """When somebody else wrote its secret after we did, as the API says it; None when nobody did."""
-        return None
-
-    def remade(self, seen: Observed, prior: Entry) -> str | None:
-        """Of an immutable one that has another id than it had: why it is not the one that was made, or None."""
-        return None
-
     # -- what is written --------------------------------------------------------------------------------------------
 
-    def compose(
-        self,
-        paths: Sequence[tuple[str, ...]],
-        also: Sequence[tuple[str, ...]],
-        wanted: Attrs,
-        seen: Observed,
-        prior: Entry | None,
-    ) -> Patch | None:
-        """
-        The one write that makes it agree, where more must be sent than the attributes that differ.
-
-        Args:
-            paths: every leaf that differs from what is accepted.
-            also: what differs from what the unit reports and not from that: accepted, and not done yet.
-            wanted: what the files want, references aside.
-
-        Returns:
-            None when the attributes are sent as they are.
-        """
+    def compose(self, edit: Edit) -> Patch | None:
+        """The one write that makes it agree; None when the attributes that differ are sent as the files have them."""
         return None
-
-    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
-        """Why another one is made, in words, where what differs (`paths`) cannot be changed any more; else None."""
-        return None
-
-    def foreign(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:
-        """
-        What somebody else left waiting at the API, which a composed write would replace: its name, or None.
-
-        Args:
-            known: facts of the entry and stamps of writes: what tells our own.
-        """
-        return None
-
-    def landed(self, patch: Attrs, seen: Observed) -> bool:
-        """Whether a write whose answer was lost was done, as far as a reading tells; never of secrets."""
-        return all(same(seen.attrs.get(name), value) for name, value in patch.items())
-
-    def unfinished(self, prior: Entry) -> Attrs:
-        """Members of whole maps that an earlier write was to take out, where nothing shows that it was done."""
-        return {}
-
-    def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
-        """What the entry remembers of a write whose answer was lost, where a reading shows that it came and went."""
-        return {}
-
-    def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
-        """What the entry remembers once the API has taken a write: of its stamp, and of the answer."""
-        return {**stamp, **self.facts(seen)}
 
     # -- the wire ---------------------------------------------------------------------------------------------------
 
-    def listing(self, api: Any, parent: str | None) -> AsyncIterator[Page]:
+    def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         """Every one on the account (or under `parent`), page by page. A partial listing raises, never ends early."""
         raise NotImplementedError
 
-    async def selection(self, api: Any, named: Named) -> AsyncIterator[Page] | None:
+    async def selection(self, api: Api, named: Named) -> AsyncIterator[Page] | None:
         """
         Those that the files and the state name, where asking for them is cheaper than listing the whole account.
 
@@ -299,32 +231,98 @@ class ResourceType:
         """
         return None
 
-    async def read(self, api: Any, at: Target) -> Reading:
-        """One, by `at.id`, else `at.alias`, else `at.name`; `Reading.seen` is None when the API says there is none."""
+    async def read(self, api: Api, target: Target) -> Reading:
+        """One, by its id, else alias, else name; `Reading.seen` is None when the API says there is none."""
         raise NotImplementedError
 
-    async def create(self, api: Any, at: Target, attrs: Attrs) -> Observed:
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         """Makes it and returns what the API answered. `attrs` has references resolved and secrets opened."""
         raise NotImplementedError
 
-    async def update(self, api: Any, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         """Changes the attributes in `patch` (or sends what `compose` made), and returns what the API answered."""
         raise NotImplementedError
 
-    async def delete(self, api: Any, at: Target) -> None:
+    async def delete(self, api: Api, target: Target) -> None:
         """Deletes it; one that is gone already is no error."""
         raise NotImplementedError
+
+    # -- the same for every type ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _verbs(self) -> Lifecycle:
+        """The life cycle that the verbs tell: what cannot be deleted is forgotten."""
+        deletes = type(self).delete is not ResourceType.delete
+        return Lifecycle(type(self).create is not ResourceType.create, deletes, "delete" if deletes else "forget")
+
+    @cached_property
+    def _opening(self) -> tuple[str, ...]:
+        marks = (Mark.LOCATOR, Mark.CREDENTIAL)
+        return tuple(name for name, spec in fields_of(self.Model).items() if not spec.marks.isdisjoint(marks))
+
+
+@cache
+def naming_of(model: type[BaseModel]) -> str | None:
+    """The field that is a unit's name at the API, if there is one."""
+    return next((name for name, spec in fields_of(model).items() if Mark.NAME in spec.marks), None)
+
+
+def target_of(
+    rtype: ResourceType,
+    address: Address,
+    attrs: Attrs,
+    id: str | None = None,
+    name: str | None = None,
+    parent: str | None = None,
+) -> Target:
+    """
+    The place where a wire verb acts.
+
+    Args:
+        attrs: the document's, or what was recorded of them.
+        id: the unit's; None = what `attrs` name it by, be it an id or an alias.
+    """
+    alias = None
+    if id is None:
+        id = rtype.unit(attrs, address.key)[0]
+    if isinstance(id, Alias):
+        id, alias = None, id
+    opening = {name: attrs[name] for name in rtype._opening if name in attrs}
+    return Target(address, id, name, parent, opening, alias)
+
+
+def is_other(rtype: ResourceType, seen: Observed, entry: Entry) -> bool:
+    """Whether an answer is about another unit than an entry of the same id, as far as `identity` tells."""
+    known = entry.facts.get(rtype.identity) if rtype.identity is not None else None
+    return known is not None and seen.facts.get(rtype.identity or "") not in (None, known)
+
+
+def accepted_facts(rtype: ResourceType, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+    """Facts of the entry once the API has taken a write."""
+    return rtype.staging.accepted(stamp, seen) if rtype.staging is not None else rtype.facts(seen)
+
+
+def landed(rtype: ResourceType, patch: Attrs, seen: Observed) -> bool:
+    """Whether a write whose answer was lost was done, as far as a reading tells; never of secrets."""
+    if rtype.staging is not None:
+        return rtype.staging.applied(patch, seen)
+    shape = fields_of(rtype.Model)
+
+    def plain(name: str, value: Any) -> Any:  # in which order others are named does not matter
+        return sorted(value) if isinstance(value, list) and name in shape and shape[name].names else value
+
+    return all(same(plain(name, seen.attrs.get(name)), plain(name, value)) for name, value in patch.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Which account at which host a provider talks to; loopback is one host whatever its port."""
+    """The account and the host that a provider talks to; loopback is one host whatever its port."""
 
     account: str
     host: str
 
 
-class Provider:
+class Provider(Generic[SettingsT, Api, NetT]):
     """
     A system that devices are managed through: its settings and its resource types.
 
@@ -338,18 +336,17 @@ class Provider:
     Settings: ClassVar[type[BaseModel]]
     types: ClassVar[Sequence[ResourceType]]
 
-    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+    async def connect(self, settings: SettingsT, net: NetT, open_secret: OpenSecret) -> tuple[Api, Binding]:
         """
-        What the wire halves call `api`, and the account that it stands for. Sends nothing.
+        The `api` of the wire halves, and the account that it stands for. Sends nothing.
 
         Args:
-            settings: of `providers.<name>`, defaults filled in, references unresolved.
-            net: makes HTTP clients (`transport.Net`).
-            open_secret: an async function from `SecretRef` to `Secret`.
+            settings: of `providers.<name>`, references unresolved.
+            net: makes HTTP clients (`reconcile.provider.Net`).
         """
         raise NotImplementedError
 
-    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
+    def simulated(self, settings: SettingsT, url: str, credentials: Mapping[str, str]) -> SettingsT:
         """
         The settings with which the provider talks to the embedded simulator at `url` (docs/architecture.md,
         "Simulator").
@@ -357,9 +354,10 @@ class Provider:
         Args:
             credentials: the world's credentials by name; `SecretRef("simulator", <name>)` opens to one of them.
         """
-        return {**settings, "base_url": url}
+        copy: SettingsT = settings.model_copy(update={"base_url": url})
+        return copy
 
-    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: SettingsT) -> Mapping[str, Any]:
         """
         The units that a simulator must hold for the files to find theirs (`simulator --for`).
 

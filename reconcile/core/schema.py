@@ -1,5 +1,5 @@
 """
-What a pydantic model says about its fields: their kind, and the marks that say how each is treated.
+The fields of a pydantic model: their kind, and the marks that say how each is treated.
 
 Models check and never transform (docs/architecture.md, "Models"). A provider writes `app: Annotated[str,
 Refers("microvisor.apps")]`; the loader, the planner and the renderers read it through `fields_of`, never through
@@ -24,13 +24,11 @@ LARGEST = 4 << 30
 
 
 class Mark(StrEnum):
-    """How a field is treated. A field may have several."""
+    """A way in which a field is treated. A field may have several."""
 
     COMPUTED = "computed"  # the API makes it; an error in a document
-    IMMUTABLE = "immutable"  # other bytes mean another resource
-    SECRET = "secret"  # a reference in the document, a fingerprint in the state, never read back
+    IMMUTABLE = "immutable"  # cannot be changed: another one is made, or the plan says why not
     TRIGGER = "trigger"  # an action: happens when it differs from the recorded one; cannot be read back
-    FILE = "file"  # a path in the document, its bytes at the API
     LOCATOR = "locator"  # the unit's id: finds it, is never sent
     NAME = "name"  # the name at the API; the key in the document unless it is written
     LEASE = "lease"  # true runs out by itself and is renewed
@@ -50,34 +48,65 @@ class Refers:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Fields of one group travel in one patch."""
+    """
+    Fields of one group, beside each other in one object, travel in one write: where one is sent, all of them are.
+
+    Attributes:
+        always: they are sent with any other field of that object as well.
+    """
 
     group: str
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """The form in which both sides are compared, by name: `float32`, `mac`, `set`."""
+    """The form in which both sides are compared, by name: `float32`, `mac`, `uuid`."""
 
     form: str
 
 
 @dataclass(frozen=True, slots=True)
 class Largest:
-    """How many bytes a file may have that is uploaded."""
+    """The most bytes that a file may have which is uploaded."""
 
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The place of a field in the order of a unit's writes, 0 for those without; children are written at 1."""
+
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """The value that a document means which does not write the field, where that is not "leave it as it is"."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The cost of a write to the field, for the moment that it takes, in words: shown in the plan."""
+
+    words: str
+
+
+CHILDREN = 1
+"""The stage of what hangs on a unit."""
+
+
 class Kind(StrEnum):
-    """What a scalar of the document becomes before the model sees it."""
+    """The kind of value that a field holds."""
 
     TEXT = "text"
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
     OBJECT = "object"  # a model: known keys
-    MAP = "map"  # any text keys
+    MAP = "map"  # any keys
     LIST = "list"
     SECRET = "secret"
     FILE = "file"
@@ -91,12 +120,13 @@ class Field:
 
     Attributes:
         kind: what a value of it is.
-        marks: all `Mark`, `Refers`, `Together`, `Same` and `Largest` of its annotation.
+        marks: every mark of its annotation.
         fields: of an OBJECT: its fields by name.
         member: of a MAP or LIST: the shape of its members.
-        choices: the texts that a Literal allows, else empty.
+        choices: the strings that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
         largest: of a FILE: the bytes that it may have.
+        together, stage, unwritten, gap: of the marks of that name; None (`stage`: 0) without.
         secret: whether it holds a secret, so that no rendering ever shows it.
         formed: whether it is compared in a form, itself or something in it. `whole`: whether it holds a whole map.
     """
@@ -111,16 +141,30 @@ class Field:
     description: str | None = None
     refers: str | None = field(init=False, default=None)
     largest: int = field(init=False, default=LARGEST)
+    together: Together | None = field(init=False, default=None)
+    stage: int = field(init=False, default=0)
+    unwritten: Any = field(init=False, default=None)
+    gap: str | None = field(init=False, default=None)
     secret: bool = field(init=False, default=False)
     formed: bool = field(init=False, default=False)
     whole: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         # Asked for once for every resource: worked out once for every model.
-        refers = next((mark.path for mark in self.marks if isinstance(mark, Refers)), None)
-        object.__setattr__(self, "refers", refers)
-        largest = min((mark.bytes for mark in self.marks if isinstance(mark, Largest)), default=LARGEST)
-        object.__setattr__(self, "largest", largest)
+        for mark in self.marks:
+            match mark:
+                case Refers(path):
+                    object.__setattr__(self, "refers", path)
+                case Largest(bytes):
+                    object.__setattr__(self, "largest", min(self.largest, bytes))
+                case Together():
+                    object.__setattr__(self, "together", mark)
+                case Stage(order):
+                    object.__setattr__(self, "stage", order)
+                case Unwritten(value):
+                    object.__setattr__(self, "unwritten", value)
+                case Gap(words):
+                    object.__setattr__(self, "gap", words)
         object.__setattr__(self, "secret", self.kind is Kind.SECRET)
         below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
         formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
@@ -143,7 +187,7 @@ class Field:
         return found
 
 
-_MARKS = (Mark, Refers, Together, Same, Largest)
+_MARKS = (Mark, Refers, Together, Same, Largest, Stage, Unwritten, Gap)
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
 
 

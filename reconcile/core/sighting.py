@@ -1,5 +1,5 @@
 """
-What is known of one resource at one moment, and what follows from it: the input and the output of `decide`.
+All that is known of one resource at one moment, and what follows from it: the input and the output of `decide`.
 
 Secrets arrive as the answer to "is it the value that was written", references as what they resolve to.
 """
@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.plan import Change, Unsettled
-from reconcile.core.resource import Desired, Entry, Observed
+from reconcile.core.plan import Blocked, Change, Unsettled
+from reconcile.core.resource import Desired, Entry, Observed, Status, View
 from reconcile.core.values import Ref, SecretRef
 
 
@@ -32,7 +32,7 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a reference stands for: its name as plans show it, its live id (None until it is made), who makes it."""
+    """A resolved reference: its name in plans, its live id (None until it is made), its address in the files."""
 
     name: str
     id: str | None
@@ -45,7 +45,7 @@ Resolve = Callable[[Ref], Resolved]
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """
-    Everything that is known of one resource at one moment.
+    All that is known of one resource at one moment.
 
     Attributes:
         seen: what is live, or None; `now` is the server's clock at that reading.
@@ -73,25 +73,36 @@ class Sighting:
     namesake: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """
-    What follows for one resource.
+    The consequences for one resource.
 
     Attributes:
         change: None when it is in sync.
-        blocked: why the whole plan is refused, with both sides named; `advice`: the way out.
-        learned: facts of the entry, which an apply records whatever else it does.
+        unsettled: what the unit has not done, or could not do; None when it is settled.
         untold: secrets of which nobody can tell here whether they changed.
+        blocked: why the whole plan is refused, with both sides named.
+        learned: facts of the entry, which an apply records whatever else it does.
     """
 
     change: Change | None = None
     unsettled: Unsettled | None = None
-    untold: list[tuple[Match, SecretRef]] = field(default_factory=list)
-    blocked: str | None = None
-    advice: str | None = None
+    untold: tuple[tuple[Match, SecretRef], ...] = ()
+    blocked: Blocked | None = None
     learned: Mapping[str, Any] | None = None
 
-    def block(self, why: str, advice: str | None) -> None:
-        """Refuses the whole plan."""
-        self.blocked, self.advice = why, advice
+
+def unsettled(address: Address, view: View, now: datetime) -> Unsettled | None:
+    """
+    What a reading says of a unit that has not done, or could not do, what the API accepted; None when it is settled.
+
+    Args:
+        now: the server's clock at that reading.
+    """
+    if view.status is Status.SETTLED:
+        return None
+    since, age_s = None, None
+    if view.since is not None:
+        since, age_s = view.since.isoformat(), max(0, int((now - view.since).total_seconds()))
+    return Unsettled(address, view.status, view.detail or "", since, age_s, dict(view.holds))

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reconcile.core.values import Attrs, SecretRef
+from reconcile.core.values import SecretRef
 from reconcile.errors import InvalidInput, Problem
 
 UNTRUSTED = "RECONCILE_UNTRUSTED"
@@ -87,14 +87,14 @@ def is_ours(ref: SecretRef) -> bool:
     return ref.scheme == "env" and ref.rest.upper().startswith(OURS)
 
 
-def credentials(Settings: type[BaseModel], settings: Attrs) -> Iterator[tuple[str, SecretRef, bool]]:
+def credentials(settings: BaseModel) -> Iterator[tuple[str, SecretRef, bool]]:
     """
     The references among the settings of a provider: the setting, what it says, and whether that is its default.
 
     A setting that takes plain text too holds a reference where its default is one.
     """
-    for name, info in Settings.model_fields.items():
-        default, value = _reference(info.default), settings.get(info.alias or name)
+    for name, info in type(settings).model_fields.items():
+        default, value = _reference(info.default), getattr(settings, name)
         if default is not None or isinstance(value, SecretRef):
             reference = SecretRef.parse(value) if isinstance(value, str) else value
             if isinstance(reference, SecretRef):

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from reconcile.core.resource import Entry, Observed, Page, Reading, Target
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, is_other
 from reconcile.core.values import Attrs
 from reconcile.errors import BadAnswer
 
@@ -21,7 +21,7 @@ async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = N
     reading = await kind.read(api, at)
     if reading.seen is not None:
         _about(kind, at, reading.seen)
-        if entry is not None and entry.id == reading.seen.id and kind.is_other(reading.seen, entry):
+        if entry is not None and entry.id == reading.seen.id and is_other(kind, reading.seen, entry):
             known, told = entry.facts.get(kind.identity or ""), reading.seen.facts.get(kind.identity or "")
             raise BadAnswer(
                 f"asked for the {kind.noun} {entry.id}, which is {known}, the API answered with {told}; if the unit was"
@@ -86,7 +86,7 @@ def _about(kind: ResourceType, at: Target, seen: Observed) -> None:
 
 def _is_named(kind: ResourceType, at: Target, seen: Observed) -> bool:
     """Whether it has the name that was meant, as far as its type tells; a membership has that of another resource."""
-    return at.name is None or seen.name is None or kind.refers_by_key is not None or seen.name == at.name
+    return at.name is None or seen.name is None or kind.membership is not None or seen.name == at.name
 
 
 def _other(kind: ResourceType, at: Target, seen: Observed) -> BadAnswer:

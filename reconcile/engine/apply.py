@@ -22,6 +22,7 @@ from reconcile.core.plan import Action, Change, FieldChange, Plan
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType
+from reconcile.core.schema import CHILDREN, fields_of
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine import answers
 from reconcile.engine.journal import Journal
@@ -145,7 +146,7 @@ class Apply:
         operations = {change.address: self._operation(change) for change in changes}
         await self._read_again(operations)
         stages = self._stages(root) if root is not None else {}
-        middle = self.types[root.address.type_path].children_stage if root is not None else 0
+        middle = CHILDREN if root is not None else 0
         failed: str | None = None
         if root is not None:
             for number in [number for number in stages if number < middle]:
@@ -170,10 +171,10 @@ class Apply:
         """The fields of a change by the stage in which they are sent, in order; all at once where it is created."""
         if change.action is Action.CREATE:
             return {0: list(change.fields)}
-        order = self.types[change.address.type_path].stages
+        shape = fields_of(self.types[change.address.type_path].Model)
         stages: dict[int, list[FieldChange]] = {}
         for part in change.fields:
-            stages.setdefault(order.get(part.path[0], 0), []).append(part)
+            stages.setdefault(shape[part.path[0]].stage, []).append(part)
         return dict(sorted(stages.items()))
 
     async def _parts(self, operations: Mapping[Address, Operation], parts: Sequence[Change]) -> str | None:

@@ -10,7 +10,7 @@ from reconcile.core.events import Noted
 from reconcile.core.plan import Cause, Change, FieldChange
 from reconcile.core.ports import Env, Secrets
 from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, accepted_facts, naming_of
 from reconcile.core.values import Secret, SecretRef
 
 
@@ -41,7 +41,7 @@ class Done:
     @property
     def ours(self) -> frozenset[str]:
         """Attributes that are not as the plan saw them because of what was done."""
-        naming = self.kind.naming if self.named else None
+        naming = naming_of(self.kind.Model) if self.named else None
         return frozenset(self.fields) | ({naming} if naming is not None else set())
 
     def took(self, fields: Sequence[FieldChange], seen: Observed | None, parent: str | None) -> None:
@@ -62,7 +62,7 @@ class Done:
                     self.prints[name] = dict(found)
         if seen is not None:
             self.id = seen.id
-            self.facts = {**self.facts, **self.kind.accepted(change.stamp, seen)}
+            self.facts = {**self.facts, **accepted_facts(self.kind, change.stamp, seen)}
             if note := seen.facts.get("note"):
                 self.env.emit(Noted(f"{change.address}: {note}"))
 

@@ -7,18 +7,19 @@ files or the state know of there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconcile.core.address import Address
+from reconcile.core.owned import dropped_memberships, group_type, with_group
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.sighting import Sighting
-from reconcile.engine import answers, memberships
+from reconcile.engine import answers
 from reconcile.engine.pool import each
 from reconcile.engine.recover import told
 from reconcile.engine.unanswered import UNANSWERED
@@ -67,7 +68,7 @@ class Families:
             here, elsewhere = entries.get(want.address), by_unit.get(seen.id)
             prior = former = moved_from = None
             # What can be made again under its key is the same resource made anew; another device is another unit.
-            if here is not None and (here.id == seen.id or kind.creates(want.attrs)):
+            if here is not None and (here.id == seen.id or kind.lifecycle(want.attrs).create):
                 prior = here
             else:
                 if elsewhere is not None:
@@ -120,9 +121,9 @@ class Families:
         taken: set[str] = set()
         for want in wants:
             name = part.unit(want.attrs, want.address.key)[1]
-            if part.refers_by_key is not None:
-                want = memberships.named(part, want)
-                found = self.planner.resolved(want.attrs[part.refers_by_key], want)
+            if part.membership is not None:
+                want = with_group(part, want)
+                found = self.planner.resolved(want.attrs[part.membership.key], want)
                 if found is None:
                     known.pop(want.address.key, None)
                     continue
@@ -144,17 +145,26 @@ class Families:
                 want.address in observer.uncertain,
             )
             self.planner.see(part, sighting, family.handle)
-        if part.exclusive and section in family.want.sections:
+        if part.membership is not None:
             held = taken | {entry.id for entry in known.values()}
-            others = memberships.others(part, family.seen.id, family.want, live, held, self.document, self.planner)
+            others = dropped_memberships(part, family.seen.id, family.want, live, held, self._key_of(part))
             known.update((entry.address.key, entry) for entry in others)
         for key, entry in known.items():
             gone = entry.parent != family.seen.id
             action = Action.FORGET if entry.on_removal == "forget" or entry.id in taken else Action.DELETE
-            seen = None if gone else live.get(entry.id if part.refers_by_key else key)
+            seen = None if gone else live.get(entry.id if part.membership else key)
             address = family.want.address.child(section, key)
             notes = ("it stays on the unit that is let go of",) if gone else None
             self.planner.leave(entry, seen, action, family.handle, address, notes)
+
+    def _key_of(self, part: ResourceType) -> Callable[[str], str | None]:
+        path = group_type(part)
+
+        def key_of(id: str) -> str | None:
+            handle = self.document.find(path, id, self.planner.name_of(path, id))
+            return self.document.at(handle).address.key if handle is not None else None
+
+        return key_of
 
     async def _children(self, families: Sequence[Family]) -> None:
         """Lists what hangs on each family, as far as the files or the state know of anything there."""
@@ -191,7 +201,7 @@ class Families:
             return
         if not self.planner.options.refresh:
             members = {
-                entry.id if part.refers_by_key else entry.address.key: recorded(part, entry, self.planner)
+                entry.id if part.membership else entry.address.key: recorded(part, entry, self.planner)
                 for entry in family.known
                 if entry.address.type_path == part.path
             }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconcile.core.plan import Action
 from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, target_of
 from reconcile.engine import answers
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
@@ -59,12 +59,12 @@ class Leaving:
 
     async def _leave(self, entry: Entry) -> None:
         kind, destroy = self.kind, self.observer.planner.options.destroy
-        removal = entry.on_removal or kind.leaves(entry)
-        deletes = kind.deletes(entry) and (removal == "delete" or (destroy and removal != "forget"))
+        removal = entry.on_removal or kind.lifecycle(entry.attrs).on_removal
+        deletes = kind.lifecycle(entry.attrs).delete and (removal == "delete" or (destroy and removal != "forget"))
         seen = self.loose[entry.id][0] if entry.id in self.loose else None
         if deletes and seen is None and self.observer.planner.options.refresh:
             try:
-                at = kind.target(entry.address, entry.attrs, entry.id, entry.address.key)
+                at = target_of(kind, entry.address, entry.attrs, entry.id, entry.address.key)
                 if stranger := (await self.observer.strangers(kind, {0: at})).get(0):
                     self.observer.planner.stranger(kind.path, entry.address, stranger, None)
                     return
@@ -82,7 +82,7 @@ class Leaving:
                 return  # what hangs on it cannot be read, so it is not let go of either
             for child in known:
                 action = Action.DELETE if clears and child.on_removal != "forget" else Action.FORGET
-                there = live.get(child.id if part.refers_by_key else child.address.key)
+                there = live.get(child.id if part.membership else child.address.key)
                 leaving.append((child, there, action))
         self.observer.planner.leave(entry, seen, Action.DELETE if deletes else Action.FORGET, LAST)
         for child, there, action in leaving:

@@ -15,11 +15,12 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
+from reconcile.core.owned import with_group
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Env, Secrets, Store
 from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Reading, Target
-from reconcile.core.resource_type import Named, ResourceType
+from reconcile.core.resource_type import Named, ResourceType, target_of
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Match, Sighting
 from reconcile.core.trust import TRUSTED, Trust
@@ -27,7 +28,6 @@ from reconcile.core.values import SecretRef
 from reconcile.engine import answers
 from reconcile.engine.family import Families, recorded
 from reconcile.engine.leaving import Leaving
-from reconcile.engine.memberships import named
 from reconcile.engine.pool import each
 from reconcile.engine.unanswered import UNANSWERED
 from reconcile.errors import AccessDenied, BadAnswer, InvalidInput, NotAllowed, Problem
@@ -219,7 +219,7 @@ class _Roots:
             if path in self.planner.referred:
                 self.planner.live(kind, seen)
             handle = self.document.find(path, seen.id, seen.name, seen.aliases)
-            if handle is not None and not kind.keeps_name_unique and not await self._meant(handle, seen, page.now):
+            if handle is not None and kind.names != "unique" and not await self._meant(handle, seen, page.now):
                 handle = None
             if handle is not None and handle in self.matched:
                 handle = None
@@ -249,7 +249,7 @@ class _Roots:
         if entry is not None and entry.id != seen.id:
             self.spare.setdefault(handle, (seen, now))
             return False
-        if handle in self.matched and entry is None and not self.kind.newest:
+        if handle in self.matched and entry is None and self.kind.names != "newest":
             self._twice(want, seen)
         return handle not in self.matched
 
@@ -279,12 +279,12 @@ class _Roots:
                     return
                 id, _ = kind.unit(want.attrs, want.address.key)
                 # Of what is made by us, other bytes under its key are the same resource: that is refused, with both.
-                if entry is not None and (id is None or kind.newest) and entry.id in self.loose:
+                if entry is not None and (id is None or kind.names == "newest") and entry.id in self.loose:
                     seen, now = self.loose.pop(entry.id)
                     found.append((handle, seen, now))
                     return
-                made = entry is None and kind.creates(want.attrs)
-                if made and (kind.keeps_name_unique or not self.planner.options.refresh):
+                made = entry is None and kind.lifecycle(want.attrs).create
+                if made and (kind.names == "unique" or not self.planner.options.refresh):
                     lost.append((handle, want, None, None))
                     return
                 if handle in strangers:
@@ -339,8 +339,10 @@ class _Roots:
         named, name = kind.unit(want.attrs, want.address.key)
         if entry is not None and (named is None or isinstance(named, Alias)):
             known, _ = kind.unit(entry.attrs, entry.address.key)
-            if named is None or kind.newest or named == known:
-                reading = await self.observer.read(kind, kind.target(want.address, want.attrs, entry.id, name), entry)
+            if named is None or kind.names == "newest" or named == known:
+                reading = await self.observer.read(
+                    kind, target_of(kind, want.address, want.attrs, entry.id, name), entry
+                )
                 if reading.seen is not None or (named is None and name == entry.id):
                     return reading
         return await self.observer.read(kind, self._target(want), entry)
@@ -353,7 +355,7 @@ class _Roots:
     def _target(self, want: Desired) -> Target:
         """What the files name it by."""
         name = self.kind.unit(want.attrs, want.address.key)[1]
-        return self.kind.target(want.address, want.attrs, None, name)
+        return target_of(self.kind, want.address, want.attrs, None, name)
 
     def _twice(self, want: Desired, seen: Observed) -> None:
         handle = self.claimed.get(seen.id)
@@ -380,7 +382,7 @@ class _Roots:
 
     async def _not_live(self, handle: int, want: Desired, entry: Entry | None, namesake: str | None) -> None:
         kind = self.kind
-        if not kind.creates(want.attrs):
+        if not kind.lifecycle(want.attrs).create:
             id, name = kind.unit(want.attrs, want.address.key)
             unit = repr(name) if id is None else id if "://" in id else id.replace(":", " ")  # an alias: `field:value`
             self.planner.missing(kind, want.address, unit, want.where, want.block)
@@ -389,6 +391,6 @@ class _Roots:
         self.planner.see(kind, Sighting(want, None, now, entry, matches=matches, namesake=namesake), handle)
         for child in self.document.children(handle):  # what hangs on it is made with it
             part = self.observer.types[child.address.type_path]
-            child = named(part, child)
+            child = with_group(part, child)
             matches = await self.observer.matches(part, child, None)
             self.planner.see(part, Sighting(child, None, now, matches=matches), handle)

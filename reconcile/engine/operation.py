@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.diff import same
 from reconcile.core.events import Noted
 from reconcile.core.plan import Action, Change, FieldChange
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed, Reading, Target
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, landed, naming_of, target_of
 from reconcile.core.schema import Mark, fields_of
+from reconcile.core.tree import same
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine import answers
 from reconcile.engine.done import Done
@@ -83,7 +83,7 @@ class Operation:
         be what the plan saw. Where the API refuses a second one of a name, its refusal says so.
         """
         if self.change.action is Action.CREATE:
-            return not self.kind.keeps_name_unique
+            return self.kind.names != "unique"
         return bool(self.change.fields) or self.change.action is Action.DELETE
 
     @property
@@ -160,7 +160,7 @@ class Operation:
         refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Gives a unit a name that frees the one another unit needs."""
-        naming = self.kind.naming
+        naming = naming_of(self.kind.Model)
         assert naming is not None  # only a type that has names frees one
         operation = self.intents.next()
         await self.intents.begin(operation, self._parent(), {"rename": {"id": id, "name": name}})
@@ -205,7 +205,7 @@ class Operation:
     def _basis(self) -> Basis:
         """What the next write rests on: a reading, where it has to be compared; an intent, where it may come late."""
         read_at = max((at for at in (self.read_at, self.again_at) if at is not None), default=None)
-        late = self.change.action is Action.CREATE and not self.kind.keeps_name_unique
+        late = self.change.action is Action.CREATE and self.kind.names != "unique"
         begun_at = self.intents.begun_at if late else None
         return Basis(read_at if self.compares else None, begun_at)
 
@@ -266,7 +266,7 @@ class Operation:
             return found.seen is not None or found.begun
 
         wait_s = until - loop.time()
-        if self.kind.keeps_name_unique or found.seen is not None or found.begun or wait_s <= 0:
+        if self.kind.names == "unique" or found.seen is not None or found.begun or wait_s <= 0:
             return found
         said = f"{self.change.address}: the request to create it may still arrive; waiting up to {wait_s:.0f} s"
         self.env.emit(Noted(said))
@@ -276,7 +276,7 @@ class Operation:
 
     async def _update(self, fields: Sequence[FieldChange]) -> None:
         operation, at = self.intents.next(), self._target()
-        patch = self.change.patch or self._sendable({part.path[0]: self.change.after[part.path[0]] for part in fields})
+        patch = self.change.patch or self._sendable(_sent(self.kind, self.change, {part.path[0] for part in fields}))
         if self.change.patch:
             more = {"patch": patch, "stamp": self.change.stamp, "facts": self.done.facts}
             await self.intents.begin(
@@ -332,10 +332,10 @@ class Operation:
         seen = (await (answers.read(self.kind, self.api, at) if other else self._read(at))).seen
         if seen is None or any(isinstance(value, Secret) for value in patch.values()):
             return None
-        if self.kind.landed(patch, seen):
+        if landed(self.kind, patch, seen):
             return seen
-        landed = {name for name, value in patch.items() if same(seen.attrs.get(name), value)}
-        why = None if other else unforeseen(self.kind, self.change, seen) or await self._conflict(seen, landed)
+        as_sent = {name for name, value in patch.items() if same(seen.attrs.get(name), value)}
+        why = None if other else unforeseen(self.kind, self.change, seen) or await self._conflict(seen, as_sent)
         if why is not None:
             await self.intents.end(Ended(operation))
             raise Stopped(Outcome.CONFLICT, why)
@@ -393,8 +393,16 @@ class Operation:
 
     def _target(self) -> Target:
         change = self.change
-        return self.kind.target(change.address, change.after, self.done.id, change.name, self._parent())
+        return target_of(self.kind, change.address, change.after, self.done.id, change.name, self._parent())
 
     def entry(self) -> Entry:
         """What the state shall say now: what is wanted, less what is not done yet."""
         return self.done.entry(self._parent())
+
+
+def _sent(rtype: ResourceType, change: Change, names: Set[str]) -> dict[str, Any]:
+    """The attributes of a write, with those that travel together with them."""
+    shape = fields_of(rtype.Model)
+    groups = {shape[name].together for name in names} - {None}
+    along = {name: value for name, value in change.along.items() if name in names or shape[name].together in groups}
+    return {name: change.after[name] for name in names if name in change.after} | along

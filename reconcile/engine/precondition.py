@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Set
 from datetime import datetime
 
+from reconcile.core.compare import spelled
 from reconcile.core.decide import accepted_now
-from reconcile.core.diff import differences, same
-from reconcile.core.fields import spelled
 from reconcile.core.plan import Action, Change
 from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, is_other
 from reconcile.core.schema import Mark, fields_of
+from reconcile.core.tree import differences, same
 from reconcile.core.values import Attrs
 
 _NOTHING: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ def conflict(
         return f"{seen.id} was created by somebody else after the plan was made; plan again" if made and seen else None
     if seen is None:
         return None if change.action is Action.DELETE else "it is gone since the plan was made"
-    if prior is not None and kind.is_other(seen, prior):
+    if prior is not None and is_other(kind, seen, prior):
         return "the API answered with a different unit"
     if change.action is Action.DELETE:
         return _leaving(kind, change, seen)
@@ -74,7 +74,9 @@ def _leaving(kind: ResourceType, change: Change, seen: Observed) -> str | None:
 
 def unforeseen(kind: ResourceType, change: Change, seen: Observed) -> str | None:
     """Why a staged write must not be sent: somebody else left something waiting that the plan does not say is lost."""
-    foreign = kind.foreign(seen, (change.facts, change.stamp)) if change.stamp else None
+    foreign = None
+    if kind.staging is not None and change.stamp:
+        foreign = kind.staging.foreign_update(seen, (change.facts, change.stamp))
     if foreign is None or foreign == change.overwrites:
         return None
     return f"somebody else staged the update {foreign} after the plan was made; plan again"

@@ -18,7 +18,7 @@ from reconcile.core.events import Noted
 from reconcile.core.plan import Action
 from reconcile.core.ports import Ended, Env, Intent, Store
 from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, accepted_facts, landed, target_of
 from reconcile.core.schema import Kind, Mark, fields_of
 from reconcile.core.values import from_json
 from reconcile.engine import answers
@@ -98,7 +98,7 @@ class Recovery:
             self._said[intent.operation] = f"{lost}, and it cannot be read back now: {error}"
             return True
         made = intent.change["action"] == Action.CREATE and "rename" not in intent.change
-        if made and not ended.put and not kind.keeps_name_unique and not certain:
+        if made and not ended.put and kind.names != "unique" and not certain:
             return False
         await self.journal.write(ended)
         self._said[intent.operation] = f"{lost}; {words}"
@@ -108,7 +108,7 @@ class Recovery:
         change, address, operation = intent.change, intent.address, intent.operation
         if "rename" in change:
             return Ended(operation), "the name it has now is read with the plan"
-        at = kind.target(address, from_json(change["after"]), change["id"], change["name"], change["parent"])
+        at = target_of(kind, address, from_json(change["after"]), change["id"], change["name"], change["parent"])
         seen = (await answers.read(kind, api, at)).seen
         if change["action"] == Action.CREATE:
             if seen is None or seen.id == change.get("namesake") or await self._is_of(seen, address):
@@ -152,12 +152,12 @@ def told(
         known: what it says without that write.
     """
     stamp = change.get("stamp", {})
-    if stamp and kind.landed(change["patch"], seen):
+    if stamp and landed(kind, change["patch"], seen):
         if known is None or known.id != seen.id:
             return _entry_of(address, kind, change, seen, stamp, now)
-        facts = {**known.facts, **kind.accepted(stamp, seen)}
+        facts = {**known.facts, **accepted_facts(kind, stamp, seen)}
         return replace(known, attrs=from_json(change["after"]), facts=facts)
-    traces = kind.traces(stamp, seen) if stamp else {}
+    traces = kind.staging.signs_of(stamp, seen) if stamp and kind.staging is not None else {}
     if known is None or (traces and known.id != seen.id):
         made = _entry_of(address, kind, change, seen, {}, now)
         return replace(made, facts={**made.facts, **traces}) if traces else None
@@ -192,7 +192,7 @@ def _entry_of(
         from_json(change["after"]),
         change["parent"],
         {},
-        {**change.get("facts", {}), **kind.accepted(stamp, seen)},
+        {**change.get("facts", {}), **accepted_facts(kind, stamp, seen)},
         tuple(Address(need) for need in change["needs"]),
         change["protect"],
         change["on_removal"],

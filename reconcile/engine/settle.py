@@ -16,8 +16,8 @@ from reconcile.core.events import Noted
 from reconcile.core.plan import Action, Change, Unsettled
 from reconcile.core.ports import Env
 from reconcile.core.resource import Entry, Status, Target
-from reconcile.core.resource_type import ResourceType
-from reconcile.core.unsettled import unsettled
+from reconcile.core.resource_type import ResourceType, target_of
+from reconcile.core.sighting import unsettled
 from reconcile.engine import answers
 from reconcile.engine.apply import Result
 from reconcile.engine.pool import each
@@ -58,14 +58,14 @@ class Settle:
         self._waited: dict[Address, Waited] = {}
         for entry in pending:
             kind = types[entry.address.type_path]
-            at = kind.target(entry.address, entry.attrs, entry.id, None, entry.parent)
+            at = target_of(kind, entry.address, entry.attrs, entry.id, None, entry.parent)
             self._waited[entry.address] = Waited(at, entry)
         for result in results:
             change = result.change
             kind = types[change.address.type_path]
             if result.outcome is Outcome.DONE and _can_wait(change, kind):
                 id = result.entry.id if result.entry is not None else change.id
-                at = kind.target(change.address, change.after, id, change.name, change.parent)
+                at = target_of(kind, change.address, change.after, id, change.name, change.parent)
                 self._waited[change.address] = Waited(at, result.entry)
         self.open = {address: Unsettled(address, Status.PENDING, "not read yet") for address in self._waited}
         self.failed: dict[Address, Unsettled] = {}

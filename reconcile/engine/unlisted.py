@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.resource_type import ResourceType, target_of
 from reconcile.engine import answers
 
 
@@ -28,7 +28,7 @@ async def unlisted(
     for entry in known:
         if entry.id in listed:
             continue
-        at = part.target(entry.address, entry.attrs, entry.id, entry.address.key, entry.parent)
+        at = target_of(part, entry.address, entry.attrs, entry.id, entry.address.key, entry.parent)
         if (seen := (await answers.read(part, api, at)).seen) is not None:
             found.append((seen.name or seen.id, seen))
     return found

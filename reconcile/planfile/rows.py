@@ -271,7 +271,7 @@ _TOTALS_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("units", "requests", "expected_requests", "unresolved_secrets"), _count),
     **dict.fromkeys(("in_sync", "unmanaged"), _count_map),
 }
-_MAPS = ("after", "before", "seen", "facts", "prints", "patch", "stamp")
+_MAPS = ("after", "before", "seen", "facts", "prints", "patch", "stamp", "along")
 _CHANGE_SHAPE: dict[str, Holds] = {
     **dict.fromkeys(("action", "reason", "id", "name", "parent", "former", "former_name", "temporary"), _text),
     **dict.fromkeys(("block", "overwrites"), _text),

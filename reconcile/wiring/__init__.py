@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pydantic import BaseModel
+
 from reconcile import __version__
 from reconcile.backends.leases import uptime
 from reconcile.backends.sqlite import SqliteStore
@@ -27,7 +29,7 @@ from reconcile.core.ports import Document, Env
 from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.trust import ALLOWED_AGENTS, ALLOWED_ENV, UNTRUSTED, Trust, agents_of, credentials, names_of, said
-from reconcile.core.values import Attrs, Secret, SecretRef
+from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, StateError
 from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
@@ -222,7 +224,7 @@ class Wired:
         late_s: dict[str, float] = {}
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
-            settings = files.settings.get(provider.name) or defaults(provider)
+            settings = files.settings.get(provider.name) or provider.Settings()
             late_s[provider.name] = patience_s(settings)
             connect[provider.name] = self._connecting(provider, settings, url, files.places)
         return World(
@@ -246,9 +248,9 @@ class Wired:
         self.net.check = check
 
     def _connecting(
-        self, provider: Provider, settings: Attrs, url: str | None, places: Mapping[str, Position]
+        self, provider: Provider, settings: BaseModel, url: str | None, places: Mapping[str, Position]
     ) -> Callable[[], Awaitable[tuple[Any, Binding]]]:
-        stated = list(credentials(provider.Settings, settings))
+        stated = list(credentials(settings))
         own = {reference for _, reference, is_default in stated if is_default}
 
         async def open_secret(reference: SecretRef) -> Secret:
@@ -345,14 +347,9 @@ def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:
     return problem if problem.where is not None else replace(problem, where=places.get(problem.address or ""))
 
 
-def defaults(provider: Provider) -> Attrs:
-    """The settings of a provider that the files do not mention."""
-    return dict(provider.Settings())
-
-
-def patience_s(settings: Attrs) -> float:
-    """How long after its intent a request of a provider with these settings may still arrive."""
-    return float(settings.get("timeout_s", TIMEOUT_S)) + LAG_S
+def patience_s(settings: BaseModel) -> float:
+    """Seconds after its intent in which a request of a provider with these settings may still arrive."""
+    return float(getattr(settings, "timeout_s", TIMEOUT_S)) + LAG_S
 
 
 def registry() -> Mapping[str, Provider]:

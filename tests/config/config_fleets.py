@@ -25,7 +25,7 @@ class Strict(BaseModel):
 
 
 class App(Strict):
-    bundle: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE]
+    bundle: Annotated[FileRef, Mark.IMMUTABLE]
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
     unique_name: Annotated[str, Mark.NAME] | None = None
 
@@ -35,7 +35,7 @@ class Config(Strict):
 
 
 class Secret(Strict):
-    value: Annotated[SecretRef, Mark.SECRET]
+    value: SecretRef
 
 
 class Device(Strict):
@@ -130,7 +130,7 @@ class Tracker(Strict):
 
 class TrackerType(ResourceType):
     path, singular, noun, Model = "asset_tracker.trackers", "tracker", "tracker", Tracker
-    keeps_name_unique = False
+    names = "shared"
 
     def unit(self, attrs: Mapping[str, Any], key: str) -> tuple[str | None, str]:
         return attrs.get("agent") or attrs.get("url"), key

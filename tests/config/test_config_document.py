@@ -101,9 +101,9 @@ def test_the_example_says_what_it_says(example: Document, tmp_path: Path) -> Non
     assert example.state_path == str(tmp_path / "prod/state/cold-chain-prod.db")
     assert example.limits == {"delete": Limit(number=20), "forget": Limit(number=20)}
     assert list(example.providers()) == ["microvisor", "asset_tracker", "device_management"]
-    assert example.settings["microvisor"]["account_sid"] == "AC00000000000000000000000000000001"
-    assert example.settings["microvisor"]["auth_token"] == SecretRef("env", "TWILIO_AUTH_TOKEN")
-    assert example.settings["asset_tracker"]["username"] == SecretRef("env", "CFG_REST_API_USERNAME")
+    assert example.settings["microvisor"].account_sid == "AC00000000000000000000000000000001"
+    assert example.settings["microvisor"].auth_token == SecretRef("env", "TWILIO_AUTH_TOKEN")
+    assert example.settings["asset_tracker"].username == SecretRef("env", "CFG_REST_API_USERNAME")
     assert list(example.warnings) == []
     counts = {kind.path: example.count(kind.path) for one in PROVIDERS.values() for kind in one.types}
     assert counts == {
@@ -383,7 +383,7 @@ def test_settings_and_state_may_use_variables(tmp_path: Path) -> None:
         "variables: {host: {default: h}}\nproviders: {microvisor: {base_url: 'https://{{ var.host }}/v1'}}\n"
         "state: {path: '{{ fleet }}/s.db'}\n",
     )
-    assert document.settings["microvisor"]["base_url"] == "https://h/v1"
+    assert document.settings["microvisor"].base_url == "https://h/v1"
     assert document.state_path == str(tmp_path / "f/s.db")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from signs import case_of, signage
@@ -11,6 +12,7 @@ from signs import case_of, signage
 from reconcile.conformance import checks_of, suite
 from reconcile.conformance.proxy import proxied
 from reconcile.conformance.subject import Subject
+from reconcile.provider import Lifecycle
 
 pytest_plugins = ["pytester"]
 
@@ -50,8 +52,8 @@ def test_a_suite_is_collected_and_a_failure_shows_what_was_run(pytester: pytest.
 
 def test_checks_that_a_type_cannot_be_asked_are_left_out() -> None:
     class Kept(signage.SignType):  # type: ignore[misc,name-defined]
-        deletable = False
-        removal = "forget"
+        def lifecycle(self, attrs: Any) -> Lifecycle:
+            return Lifecycle(delete=False, on_removal="forget")
 
     class Unit(Kept):
         listed = "unit"

@@ -15,7 +15,7 @@ from reconcile.conformance.bench import Lab
 from reconcile.conformance.checks import CHECKS, Check
 from reconcile.conformance.collect import checks_of
 from reconcile.conformance.subject import Subject
-from reconcile.provider import BadAnswer, InvalidInput, Mark, Observed, Page, Patch, Problem, Reading
+from reconcile.provider import BadAnswer, InvalidInput, Lifecycle, Mark, Observed, Page, Problem, Reading
 
 SignType = signage.SignType
 
@@ -36,23 +36,19 @@ class Sized(SignType):  # type: ignore[misc,valid-type]
         seen = super().observed(sign)
         return replace(seen, attrs={**seen.attrs, "size": sign.get("size")})
 
-    def compose(self, paths: Any, also: Any, wanted: Any, seen: Any, prior: Any) -> Patch | None:
-        if ("size",) not in paths:
-            return None
-        return Patch({}, mistakes=((("size",), "a sign keeps its size", "Give the new one another name"),))
-
 
 class Kept(SignType):  # type: ignore[misc,valid-type]
     """Signs that are made and never deleted."""
 
-    deletable = False
-    removal = "forget"
+    def lifecycle(self, attrs: Any) -> Lifecycle:
+        return Lifecycle(create=True, delete=False, on_removal="forget")
 
 
 class Screwed(Kept):
     """Signs that hang on the wall: neither made nor deleted."""
 
-    creatable = False
+    def lifecycle(self, attrs: Any) -> Lifecycle:
+        return Lifecycle(create=False, delete=False, on_removal="forget")
 
 
 class Wall(SignAccount):
@@ -67,7 +63,7 @@ class Wall(SignAccount):
 class OneNameForMany(SignType):  # type: ignore[misc,valid-type]
     """Signs of a server that keeps no name unique."""
 
-    keeps_name_unique = False
+    names = "shared"
 
 
 class Names(server.Signs):  # type: ignore[misc,name-defined]
@@ -114,22 +110,15 @@ class SendsWhatNobodyAsked(SignType):  # type: ignore[misc,valid-type]
         return await super().update(api, at, {"brightness": 50, **patch})
 
 
-class ChangesWhatIsFixed(Sized):
-    def compose(self, paths: Any, also: Any, wanted: Any, seen: Any, prior: Any) -> Patch | None:
-        return None
+class MakesASecondOfItsName(Sized):
+    """Says that the server takes two of one name, so that another one is made where a size cannot be changed."""
+
+    names = "shared"
 
 
 class DeletesNothing(SignType):  # type: ignore[misc,valid-type]
     async def delete(self, api: Any, at: Any) -> None:
         return
-
-
-class DeletesWhatIsKept(Kept):
-    def deletes(self, entry: Any) -> bool:
-        return True
-
-    def leaves(self, entry: Any) -> Any:
-        return "delete"
 
 
 class BelievesTheState(SignType):  # type: ignore[misc,valid-type]
@@ -244,9 +233,14 @@ PLANTS = [
         "a_field_changed_in_the_document_is_written_and_nothing_else",
         "text is changed in the document",
     ),
-    Plant(ChangesWhatIsFixed, "what_cannot_be_changed_is_replaced_or_refused", "in place", healthy=Sized, sized=True),
+    Plant(
+        MakesASecondOfItsName,
+        "what_cannot_be_changed_is_replaced_or_refused",
+        "cannot be changed, and the apply ends with",
+        healthy=Sized,
+        sized=True,
+    ),
     Plant(DeletesNothing, LEAVES, "one is to be deleted"),
-    Plant(DeletesWhatIsKept, LEAVES, "one left", healthy=Kept),
     Plant(
         BelievesTheState,
         "a_field_changed_outside_is_somebody_elses_and_is_put_back",

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.core.address import Address
-from reconcile.core.diff import differences, same
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason
 from reconcile.core.resource import Entry
+from reconcile.core.tree import same
 from reconcile.core.values import FileRef, Ref, Secret, SecretRef, Unknown, from_json, to_json
 from reconcile.errors import InvalidInput, Position
 
@@ -98,31 +98,3 @@ def test_a_secret_is_written_nowhere() -> None:
     for way in (to_json, pickle.dumps, json.dumps, hash, lambda value: value == value):
         with pytest.raises(TypeError):
             way(secret)
-
-
-@given(JSON, JSON)
-def test_there_is_a_difference_exactly_where_something_that_is_mentioned_differs(before: Any, after: Any) -> None:
-    found = differences(before, after)
-    if same(before, after):
-        assert found == []
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        assert bool(found) != same(before, after)
-    for path, _, wanted in found:
-        at = after
-        for step in path:
-            at = at[step]
-        assert same(at, wanted)
-
-
-@given(st.dictionaries(KEYS, JSON, max_size=4), st.dictionaries(KEYS, JSON, max_size=4))
-def test_what_is_not_mentioned_is_no_difference(live: dict[str, Any], wanted: dict[str, Any]) -> None:
-    assert differences({**live, **wanted}, wanted) == []
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "equal"), [(1, 1.0, True), (1, True, False), (0, False, False), ("1", 1, False)]
-)
-def test_equality_is_that_of_json(one: Any, other: Any, equal: bool) -> None:
-    assert same(one, other) is equal
-    assert same([one], [other]) is same({"a": one}, {"a": other}) is equal
-    assert bool(differences({"a": one}, {"a": other})) is not equal

@@ -84,7 +84,8 @@ def test_the_provider_is_under_60_lines_and_needs_nothing_of_the_house_but_provi
     lines = (EXAMPLE / "signage.py").read_text("utf-8").splitlines()
     assert len(lines) < 60
     assert [line for line in lines if "reconcile" in line and "import" in line] == [
-        "from reconcile import provider as r"
+        "from reconcile import provider as r",
+        "from reconcile.provider import rest",
     ]
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.core.resource_type import landed
 from reconcile.core.schema import fields_of
-from reconcile.provider import BadAnswer, Observed, Ref, Status
+from reconcile.provider import BadAnswer, Edit, Observed, Ref, Status
 from reconcile.providers.device_management.campaigns import CampaignType
 from reconcile.providers.device_management.rollout import counted, counts_of, filter_of, read_campaign, targets_of
 
@@ -101,6 +102,11 @@ def test_metrics_that_are_none_are_a_bad_answer(metrics: dict[str, Any]) -> None
         counts_of(metrics)
 
 
+def replaces(paths: Any, seen: Observed) -> str | None:
+    patch = CAMPAIGN.compose(Edit(paths, [], {}, seen, None))
+    return patch.replaces if patch is not None else None
+
+
 @pytest.mark.parametrize(
     ("seen", "changed", "why"),
     [
@@ -121,7 +127,7 @@ def test_metrics_that_are_none_are_a_bad_answer(metrics: dict[str, Any]) -> None
     ],
 )
 def test_another_one_is_made_where_this_one_cannot_change(seen: Observed, changed: str, why: str | None) -> None:
-    said = CAMPAIGN.anew([(name,) for name in changed.split()], seen)
+    said = replaces([(name,) for name in changed.split()], seen)
     assert said == why or (said is not None and why is not None and why in said)
 
 
@@ -130,16 +136,16 @@ def test_a_failed_one_is_done_again_by_another_one_if_asked() -> None:
     view = CAMPAIGN.view(seen, None, NOW)
     assert view.retry and view.reported is not None
     changed = [(name,) for name, value in view.reported.items() if value != seen.attrs[name]]
-    assert CAMPAIGN.anew(changed, seen)
+    assert replaces(changed, seen)
 
 
 def test_what_is_sent_for_one_that_runs_or_has_ended() -> None:
     running, ended = campaign("active", "2 0 0 0 2"), campaign("stopped", "2 2 0 0 0")
-    assert CAMPAIGN.compose([("start",)], [], {"start": False}, running, None) is None
-    patch = CAMPAIGN.compose([("start",)], [], {"start": False}, ended, None)
+    assert CAMPAIGN.compose(Edit([("start",)], [], {"start": False}, running, None)) is None
+    patch = CAMPAIGN.compose(Edit([("start",)], [], {"start": False}, ended, None))
     assert patch is not None and patch.body == {} and patch.mistakes == ()
     for seen in (running, ended):
-        patch = CAMPAIGN.compose([("description",)], [], {"description": "x"}, seen, None)
+        patch = CAMPAIGN.compose(Edit([("description",)], [], {"description": "x"}, seen, None))
         assert patch is not None and [path for path, _, _ in patch.mistakes] == [("description",)]
 
 
@@ -153,8 +159,8 @@ def test_only_what_has_not_ended_needs_its_manifest_and_its_devices() -> None:
 
 def test_a_lost_start_is_read_back_by_value_whatever_the_order_of_the_devices() -> None:
     seen = campaign("draft", device_filter="id__in=b,a")
-    assert CAMPAIGN.landed({"devices": ["b", "a"], "start": False}, seen)
-    assert not CAMPAIGN.landed({"devices": ["b"]}, seen)
+    assert landed(CAMPAIGN, {"devices": ["b", "a"], "start": False}, seen)
+    assert not landed(CAMPAIGN, {"devices": ["b"]}, seen)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from reconcile.core.schema import fields_of
 from reconcile.core.values import FileRef
-from reconcile.provider import Address, BadAnswer, Desired, Entry, Observed
+from reconcile.provider import Address, BadAnswer, Desired, Edit, Entry, Lifecycle, Observed
+from reconcile.provider.rest import moment
 from reconcile.providers.device_management import DeviceManagement
-from reconcile.providers.device_management.connection import moment
 from reconcile.providers.device_management.devices import FILTER_LENGTH, IN_FILTER, DeviceType, filters_for, read_device
 from reconcile.providers.device_management.fields import composed, version_of
 from reconcile.providers.device_management.firmware import ImageType, ManifestType, alias
@@ -74,13 +74,11 @@ def test_what_is_no_device_is_a_bad_answer(member: dict[str, Any]) -> None:
 
 
 def test_the_life_of_a_device_follows_its_lifecycle() -> None:
-    managed = Entry(AT, ID, {"lifecycle": "managed"})
     for attrs in ({}, {"lifecycle": "adopted"}):
-        assert not DEVICE.creates(attrs)
-        adopted = Entry(AT, ID, attrs)
-        assert (DEVICE.deletes(adopted), DEVICE.leaves(adopted)) == (False, "forget")
-    assert DEVICE.creates({"lifecycle": "managed"}) and not DEVICE.creates({"lifecycle": "managed", "id": ID})
-    assert (DEVICE.deletes(managed), DEVICE.leaves(managed)) == (True, "delete")
+        assert DEVICE.lifecycle(attrs) == Lifecycle(create=False, delete=False, on_removal="forget")
+    managed = {"lifecycle": "managed"}
+    assert DEVICE.lifecycle(managed) == Lifecycle(create=True, delete=True, on_removal="delete")
+    assert DEVICE.lifecycle({**managed, "id": ID}) == Lifecycle(create=False, delete=True, on_removal="delete")
 
 
 @pytest.mark.parametrize("kind", [DEVICE, GROUP])
@@ -110,14 +108,18 @@ def test_a_put_carries_our_attributes_and_those_of_others(
     """Paths as the core finds them: what differs of ours, and what was ours, is there and not written any more."""
     paths = [("custom_attributes", key) for key in ours if live.get(key) != ours[key]]
     paths += [("custom_attributes", key) for key in recorded if key in live and key not in ours]
-    patch = composed(paths, {"custom_attributes": ours}, Observed(ID, {"custom_attributes": live}), 10, "device")
+    patch = composed(
+        Edit(paths, [], {"custom_attributes": ours}, Observed(ID, {"custom_attributes": live}), None), 10, "device"
+    )
     whole = {key: value for key, value in live.items() if key not in recorded or key in ours} | ours
     assert patch.body == ({"custom_attributes": whole} if paths else {})
 
 
 def test_more_attributes_than_there_can_be_are_named() -> None:
     seen = Observed(ID, {"custom_attributes": dict.fromkeys("abcde", "x")})
-    (mistake,) = composed([("custom_attributes", "f")], {"custom_attributes": {"f": "y"}}, seen, 5, "device").mistakes
+    (mistake,) = composed(
+        Edit([("custom_attributes", "f")], [], {"custom_attributes": {"f": "y"}}, seen, None), 5, "device"
+    ).mistakes
     assert "a, b, c, d, e" in str(mistake) and "takes 5" in str(mistake)
 
 
@@ -153,8 +155,9 @@ def test_an_image_is_found_by_its_bytes_and_a_manifest_by_its_name() -> None:
 
 def test_an_image_with_another_id_is_the_one_that_was_made_if_its_bytes_are() -> None:
     prior = Entry(AT, ID, {}, facts={"checksum": "ab" * 32})
-    assert IMAGE.remade(Observed("b" * 32, {}, facts={"checksum": "ab" * 32}), prior) is None
-    said = IMAGE.remade(Observed("b" * 32, {}, facts={"checksum": "cd" * 32}), prior)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert IMAGE.view(Observed("b" * 32, {}, facts={"checksum": "ab" * 32}), prior, now).not_ours is None
+    said = IMAGE.view(Observed("b" * 32, {}, facts={"checksum": "cd" * 32}), prior, now).not_ours
     assert said is not None and "ab" * 32 in said and "cd" * 32 in said
 
 

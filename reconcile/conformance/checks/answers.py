@@ -65,7 +65,7 @@ def answers_that_are_lost_while_it_is_changed(lab: Lab) -> None:
         _lost(lab, _changed, _triggering, may_give_up=True)
 
 
-@check(lambda subject: subject.kind.deletable)
+@check(lambda subject: subject.kind.lifecycle(subject.member().values).delete)
 def answers_that_are_lost_while_it_is_deleted(lab: Lab) -> None:
     """Whichever answer is lost while it is deleted: it is gone, and that it was gone already is no error."""
     _lost(lab, _two_made, _leaving)

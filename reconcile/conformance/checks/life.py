@@ -169,7 +169,8 @@ def what_leaves_the_document_is_deleted_or_forgotten(lab: Lab) -> None:
 
 def _is_deleted(subject: Subject, entry: Entry) -> bool:
     """As its type declares it, before it is asked about this one."""
-    return subject.kind.deletable and subject.kind.deletes(entry) and subject.kind.leaves(entry) == "delete"
+    lifecycle = subject.kind.lifecycle(entry.attrs)
+    return lifecycle.delete and lifecycle.on_removal == "delete"
 
 
 CHECKS = (

@@ -8,11 +8,12 @@ from urllib.parse import quote, quote_plus
 from reconcile.conformance.bench import Bench, Lab
 from reconcile.conformance.checks.check import check
 from reconcile.conformance.subject import Member, Subject
+from reconcile.core.resource_type import naming_of
 
 
 def _named(subject: Subject) -> bool:
     """Whether a key of the document ever reaches the server."""
-    return bool(subject.case.hard_keys) and (subject.creates or subject.kind.naming is not None)
+    return bool(subject.case.hard_keys) and (subject.creates or naming_of(subject.kind.Model) is not None)
 
 
 @check(_named)

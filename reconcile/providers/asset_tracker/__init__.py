@@ -8,31 +8,30 @@ each by itself.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from reconcile.provider import Attrs, Binding, Desired, Provider, SecretRef
-from reconcile.providers.asset_tracker.connection import Settings, connect, simulated_agent
+from reconcile.provider import Binding, Desired, Net, OpenSecret, Provider, SecretRef
+from reconcile.providers.asset_tracker.connection import Agents, AgentSettings, connect, simulated_agent
 from reconcile.providers.asset_tracker.trackers import TrackerType
 
 
-class AssetTracker(Provider):
+class AssetTracker(Provider[AgentSettings, Agents, Net]):
     """The provider `asset_tracker`."""
 
     name = "asset_tracker"
-    Settings = Settings
+    Settings = AgentSettings
     types = (TrackerType(),)
 
-    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+    async def connect(self, settings: AgentSettings, net: Net, open_secret: OpenSecret) -> tuple[Agents, Binding]:
         return connect(settings, net, open_secret)
 
-    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
-        return {
-            **settings,
+    def simulated(self, settings: AgentSettings, url: str, credentials: Mapping[str, str]) -> AgentSettings:
+        there = {
             "base_url": url,
             "username": SecretRef("simulator", "tracker_username"),
             "password": SecretRef("simulator", "tracker_password"),
-            "simulated": True,
         }
+        return settings.model_copy(update=there)
 
-    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: AgentSettings) -> Mapping[str, Any]:
         kind = self.types[0]
         units = (kind.unit(want.attrs, want.address.key)[0] for want in wanted(kind.path))
         return {"trackers": [{"agent": simulated_agent(unit)} for unit in units if unit]}

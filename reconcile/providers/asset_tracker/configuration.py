@@ -8,11 +8,13 @@ A setting that is not written is not managed. The defaults named here are the tr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from reconcile.core.schema import Field as Setting
+from reconcile.core.schema import Kind, fields_of
 from reconcile.provider import Mark, Same, SecretRef, Together
 
 LogLevel = Literal["ERROR", "INFO", "DEBUG"]
@@ -52,10 +54,10 @@ class MotionMonitoring(_Part):
     """Locations are read from the moment the tracker begins to move."""
 
     enabled: bool | None = _plain("Whether it is on. Default: true.")
-    movementAccMin: Annotated[Single, Together("movementAcc")] | None = _range(
+    movementAccMin: Annotated[Single, Together("movementAcc", always=True)] | None = _range(
         0.1, 4, "The lowest acceleration that counts as movement, in g. Not above movementAccMax. Default: 0.2."
     )
-    movementAccMax: Annotated[Single, Together("movementAcc")] | None = _range(
+    movementAccMax: Annotated[Single, Together("movementAcc", always=True)] | None = _range(
         0.1, 4, "The highest acceleration threshold of a movement, in g. Default: 0.4."
     )
     movementAccDur: Single | None = _range(
@@ -105,9 +107,15 @@ class Geofence(_Part):
     """A circle whose border is watched. Its centre is written as a whole."""
 
     enabled: bool | None = _plain("Whether it is on. Default: false.")
-    lat: Annotated[Single, Together("geofence")] | None = _range(-90, 90, "Latitude of the centre, in degrees.")
-    lng: Annotated[Single, Together("geofence")] | None = _range(-180, 180, "Longitude of the centre, in degrees.")
-    radius: Annotated[Single, Together("geofence")] | None = _range(0, 6371009, "Its radius, in metres. Default: 0.")
+    lat: Annotated[Single, Together("geofence", always=True)] | None = _range(
+        -90, 90, "Latitude of the centre, in degrees."
+    )
+    lng: Annotated[Single, Together("geofence", always=True)] | None = _range(
+        -180, 180, "Longitude of the centre, in degrees."
+    )
+    radius: Annotated[Single, Together("geofence", always=True)] | None = _range(
+        0, 6371009, "Its radius, in metres. Default: 0."
+    )
 
 
 class LocationTracking(_Part):
@@ -195,6 +203,17 @@ class Configuration(_Part):
     alerts: Alerts | None = _plain("What is reported besides locations.")
     debug: Debug | None = _plain("The tracker's logging.")
     simUpdate: SimUpdate | None = _plain("Updates of the SIM; here or at the top level, not in both places.")
+
+
+def _whole_maps(fields: Mapping[str, Setting], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, spec in fields.items():
+        if spec.kind is Kind.MAP and Mark.WHOLE in spec.marks:
+            yield (*path, name), next(mark.form for mark in spec.marks if isinstance(mark, Same))
+        yield from _whole_maps(spec.fields, (*path, name))
+
+
+SETS: Mapping[tuple[str, ...], str] = dict(_whole_maps(fields_of(Configuration)))
+"""The sets of beacons: the path of each below `configuration`, and the form of its keys."""
 
 
 class AgentConfiguration(_Part):

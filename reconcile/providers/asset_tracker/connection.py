@@ -8,13 +8,12 @@ docs/apis/asset_tracker.md, "Agents": `https://agent.electricimp.com/<agent id>/
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     AccessDenied,
@@ -25,28 +24,31 @@ from reconcile.provider import (
     Client,
     InvalidInput,
     Net,
+    OpenSecret,
     Problem,
     Secret,
     SecretRef,
     Target,
 )
+from reconcile.provider.rest import HttpSettings, about, client_of
 
 HOST = "agent.electricimp.com"
 ENDPOINT = "cfg"
 _OTHERS = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-class Settings(BaseModel):
+class AgentSettings(HttpSettings):
     """`providers.asset_tracker`: where agents are, and the credentials that trackers share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     base_url: str = f"https://{HOST}"
     username: SecretRef = SecretRef("env", "CFG_REST_API_USERNAME")
     password: SecretRef = SecretRef("env", "CFG_REST_API_PASSWORD")
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
     max_concurrency: Annotated[int, Field(ge=1, le=256)] = 64
-    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the agents are those of the embedded simulator, which has one host and one pair of credentials."""
+        return self.username.scheme == "simulator"
 
 
 @dataclass(slots=True)
@@ -57,58 +59,58 @@ class Agents:
     A tracker is one endpoint that takes one request at a time; the engine never has two under way for one resource.
     """
 
-    settings: Attrs
+    settings: AgentSettings
     net: Net
-    open_secret: Callable[[SecretRef], Awaitable[Secret]]
+    open_secret: OpenSecret
     main: Client
     others: dict[str, Client] = field(default_factory=dict)
     shared: BasicAuth | None = None
 
-    async def get(self, at: Target) -> Answer:
+    async def get(self, target: Target) -> Answer:
         """The tracker's whole configuration. Raises as `Client.get`; InvalidInput for its URL or its credentials."""
-        client, path = self._endpoint(at)
+        client, path = self._endpoint(target)
         try:
-            return await client.using(await self._auth(at)).get(*path)
+            return await client.using(await self._auth(target)).get(*path)
         except AccessDenied as refused:
-            whose = "of this tracker" if "password" in at.attrs else "of providers.asset_tracker"
+            whose = "of this tracker" if "password" in target.attrs else "of providers.asset_tracker"
             said = f"{refused.message or 'refused'}: the username and password {whose}"
             raise AccessDenied(
                 refused.method, refused.path, refused.status, refused.code, said, refused.request_id
             ) from None
 
-    async def patch(self, at: Target, body: Attrs, idempotent: bool) -> Answer:
+    async def patch(self, target: Target, body: Attrs, idempotent: bool) -> Answer:
         """Sends an update. Raises as `Client.send`; InvalidInput for its URL or its credentials."""
-        client, path = self._endpoint(at)
-        return await client.using(await self._auth(at)).send("PATCH", *path, json=body, idempotent=idempotent)
+        client, path = self._endpoint(target)
+        return await client.using(await self._auth(target)).send("PATCH", *path, json=body, idempotent=idempotent)
 
-    def unit(self, at: Target) -> str:
+    def unit(self, target: Target) -> str:
         """What identifies a tracker here: the id of its agent also where a URL below the base URL names it."""
-        unit = unit_of(at.attrs) or at.id or ""
+        unit = unit_of(target.attrs) or target.id or ""
         inner = unit.removeprefix(f"{self.main.base_url}/").removesuffix(f"/{ENDPOINT}")
         return unit if "/" in inner else inner
 
-    def stranger(self, at: Target) -> str | None:
+    def stranger(self, target: Target) -> str | None:
         """
         What names an agent that anybody may own: every one but a URL at a host that was allowed for its own sake.
 
         An agent is its owner's code, and the host serves every customer: which one, only the path says. Below a base
         URL with a path that is not the agent's id alone, so the whole URL is its name there, which no state has.
         """
-        unit, main = unit_of(at.attrs) or at.id or "", urlsplit(self.main.base_url)
-        if "://" in unit and not self.settings.get("simulated"):
+        unit, main = unit_of(target.attrs) or target.id or "", urlsplit(self.main.base_url)
+        if "://" in unit and not self.settings.simulated:
             try:
-                client, _ = self._endpoint(at)
+                client, _ = self._endpoint(target)
             except InvalidInput:
                 return None  # nothing can be sent there; the reading says why
             if client.named and urlsplit(client.base_url).netloc not in (HOST, main.netloc):
                 return None
         if main.path:
             return unit if "://" in unit else f"{self.main.base_url}/{unit}/{ENDPOINT}"
-        return self.unit(at)
+        return self.unit(target)
 
-    def _endpoint(self, at: Target) -> tuple[Client, tuple[str, ...]]:
-        unit = unit_of(at.attrs) or at.id or ""
-        if self.settings.get("simulated"):
+    def _endpoint(self, target: Target) -> tuple[Client, tuple[str, ...]]:
+        unit = unit_of(target.attrs) or target.id or ""
+        if self.settings.simulated:
             return self.main, (simulated_agent(unit), ENDPOINT)
         if "://" not in unit:
             return self.main, (unit, ENDPOINT)
@@ -118,9 +120,9 @@ class Agents:
             self.others[origin] = _client(self.net, self.settings, origin)
         return self.others[origin], tuple(unquote(part) for part in parts.path.split("/")[1:])
 
-    async def _auth(self, at: Target) -> BasicAuth:
-        username, password = at.attrs.get("username"), at.attrs.get("password")
-        if isinstance(username, SecretRef) and isinstance(password, SecretRef) and not self.settings.get("simulated"):
+    async def _auth(self, target: Target) -> BasicAuth:
+        username, password = target.attrs.get("username"), target.attrs.get("password")
+        if isinstance(username, SecretRef) and isinstance(password, SecretRef) and not self.settings.simulated:
             try:
                 return await self._opened(username, password)
             except InvalidInput as missing:  # of this tracker, not of the section
@@ -131,7 +133,7 @@ class Agents:
                     )
                 ) from None
         if self.shared is None:
-            self.shared = await self._opened(self.settings["username"], self.settings["password"])
+            self.shared = await self._opened(self.settings.username, self.settings.password)
         return self.shared
 
     async def _opened(self, username: SecretRef, password: SecretRef) -> BasicAuth:
@@ -147,7 +149,7 @@ class Agents:
         return BasicAuth(opened[0].reveal(), opened[1])
 
 
-def connect(settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]) -> tuple[Agents, Binding]:
+def connect(settings: AgentSettings, net: Net, open_secret: OpenSecret) -> tuple[Agents, Binding]:
     """
     The agents, and the host that most of them are at. Sends nothing, and opens no credential before it is needed.
 
@@ -155,17 +157,17 @@ def connect(settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaita
         InvalidInput: the base URL cannot be used.
     """
     try:
-        main = _client(net, settings, settings["base_url"])
+        main = _client(net, settings)
     except InvalidInput as error:
-        about = "providers.asset_tracker.base_url"
-        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
+        raise about(error, "providers.asset_tracker.base_url") from None
     return Agents(settings, net, open_secret, main), Binding("agents", main.host)
 
 
-def _client(net: Net, settings: Attrs, base_url: str) -> Client:
-    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
+def _client(net: Net, settings: AgentSettings, base_url: str | None = None) -> Client:
     # The published agent sends JSON as a plain text (its source calls `send` with a string and sets no type).
-    return net.client(base_url=base_url, default_host=HOST, auth=None, name="asset tracker", any_type=True, **limits)
+    return client_of(
+        net, settings, base_url=base_url, default_host=HOST, auth=None, name="asset tracker", any_type=True
+    )
 
 
 def unit_of(attrs: Attrs) -> str | None:

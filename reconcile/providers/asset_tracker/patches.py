@@ -12,39 +12,28 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from reconcile.provider import Attrs, Entry, Mistake, Observed, Patch
+from reconcile.core.schema import fields_of
+from reconcile.core.together import completed
+from reconcile.core.tree import Path, get, leaves, put
+from reconcile.provider import Attrs, Edit, Entry, Mistake, Observed, Patch
 from reconcile.providers.asset_tracker.beacons import spelled
-from reconcile.providers.asset_tracker.updates import (
-    PREFIX,
-    SETS,
-    Update,
-    at,
-    followed,
-    leaves,
-    restarted_since,
-    same_base,
-    with_value,
-)
-
-Path = tuple[str, ...]
+from reconcile.providers.asset_tracker.configuration import SETS, Configuration
+from reconcile.providers.asset_tracker.updates import PREFIX, Update, followed, restarted_since, same_base
 
 _MOTION: Path = ("locationTracking", "motionMonitoring")
-_GEOFENCE: Path = ("locationTracking", "geofence")
 _ALERTS: Path = ("alerts",)
-_FORMS = {"generic": "mac", "iBeacon": "uuid"}
 
 
-def compose(paths: Sequence[Path], also: Sequence[Path], wanted: Attrs, seen: Observed, prior: Entry | None) -> Patch:
+def compose(edit: Edit) -> Patch:
     """
     The update that makes a tracker agree with the files.
 
-    Args:
-        paths: every leaf that differs. also: what is pending: part of a new update, and no reason for one.
-        wanted: what the files say.
+    What waits already (`edit.also`) is part of a new update, and no reason for one.
 
     Returns:
         An empty body when exactly this update waits at the agent already, so that only the state must learn of it.
     """
+    paths, also, wanted, seen = edit.paths, edit.also, edit.wanted, edit.seen
     configuration = dict(wanted.get("configuration", {}))
     if "simUpdate" in wanted:
         configuration["simUpdate"] = wanted["simUpdate"]
@@ -52,14 +41,14 @@ def compose(paths: Sequence[Path], also: Sequence[Path], wanted: Attrs, seen: Ob
     body: dict[str, Any] = {}
     for path in paths:
         if path[0] == "agentConfiguration":
-            body = with_value(body, path, at(wanted, path))
+            body = put(body, path, get(wanted, path))
     if not staged:
         return Patch(body, notes=("applied by the agent at once",))
     patch = _patch([*staged, *_staged(also)], configuration, seen)
-    mistakes = _complete(patch, configuration, seen)
+    patch, mistakes = _complete(patch, configuration, seen)
     if mistakes:
         return Patch({}, mistakes=tuple(_placed(mistake, wanted) for mistake in mistakes))
-    update = _update(patch, configuration, seen, prior)
+    update = _update(patch, configuration, seen, edit.prior)
     note = "staged: the tracker fetches it when it next connects"
     note += "; agentConfiguration is applied at once" if body else ""
     if also:
@@ -83,45 +72,28 @@ def _patch(staged: Sequence[Path], configuration: Attrs, seen: Observed) -> dict
     for path in staged:
         of = next((members for members in SETS if path[: len(members)] == members), None)
         if of is None:
-            patch = with_value(patch, path, at(configuration, path))
-        elif at(patch, of) is None:
-            live = at(seen.attrs.get("configuration"), of)
+            patch = put(patch, path, get(configuration, path))
+        elif get(patch, of) is None:
+            live = get(seen.attrs.get("configuration"), of)
             scheme = str(seen.facts.get("scheme"))
-            patch = with_value(patch, of, spelled(_FORMS[of[-1]], at(configuration, of) or {}, live or {}, scheme))
+            patch = put(patch, of, spelled(SETS[of], get(configuration, of) or {}, live or {}, scheme))
     return patch
 
 
-def _complete(patch: dict[str, Any], configuration: Attrs, seen: Observed) -> list[Mistake]:
-    """Adds what must travel with what is in `patch`; returns what neither the files nor the tracker say."""
+def _complete(patch: Attrs, configuration: Attrs, seen: Observed) -> tuple[dict[str, Any], list[Mistake]]:
+    """What must travel with what is in `patch`, added to it; and what neither the files nor the tracker say."""
     reported = seen.attrs.get("configuration", {})
+    whole, lacking = completed(fields_of(Configuration), patch, configuration, reported)
     found: list[Mistake] = []
-    radius = () if seen.facts.get("scheme") == "1.0" else ("radius",)  # of the group in scheme 1.1 only
-    groups: tuple[tuple[Path, Path, Path], ...] = (
-        (_MOTION, ("movementAccMin", "movementAccMax"), ()),
-        (_GEOFENCE, ("lat", "lng", *radius), ("radius",)),
-    )
-    for path, needed, along in groups:
-        part = at(patch, path)
-        if part is None:
-            continue
-        missing = []
-        for name in dict.fromkeys((*needed, *along)):
-            value = at(configuration, (*path, name))
-            value = at(reported, (*path, name)) if value is None else value
-            if value is not None:
-                part[name] = value
-            elif name in needed:
-                missing.append(name)
-        if missing:
-            found.append(
-                (
-                    path,
-                    f"{path[-1]} cannot be sent without {' and '.join(missing)}, which neither the files nor the"
-                    " tracker say",
-                    f"Write {', '.join(needed)} together",
-                )
+    for path, missing in lacking:
+        # In scheme 1.0 the radius is no part of a geofence's group (docs/apis/asset_tracker.md, "Groups").
+        needed = [name for name in missing if name != "radius" or seen.facts.get("scheme") != "1.0"]
+        if needed:
+            said = (
+                f"{path[-1]} cannot be sent without {' and '.join(needed)}, which neither the files nor the tracker say"
             )
-    return found or [*_ordered(patch, configuration, reported)]
+            found.append((path, said, f"Write {' and '.join(needed)}"))
+    return whole, found or _ordered(whole, configuration, reported)
 
 
 def _ordered(patch: Attrs, configuration: Attrs, reported: Attrs) -> list[Mistake]:
@@ -132,18 +104,18 @@ def _ordered(patch: Attrs, configuration: Attrs, reported: Attrs) -> list[Mistak
         ((*_ALERTS, "temperatureLow", "threshold"), (*_ALERTS, "temperatureHigh", "threshold"), False),
     )
     for low, high, equal in pairs:
-        if at(patch, low) is None and at(patch, high) is None:
+        if get(patch, low) is None and get(patch, high) is None:
             continue
         values = []
         for path in (low, high):
-            value = at(configuration, path)
-            values.append(at(reported, path) if value is None else value)
+            value = get(configuration, path)
+            values.append(get(reported, path) if value is None else value)
         least, most = values
         if not _number(least) or not _number(most) or least < most or (equal and least == most):
             continue
-        written = low if at(configuration, low) is not None else high
+        written = low if get(configuration, low) is not None else high
         says = {
-            path: "the files say" if at(configuration, path) is not None else "the tracker has" for path in (low, high)
+            path: "the files say" if get(configuration, path) is not None else "the tracker has" for path in (low, high)
         }
         found.append(
             (

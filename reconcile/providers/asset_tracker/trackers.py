@@ -8,7 +8,7 @@ failed is told in `updates`, what is sent in `patches`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from reconcile.provider import (
     Attrs,
     BadAnswer,
+    Edit,
     Entry,
     Mistake,
     NotFound,
@@ -32,7 +33,7 @@ from reconcile.providers.asset_tracker.configuration import Tracker
 from reconcile.providers.asset_tracker.connection import Agents, server_time, unit_of
 
 
-class TrackerType(ResourceType):
+class TrackerType(ResourceType[Agents]):
     """Trackers, each behind its agent."""
 
     path = "asset_tracker.trackers"
@@ -40,11 +41,9 @@ class TrackerType(ResourceType):
     noun = "tracker"
     Model = Tracker
     listed = "unit"
-    creatable = False
-    deletable = False
-    removal = "forget"
-    keeps_name_unique = False
+    names = "shared"
     identity = "tracker"
+    staging = updates.Updates()
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return unit_of(attrs), key
@@ -55,11 +54,12 @@ class TrackerType(ResourceType):
     def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
         return checks.cautions(attrs, key)
 
-    def stranger(self, api: Agents, at: Target) -> str | None:
-        return api.stranger(at)
+    def stranger(self, api: Agents, target: Target) -> str | None:
+        return api.stranger(target)
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
-        return updates.read(seen, prior, now)
+        view = updates.read(seen, prior, now)
+        return replace(view, learned=updates.learned(seen, prior, now)) if prior is not None else view
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
@@ -74,9 +74,6 @@ class TrackerType(ResourceType):
             found["kept"] = kept
         return found
 
-    def learned(self, seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | None:
-        return updates.learned(seen, prior, now)
-
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """As if the last update was applied: nobody asks what became of it; a write is checked before it is sent."""
         update = updates.update_of(entry.facts)
@@ -87,54 +84,23 @@ class TrackerType(ResourceType):
         facts = {"scheme": entry.facts.get("scheme"), "current": update.id if update else None}
         return Observed(entry.id, updates.both_places(attrs), facts=facts)
 
-    def compose(
-        self,
-        paths: Sequence[tuple[str, ...]],
-        also: Sequence[tuple[str, ...]],
-        wanted: Attrs,
-        seen: Observed,
-        prior: Entry | None,
-    ) -> Patch | None:
-        return patches.compose(paths, also, wanted, seen, prior)
+    def compose(self, edit: Edit) -> Patch | None:
+        return patches.compose(edit)
 
-    def foreign(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:
-        pending = seen.facts.get("pending")
-        ours = {update.id for facts in known if (update := updates.update_of(facts)) is not None}
-        return pending if pending and pending not in ours else None
-
-    def landed(self, patch: Attrs, seen: Observed) -> bool:
-        """A PATCH is taken or refused whole, so that the id tells; one for the agent alone is read back by value."""
-        if "configuration" in patch:
-            return patch["configuration"]["updateId"] in (seen.facts.get("pending"), seen.facts.get("current"))
-        level = updates.at(seen.attrs, ("agentConfiguration", "debug", "logLevel"))
-        return bool(updates.at(patch, ("agentConfiguration", "debug", "logLevel")) == level)
-
-    def unfinished(self, prior: Entry) -> Attrs:
-        return updates.unfinished(prior)
-
-    def traces(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
-        return updates.traces(stamp, seen)
-
-    def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
-        if not stamp:
-            return {}
-        update = {**stamp["update"], "sent": seen.facts["date"], "waiting": seen.facts["date"]}
-        return {"update": update, "released": stamp.get("released", {})}
-
-    async def read(self, api: Agents, at: Target) -> Reading:
+    async def read(self, api: Agents, target: Target) -> Reading:
         try:
-            answer = await api.get(at)
+            answer = await api.get(target)
         except NotFound:
             return Reading(None)
         now = server_time(answer)
-        seen = observed(api.unit(at), answer.body, now)
+        seen = observed(api.unit(target), answer.body, now)
         # An endpoint is its identity: what was asked for by a URL below the base URL is the agent that it names.
-        return Reading(replace(seen, aliases=(at.id,)) if at.id not in (None, seen.id) else seen, now)
+        return Reading(replace(seen, aliases=(target.id,)) if target.id not in (None, seen.id) else seen, now)
 
-    async def update(self, api: Agents, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Agents, target: Target, patch: Attrs) -> Observed:
         # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.
-        answer = await api.patch(at, patch, idempotent="configuration" not in patch)
-        return Observed(at.id or "", {}, facts={"date": server_time(answer).isoformat()})
+        answer = await api.patch(target, patch, idempotent="configuration" not in patch)
+        return Observed(target.id or "", {}, facts={"date": server_time(answer).isoformat()})
 
 
 def observed(unit: str, body: Any, now: datetime) -> Observed:

@@ -8,18 +8,20 @@ is *applied* when the reported `updateId` is its own; nothing else proves it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconcile.provider import Attrs, Entry, Observed, Status, View
+from reconcile.core.tree import get, put, without
+from reconcile.provider import Attrs, Entry, Observed, Staging, Status, View
+from reconcile.providers.asset_tracker.configuration import SETS
 
 FALLBACK = "myDefaultCfg"  # the updateId of the reference default, on which a tracker starts when nothing else works
 PREFIX = "reconcile-"  # of every updateId that we make
 # docs/apis/asset_tracker.md, "Applied": a configuration that a tracker cannot apply restarts it every time
 ATTEMPTS = 3
-SETS = (("locationTracking", "bleDevices", "generic"), ("locationTracking", "bleDevices", "iBeacon"))
+_AGENT_LEVEL = ("agentConfiguration", "debug", "logLevel")
 _LEAST = timedelta(hours=1)
 _OFTEN = timedelta(minutes=10)  # how often it is recorded that an update still waits: by feel, well below _LEAST
 
@@ -102,26 +104,45 @@ def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | 
     return {**prior.facts, "update": update.to_json()} if update != before else None
 
 
-def unfinished(prior: Entry) -> Attrs:
-    """
-    Beacons of sets that the files do not mention any more, until an update without them is applied.
+class Updates(Staging):
+    """The questions about an update that waits at an agent, told by its id."""
 
-    Nothing else tells that they are to go; and as each update replaces the one that waits (docs/apis/asset_tracker.md,
-    "One pending update"), every one leaves them out until it is done.
-    """
-    update = update_of(prior.facts)
-    found = prior.facts.get("released")
-    return found if update is not None and not update.applied and isinstance(found, Mapping) else {}
+    def accepted(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+        if not stamp:
+            return {}
+        update = {**stamp["update"], "sent": seen.facts["date"], "waiting": seen.facts["date"]}
+        return {"update": update, "released": stamp.get("released", {})}
 
+    def applied(self, patch: Attrs, seen: Observed) -> bool:
+        """A PATCH is taken or refused whole, so that the id tells; one for the agent alone is read back by value."""
+        if "configuration" in patch:
+            return patch["configuration"]["updateId"] in (seen.facts.get("pending"), seen.facts.get("current"))
+        return bool(get(patch, _AGENT_LEVEL) == get(seen.attrs, _AGENT_LEVEL))
 
-def traces(stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
-    """What is remembered of an update whose answer was lost, when the tracker seems to have had it and come back."""
-    update = update_of(stamp)
-    restarted = seen.facts.get("restarted")
-    if update is None or restarted is None or not same_base(update, seen) or not restarted_since(update, seen):
-        return {}
-    then = datetime.fromtimestamp(restarted, UTC)
-    return {"update": replace(update, sent=then, waiting=then).to_json()}
+    def foreign_update(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:
+        pending = seen.facts.get("pending")
+        ours = {update.id for facts in known if (update := update_of(facts)) is not None}
+        return pending if pending and pending not in ours else None
+
+    def signs_of(self, stamp: Mapping[str, Any], seen: Observed) -> Mapping[str, Any]:
+        """The update as sent and waiting since the tracker's restart, where it seems to have had it and come back."""
+        update = update_of(stamp)
+        restarted = seen.facts.get("restarted")
+        if update is None or restarted is None or not same_base(update, seen) or not restarted_since(update, seen):
+            return {}
+        then = datetime.fromtimestamp(restarted, UTC)
+        return {"update": replace(update, sent=then, waiting=then).to_json()}
+
+    def unfinished(self, prior: Entry) -> Attrs:
+        """
+        Beacons of sets that the files do not mention any more, until an update without them is applied.
+
+        Nothing else tells that they are to go; and as each update replaces the one that waits
+        (docs/apis/asset_tracker.md, "One pending update"), every one leaves them out until it is done.
+        """
+        update = update_of(prior.facts)
+        found = prior.facts.get("released")
+        return found if update is not None and not update.applied and isinstance(found, Mapping) else {}
 
 
 def same_base(update: Update, seen: Observed) -> bool:
@@ -254,9 +275,9 @@ def kept(seen: Observed, prior: Entry | None) -> dict[str, list[str]]:
     update, known = update_of(prior.facts), prior.facts.get("kept", {})
     found: dict[str, list[str]] = {}
     for path in SETS:
-        live = _beacons(at(seen.attrs.get("configuration", {}), path) or {})
+        live = _beacons(get(seen.attrs.get("configuration", {}), path) or {})
         left = {name for name in known.get(path[-1], ()) if name in live}
-        sent = at(update.patch, path) if update is not None and update.id == seen.facts.get("current") else None
+        sent = get(update.patch, path) if update is not None and update.id == seen.facts.get("current") else None
         if isinstance(sent, Mapping):
             left = live.keys() - _beacons(sent).keys()
         if left:
@@ -280,22 +301,12 @@ def _without(attrs: Attrs, stuck: Mapping[str, list[str]]) -> Attrs:
     configuration: dict[str, Any] = dict(attrs["configuration"])
     for path in SETS:
         if left_out := stuck.get(path[-1]):
-            members = at(configuration, path) or {}
+            members = get(configuration, path) or {}
             for name, keys in _beacons(members).items():
                 if name in left_out:
-                    members = _less(members, keys)
-            configuration = with_value(configuration, path, members)
+                    members = without(members, keys)
+            configuration = put(configuration, path, members)
     return both_places({**attrs, "configuration": configuration})
-
-
-def _less(members: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """A set without one beacon, and without what is empty then."""
-    found = dict(members)
-    if len(keys) > 1 and (below := _less(found[keys[0]], keys[1:])):
-        found[keys[0]] = below
-    else:
-        del found[keys[0]]
-    return found
 
 
 def _configuration_of(attrs: Attrs) -> Mapping[str, Any]:
@@ -304,27 +315,3 @@ def _configuration_of(attrs: Attrs) -> Mapping[str, Any]:
     if "simUpdate" in attrs:
         found["simUpdate"] = attrs["simUpdate"]
     return found
-
-
-def at(value: Any, path: tuple[str, ...]) -> Any:
-    """What stands at a path, None when nothing does."""
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
-
-
-def with_value(value: Mapping[str, Any], path: tuple[str, ...], leaf: Any) -> dict[str, Any]:
-    """A copy with another value at a path."""
-    found = dict(value)
-    if len(path) > 1:
-        below = found.get(path[0])
-        leaf = with_value(below if isinstance(below, Mapping) else {}, path[1:], leaf)
-    found[path[0]] = leaf
-    return found
-
-
-def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    """The leaves of a configuration, each with its path; a map without members is one."""
-    if not isinstance(value, Mapping) or not value:
-        return [(path, value)]
-    return [leaf for key, member in value.items() for leaf in leaves(member, (*path, key))]

@@ -7,9 +7,9 @@ What the API does: docs/apis/device_management.md. Order of the types: what is r
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from reconcile.provider import Attrs, Binding, Desired, Provider, SecretRef
+from reconcile.provider import Binding, Desired, Net, OpenSecret, Provider, SecretRef
 from reconcile.providers.device_management.campaigns import CampaignType
-from reconcile.providers.device_management.connection import Settings, connect
+from reconcile.providers.device_management.connection import Api, ManagementSettings, connect
 from reconcile.providers.device_management.devices import DeviceType
 from reconcile.providers.device_management.firmware import ImageType, ManifestType
 from reconcile.providers.device_management.groups import GroupType
@@ -17,11 +17,11 @@ from reconcile.providers.device_management.keys import SharedKeyType
 from reconcile.providers.device_management.memberships import MembershipType
 
 
-class DeviceManagement(Provider):
+class DeviceManagement(Provider[ManagementSettings, Api, Net]):
     """The provider `device_management`."""
 
     name = "device_management"
-    Settings = Settings
+    Settings = ManagementSettings
     types = (
         GroupType(),
         DeviceType(),
@@ -32,17 +32,19 @@ class DeviceManagement(Provider):
         SharedKeyType(),
     )
 
-    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+    async def connect(self, settings: ManagementSettings, net: Net, open_secret: OpenSecret) -> tuple[Api, Binding]:
         return await connect(settings, net, open_secret)
 
-    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
-        return {**settings, "base_url": url, "api_key": SecretRef("simulator", "api_key")}
+    def simulated(self, settings: ManagementSettings, url: str, credentials: Mapping[str, str]) -> ManagementSettings:
+        return settings.model_copy(update={"base_url": url, "api_key": SecretRef("simulator", "api_key")})
 
-    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+    def simulated_units(
+        self, wanted: Callable[[str], Iterable[Desired]], settings: ManagementSettings
+    ) -> Mapping[str, Any]:
         kind = DeviceType()
         units = []
         for want in wanted(kind.path):
-            if not kind.creates(want.attrs):  # else an apply makes it
+            if not kind.lifecycle(want.attrs).create:  # else an apply makes it
                 id, endpoint = want.attrs.get("id"), want.attrs.get("endpoint_name")
                 name = None if id or endpoint else kind.unit(want.attrs, want.address.key)[1]
                 units.append({"id": str(id).lower() if id else None, "endpoint_name": endpoint, "name": name})

@@ -9,7 +9,7 @@ How it is read stands in `rollout`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from reconcile.provider import (
     Attrs,
     BadAnswer,
     Conflict,
+    Edit,
     Entry,
     InvalidInput,
     Mark,
@@ -34,20 +35,13 @@ from reconcile.provider import (
     Refers,
     ResourceType,
     Target,
+    Unwritten,
     Use,
     View,
 )
+from reconcile.provider.rest import body
 from reconcile.providers.device_management import fields, rollout
-from reconcile.providers.device_management.connection import (
-    Api,
-    body,
-    by_id,
-    delete,
-    matching,
-    pages,
-    remembered,
-    send,
-)
+from reconcile.providers.device_management.connection import API, Api, by_id, delete, matching, pages, remembered, send
 from reconcile.providers.device_management.devices import read_device
 from reconcile.providers.device_management.firmware import NEWEST_FIRST
 from reconcile.providers.device_management.groups import GROUPS
@@ -93,21 +87,19 @@ class Campaign(BaseModel):
         default=None, description="The share of devices that have to succeed for that."
     )
     approval_required: bool | None = Field(default=None, description="Whether somebody has to approve its start.")
-    start: bool | None = Field(
+    start: Annotated[bool, Unwritten(True)] | None = Field(
         default=None, description="true, or not written: it is started. false: a draft, and one that runs is stopped."
     )
 
 
-class CampaignType(ResourceType):
+class CampaignType(ResourceType[Api]):
     """Update campaigns of the account."""
 
     path = "device_management.campaigns"
     singular = "campaign"
     noun = "update campaign"
     Model = Campaign
-    keeps_name_unique = False
-    newest = True
-    defaults = {"start": True}  # what the document means that does not say
+    names = "newest"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return None, fields.name_of(attrs, key)
@@ -132,42 +124,26 @@ class CampaignType(ResourceType):
     def uses(self, seen: Observed) -> Iterable[Use]:
         return () if seen.facts.get("phase") in rollout.ENDED else super().uses(seen)
 
-    def compose(
-        self,
-        paths: Sequence[tuple[str, ...]],
-        also: Sequence[tuple[str, ...]],
-        wanted: Attrs,
-        seen: Observed,
-        prior: Entry | None,
-    ) -> Patch | None:
-        phase = seen.facts.get("phase")
+    def compose(self, edit: Edit) -> Patch | None:
+        seen, phase, changed = edit.seen, edit.seen.facts.get("phase"), {path[0] for path in edit.paths}
         if phase in (rollout.DRAFT, None):  # without a phase nobody asked the API: the write itself finds out
-            return None
+            if "strategy" not in changed:
+                return None
+            said = f"the strategy of {seen.name} cannot be changed: another one is made, and this draft stays"
+            return Patch({}, replaces=said)
+        if "start" in changed and phase in rollout.ENDED and not (seen.attrs["start"] and changed == {"start"}):
+            said = f"{seen.name} is {phase}, and a stopped campaign never restarts: another one is made"
+            return Patch({}, replaces=said)
+        if changed - _WORDS_ONLY - {"start"}:
+            goes_on = "" if phase in rollout.ENDED else ", and this one goes on"
+            said = f"{seen.name} is {phase} and cannot be changed any more: another one is made{goes_on}"
+            return Patch({}, replaces=said)
         hint = "Put it back; or give the campaign another key, and another one is made"
-        if words := [path for path in paths if path[0] in _WORDS_ONLY]:
+        if words := [path for path in edit.paths if path[0] in _WORDS_ONLY]:
             what = f"the {words[0][0]} of a campaign that is {phase} cannot be changed"
             return Patch({}, mistakes=tuple((path, what, hint) for path in words))
         # It shall not run, and it has ended: nothing is to be sent.
         return Patch({}) if phase in rollout.ENDED else None
-
-    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
-        phase, changed = seen.facts.get("phase"), {path[0] for path in paths}
-        if phase in (rollout.DRAFT, None):
-            if "strategy" in changed:
-                return f"the strategy of {seen.name} cannot be changed: another one is made, and this draft stays"
-            return None
-        if "start" in changed and phase in rollout.ENDED and not (seen.attrs["start"] and changed == {"start"}):
-            return f"{seen.name} is {phase}, and a stopped campaign never restarts: another one is made"
-        if changed - _WORDS_ONLY - {"start"}:
-            goes_on = "" if phase in rollout.ENDED else ", and this one goes on"
-            return f"{seen.name} is {phase} and cannot be changed any more: another one is made{goes_on}"
-        return None
-
-    def landed(self, patch: Attrs, seen: Observed) -> bool:
-        def plain(value: Any) -> Any:
-            return sorted(value) if isinstance(value, list) else value
-
-        return super().landed({name: plain(value) for name, value in patch.items()}, seen)
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, *CAMPAIGNS, read=rollout.read_campaign, params=NEWEST_FIRST):
@@ -184,41 +160,41 @@ class CampaignType(ResourceType):
         async for page in self.listing(api, None):
             yield Page(await asyncio.gather(*map(follow, page.members)), page.now)
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        sent = api.sent.get(at.address, {}) if at.id is None else {}
-        if id := at.id or sent.get("id"):
+    async def read(self, api: Api, target: Target) -> Reading:
+        sent = api.sent.get(target.address, {}) if target.id is None else {}
+        if id := target.id or sent.get("id"):
             reading = await by_id(api, *CAMPAIGNS, id, read=rollout.read_campaign)
             found, now = [reading.seen] if reading.seen is not None else [], reading.now
         else:
-            filters = {"name__eq": at.name or "", **NEWEST_FIRST}
+            filters = {"name__eq": target.name or "", **NEWEST_FIRST}
             found, now = await matching(api, *CAMPAIGNS, read=rollout.read_campaign, **filters)
         if sent:  # of its name there may be older ones: the one that was made is still a draft
             found = [seen for seen in found if "id" in sent or _same_draft(seen, sent)]
             if found and sent["start"] and found[0].facts["phase"] == rollout.DRAFT:
                 # Made and not started: what is sent again starts this one.
-                api.sent[at.address] = {**sent, "id": found[0].id}
+                api.sent[target.address] = {**sent, "id": found[0].id}
                 return Reading(None, now, begun=True)
         found = [seen for seen in found if _is_there(seen)]
         return Reading(await _counted(api, found[0]) if found else None, now)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
-        sent = api.sent.get(at.address)
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
+        sent = api.sent.get(target.address)
         if sent is None or "id" not in sent:
             draft = {_WIRE[name]: value for name, value in attrs.items() if name in _WIRE}
-            draft |= {"name": at.name, "device_filter": await _filter(api, attrs)}
+            draft |= {"name": target.name, "device_filter": await _filter(api, attrs)}
             sent = {"start": attrs.get("start") is not False, "draft": draft}
-            with remembered(api, at.address, sent):
+            with remembered(api, target.address, sent):
                 answer = await send(api, "POST", *CAMPAIGNS, json=draft, idempotent=False)
-            made = rollout.read_campaign(body(answer))
-            if made.name != at.name or made.facts["phase"] != rollout.DRAFT:  # it is not the one to be started
+            made = rollout.read_campaign(body(answer, API))
+            if made.name != target.name or made.facts["phase"] != rollout.DRAFT:  # it is not the one to be started
                 raise BadAnswer(f"the making of a campaign was answered about {made.name!r}, {made.id}")
-            api.sent[at.address] = sent = {**sent, "id": made.id}
+            api.sent[target.address] = sent = {**sent, "id": made.id}
             if not sent["start"]:
                 return made
         return await _move(api, str(sent["id"]), "start") if sent["start"] else await _live(api, str(sent["id"]))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
-        id, start = at.id or "", patch.get("start")
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
+        id, start = target.id or "", patch.get("start")
         seen = await _live(api, id)
         if start is False:
             return await _move(api, id, "stop")
@@ -231,11 +207,11 @@ class CampaignType(ResourceType):
             draft["device_filter"] = await _filter(api, named)
         if draft and seen.facts["phase"] == rollout.DRAFT:
             answer = await send(api, "PUT", *CAMPAIGNS, id, json=draft, idempotent=True)
-            seen = rollout.read_campaign(body(answer))
+            seen = rollout.read_campaign(body(answer, API))
         return await _move(api, id, "start") if start else seen
 
-    async def delete(self, api: Api, at: Target) -> None:
-        id = at.id or ""
+    async def delete(self, api: Api, target: Target) -> None:
+        id = target.id or ""
         try:
             await delete(api, *CAMPAIGNS, id)
         except Conflict:  # it is under way: it has to be stopped first
@@ -298,7 +274,7 @@ async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
 
 async def _live(api: Api, id: str) -> Observed:
     """A campaign by itself, without its counts. Raises NotFound when there is none, BadAnswer for another one."""
-    seen = rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id)))
+    seen = rollout.read_campaign(body(await api.main.get(*CAMPAIGNS, id), API))
     if seen.id != id:
         raise BadAnswer(f"GET /{'/'.join(CAMPAIGNS)}/{id} was answered about {seen.id}")
     return seen
@@ -312,4 +288,4 @@ async def _counted(api: Api, seen: Observed) -> Observed:
         answer = await api.main.get(*CAMPAIGNS, seen.id, "metrics")
     except NotFound:
         return seen  # it was never started
-    return rollout.counted(seen, rollout.counts_of(body(answer)))
+    return rollout.counted(seen, rollout.counts_of(body(answer, API)))

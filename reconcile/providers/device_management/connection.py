@@ -8,20 +8,16 @@ types that are not known are passed over.
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from reconcile.provider import (
     Address,
     Answer,
     ApiError,
-    Attrs,
     BadAnswer,
     BearerAuth,
     Binding,
@@ -31,35 +27,31 @@ from reconcile.provider import (
     NoAnswer,
     NotFound,
     Observed,
+    OpenSecret,
     Page,
     Problem,
     Reading,
-    Secret,
     SecretRef,
     in_turns,
 )
+from reconcile.provider.rest import HttpSettings, about, body, client_of, server_time
 
+API = "Device Management"  # in messages
 HOST = "api.us-east-1.mbedcloud.com"
 PAGE_SIZE = 1000  # the API's maximum
 LEAST_PAGE = 2  # its minimum, with which one counts
 
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _NO_SUCH_URL = "unrecognized_request"  # a 404 that says nothing about a resource
 
 Read = Callable[[Mapping[str, Any]], Observed]
 """Makes an observation of one member of a list, or of one resource by itself."""
 
 
-class Settings(BaseModel):
+class ManagementSettings(HttpSettings):
     """`providers.device_management`: where the API is, without a path, and its key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     base_url: str = f"https://{HOST}"
     api_key: SecretRef = SecretRef("env", "MBED_CLOUD_SDK_API_KEY")
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
-    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
-    requests_per_s: Annotated[float, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +68,14 @@ class Api:
     sent: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
 
 
-async def connect(
-    settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]
-) -> tuple[Api, Binding]:
+async def connect(settings: ManagementSettings, net: Net, open_secret: OpenSecret) -> tuple[Api, Binding]:
     """
     The client, and the account: a key belongs to one, and which is not known without a request.
 
     Raises:
         InvalidInput: the key is missing or can be no header, or the base URL cannot be used.
     """
-    base = str(settings["base_url"])
+    base = settings.base_url
     if "://" in base and base.partition("://")[2].rstrip("/").count("/"):
         raise InvalidInput(
             Problem(
@@ -94,16 +84,12 @@ async def connect(
                 hint=f"Write the host alone, as in https://{HOST}",
             )
         )
-    key = await open_secret(settings["api_key"])
-    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
+    key = await open_secret(settings.api_key)
     try:
-        main = net.client(
-            base_url=settings["base_url"], default_host=HOST, auth=BearerAuth(key), name="device management", **limits
-        )
+        main = client_of(net, settings, default_host=HOST, auth=BearerAuth(key), name="device management")
     except InvalidInput as error:
         setting = "api_key" if any("API key" in problem.what for problem in error.problems) else "base_url"
-        about = f"providers.device_management.{setting}"
-        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
+        raise about(error, f"providers.device_management.{setting}") from None
     return Api(main), Binding("account", main.host)
 
 
@@ -183,7 +169,7 @@ async def by_id(api: Api, *path: str, read: Read) -> Reading:
         if error.code == _NO_SUCH_URL:
             raise
         return Reading(None)
-    seen = read(body(answer))
+    seen = read(body(answer, API))
     if seen.id != path[-1]:
         raise BadAnswer(f"GET /{'/'.join(path)} was answered about {seen.id}")
     return Reading(seen, server_time(answer))
@@ -213,13 +199,6 @@ async def delete(api: Api, *path: str) -> None:
             raise
 
 
-def body(answer: Answer) -> Mapping[str, Any]:
-    """The answer's object. Raises BadAnswer when it is none."""
-    if not isinstance(answer.body, dict):
-        raise BadAnswer(f"the Device Management API answered {answer.status} without an object")
-    return answer.body
-
-
 def id_of(member: Mapping[str, Any], noun: str) -> str:
     """The id of an answer. Raises BadAnswer when there is none."""
     id = member.get("id")
@@ -232,24 +211,6 @@ def text(member: Mapping[str, Any], name: str) -> str:
     """A text of an answer; what was never set is empty, whether the API says null, nothing or the empty text."""
     value = member.get(name)
     return value if isinstance(value, str) else ""
-
-
-def server_time(answer: Answer) -> datetime:
-    """The server's clock; without a `Date` header the epoch, which makes nothing older than it is."""
-    return answer.now or datetime.fromtimestamp(0, UTC)
-
-
-def moment(value: Any) -> datetime | None:
-    """A date of the API, aware: RFC 3339 or `20161130T162512Z`; None for null and for what is no date."""
-    if not isinstance(value, str):
-        return None
-    if compact := _COMPACT.fullmatch(value):
-        value = "{}-{}-{}T{}:{}:{}Z".format(*compact.groups())
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _total(answer: Answer) -> int | None:

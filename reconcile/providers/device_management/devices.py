@@ -8,7 +8,7 @@ the document says `lifecycle: managed`. `groups` of an answer are its membership
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,9 @@ from reconcile.provider import (
     Alias,
     Attrs,
     BadAnswer,
+    Edit,
     Entry,
+    Lifecycle,
     Mark,
     Mistake,
     Named,
@@ -30,11 +32,12 @@ from reconcile.provider import (
     ResourceType,
     Target,
 )
+from reconcile.provider.rest import body
 from reconcile.providers.device_management import fields
 from reconcile.providers.device_management.connection import (
+    API,
     PAGE_SIZE,
     Api,
-    body,
     by_id,
     count,
     delete,
@@ -87,41 +90,28 @@ class Device(BaseModel):
     auto_update: bool | None = Field(default=None, description="Whether it updates its firmware by itself.")
 
 
-class DeviceType(ResourceType):
+class DeviceType(ResourceType[Api]):
     """Devices of the account."""
 
     path = "device_management.devices"
     singular = "device"
     noun = "device"
     Model = Device
-    removal = "forget"
-    keeps_name_unique = False
+    names = "shared"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return _located(attrs), fields.name_of(attrs, key)
 
-    def creates(self, attrs: Attrs) -> bool:
+    def lifecycle(self, attrs: Attrs) -> Lifecycle:
+        managed = attrs.get("lifecycle") == "managed"
         # The API gives the id, so that one which has it already cannot be made.
-        return attrs.get("lifecycle") == "managed" and not attrs.get("id")
-
-    def deletes(self, entry: Entry) -> bool:
-        return entry.attrs.get("lifecycle") == "managed"
-
-    def leaves(self, entry: Entry) -> Literal["forget", "clear", "delete"]:
-        return "delete" if self.deletes(entry) else self.removal
+        return Lifecycle(managed and not attrs.get("id"), managed, "delete" if managed else "forget")
 
     def check(self, attrs: Attrs, key: str) -> list[Mistake]:
         return fields.name_problems(attrs, key) + fields.attribute_problems(attrs)
 
-    def compose(
-        self,
-        paths: Sequence[tuple[str, ...]],
-        also: Sequence[tuple[str, ...]],
-        wanted: Attrs,
-        seen: Observed,
-        prior: Entry | None,
-    ) -> Patch | None:
-        return fields.composed(paths, wanted, seen, MOST_ATTRIBUTES, self.noun)
+    def compose(self, edit: Edit) -> Patch | None:
+        return fields.composed(edit, MOST_ATTRIBUTES, self.noun)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         found = _located({"endpoint_name": entry.attrs.get("endpoint_name")})
@@ -146,28 +136,28 @@ class DeviceType(ResourceType):
             async for page in pages(api, *DEVICES, read=read_device, params={name: value}):
                 yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        if at.id is not None:
-            return await by_id(api, *DEVICES, at.id, read=read_device)
-        endpoint = at.alias.removeprefix(_BY_ENDPOINT) if at.alias is not None else None
-        by = {"name__eq": at.name or ""} if endpoint is None else {"endpoint_name__eq": endpoint}
+    async def read(self, api: Api, target: Target) -> Reading:
+        if target.id is not None:
+            return await by_id(api, *DEVICES, target.id, read=read_device)
+        endpoint = target.alias.removeprefix(_BY_ENDPOINT) if target.alias is not None else None
+        by = {"name__eq": target.name or ""} if endpoint is None else {"endpoint_name__eq": endpoint}
         found, now = await matching(api, *DEVICES, read=read_device, **by)
         if len(found) > 1:
             ids = " and ".join(sorted(seen.id for seen in found[:2]))
             raise BadAnswer(f"two live devices answer to {next(iter(by.values()))!r}: {ids}")
         return Reading(found[0] if found else None, now)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         sent = {name: attrs[name] for name in (*_SENT, "endpoint_name") if name in attrs}
-        answer = await send(api, "POST", *DEVICES, json={**sent, "name": at.name}, idempotent=False)
-        return read_device(body(answer))
+        answer = await send(api, "POST", *DEVICES, json={**sent, "name": target.name}, idempotent=False)
+        return read_device(body(answer, API))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
-        answer = await send(api, "PUT", *DEVICES, at.id or "", json=patch, idempotent=True)
-        return read_device(body(answer))
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
+        answer = await send(api, "PUT", *DEVICES, target.id or "", json=patch, idempotent=True)
+        return read_device(body(answer, API))
 
-    async def delete(self, api: Api, at: Target) -> None:
-        await delete(api, *DEVICES, at.id or "")
+    async def delete(self, api: Api, target: Target) -> None:
+        await delete(api, *DEVICES, target.id or "")
 
 
 def filters_for(units: Iterable[tuple[str | None, str]]) -> Iterator[tuple[str, str]]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconcile.provider import Attrs, BadAnswer, Mistake, Observed, Patch, flaw_in_name
+from reconcile.provider import Attrs, BadAnswer, Edit, Mistake, Patch, flaw_in_name
 
 NAME_LENGTH = ATTRIBUTE_LENGTH = 128
 DESCRIPTION_LENGTH = 2000
@@ -76,20 +76,20 @@ def version_of(attrs: Attrs) -> str:
     return hashlib.sha256(json.dumps(attrs, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def composed(paths: Sequence[tuple[str, ...]], wanted: Attrs, seen: Observed, most: int, noun: str) -> Patch:
+def composed(edit: Edit, most: int, noun: str) -> Patch:
     """
     The body of the PUT: the fields that differ, and the whole map of custom attributes when one of them does.
 
     Args:
-        paths: every leaf that differs; one that `wanted` lacks is taken out.
         most: how many custom attributes there can be.
     """
+    paths, wanted = edit.paths, edit.wanted
     body = {path[0]: wanted[path[0]] for path in paths if path[0] != ATTRIBUTES}
     touched = {path[1] for path in paths if path[0] == ATTRIBUTES and len(path) > 1}
     if not any(path[0] == ATTRIBUTES for path in paths):
         return Patch(body)
     ours = wanted.get(ATTRIBUTES) or {}
-    live = seen.attrs.get(ATTRIBUTES) or {}
+    live = edit.seen.attrs.get(ATTRIBUTES) or {}
     whole = {key: value for key, value in live.items() if key in ours or key not in touched} | ours
     if len(whole) > most:
         others = ", ".join(sorted(set(whole) - set(ours)))

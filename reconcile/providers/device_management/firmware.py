@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -30,11 +31,13 @@ from reconcile.provider import (
     ResourceType,
     Target,
     Upload,
+    View,
 )
+from reconcile.provider.rest import body
 from reconcile.providers.device_management import fields
 from reconcile.providers.device_management.connection import (
+    API,
     Api,
-    body,
     by_id,
     delete,
     id_of,
@@ -53,7 +56,7 @@ class Firmware(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    file: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE] = Field(description="The file to upload.")
+    file: Annotated[FileRef, Mark.IMMUTABLE] = Field(description="The file to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
         default=None, description="SHA-256 of the file, hex; stands in for it until it is uploaded."
     )
@@ -71,11 +74,10 @@ class FirmwareManifest(Firmware):
     """`device_management.firmware_manifests.<name>`."""
 
 
-class FirmwareType(ResourceType):
+class FirmwareType(ResourceType[Api]):
     """An upload that is never changed."""
 
-    keeps_name_unique = False
-    newest = True
+    names = "newest"
     collection: ClassVar[str]
     """In the path, under `/v3`."""
 
@@ -103,31 +105,31 @@ class FirmwareType(ResourceType):
         async for page in pages(api, "v3", self.collection, read=self.observed, params=NEWEST_FIRST):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        if at.id is not None:
-            return await by_id(api, "v3", self.collection, at.id, read=self.observed)
-        name, _, checksum = (at.alias or "").rpartition(_BYTES)
-        filters = {"name__eq": name or at.name or "", **NEWEST_FIRST}
+    async def read(self, api: Api, target: Target) -> Reading:
+        if target.id is not None:
+            return await by_id(api, "v3", self.collection, target.id, read=self.observed)
+        name, _, checksum = (target.alias or "").rpartition(_BYTES)
+        filters = {"name__eq": name or target.name or "", **NEWEST_FIRST}
         found, now = await matching(api, "v3", self.collection, read=self.observed, **filters)
-        wanted = checksum or api.sent.get(at.address, {}).get("checksum")
+        wanted = checksum or api.sent.get(target.address, {}).get("checksum")
         if wanted is not None:  # one of that name with other bytes is another one
             found = [seen for seen in found if seen.facts.get("checksum") in (wanted, None)]
-        if found and at.alias is not None and not found[0].aliases:  # the API does not tell its bytes
-            found[0] = replace(found[0], aliases=(at.alias,))
+        if found and target.alias is not None and not found[0].aliases:  # the API does not tell its bytes
+            found[0] = replace(found[0], aliases=(target.alias,))
         return Reading(found[0] if found else None, now)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         file: FileRef = attrs["file"]
-        form = {"name": str(at.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
+        form = {"name": str(target.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
         upload = Upload(Path(file.path).name, Path(file.path), file.sha256)
-        with remembered(api, at.address, {"checksum": file.sha256}):
+        with remembered(api, target.address, {"checksum": file.sha256}):
             answer = await api.main.send(
                 "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
             )
-        return self.observed(body(answer))
+        return self.observed(body(answer, API))
 
-    async def delete(self, api: Api, at: Target) -> None:
-        await delete(api, "v3", self.collection, at.id or "")
+    async def delete(self, api: Api, target: Target) -> None:
+        await delete(api, "v3", self.collection, target.id or "")
 
 
 def alias(name: str, checksum: str) -> Alias:
@@ -143,7 +145,6 @@ class ImageType(FirmwareType):
     noun = "firmware image"
     Model = FirmwareImage
     collection = "firmware-images"
-    advice = "An image is its bytes: upload other bytes under a new name"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         name, file = fields.name_of(attrs, key), attrs.get("file")
@@ -154,11 +155,12 @@ class ImageType(FirmwareType):
         known, checksum = super().recalled(entry, id_of), entry.facts.get("checksum")
         return replace(known, aliases=(alias(str(known.name), checksum),) if checksum else ())
 
-    def remade(self, seen: Observed, prior: Entry) -> str | None:
-        before, now = prior.facts.get("checksum"), seen.facts.get("checksum")
-        if not before or not now or before == now:
-            return None
-        return f"{seen.id} with sha256 {now} is live, what was uploaded was {prior.id} with sha256 {before}"
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        live, uploaded = seen.facts.get("checksum"), prior.facts.get("checksum") if prior is not None else None
+        if prior is None or not uploaded or not live or uploaded == live:
+            return View(seen.attrs)
+        said = f"{seen.id} with sha256 {live} is live, what was uploaded was {prior.id} with sha256 {uploaded}"
+        return View(seen.attrs, not_ours=said)
 
 
 class ManifestType(FirmwareType):
@@ -169,4 +171,3 @@ class ManifestType(FirmwareType):
     noun = "firmware manifest"
     Model = FirmwareManifest
     collection = "firmware-manifests"
-    advice = "A manifest is its bytes: upload other bytes under a new name"

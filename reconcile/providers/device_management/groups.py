@@ -7,24 +7,15 @@ The API refuses a second one of a name with a 409. Membership is written on the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconcile.provider import Attrs, Entry, Mark, Mistake, Observed, Page, Patch, Reading, ResourceType, Target
+from reconcile.provider import Attrs, Edit, Mark, Mistake, Observed, Page, Patch, Reading, ResourceType, Target
+from reconcile.provider.rest import body
 from reconcile.providers.device_management import fields
-from reconcile.providers.device_management.connection import (
-    Api,
-    body,
-    by_id,
-    delete,
-    id_of,
-    matching,
-    pages,
-    send,
-    text,
-)
+from reconcile.providers.device_management.connection import API, Api, by_id, delete, id_of, matching, pages, send, text
 
 GROUPS = ("v3", "device-groups")
 MOST_ATTRIBUTES = 10
@@ -44,7 +35,7 @@ class Group(BaseModel):
     ) = Field(default=None, description="Up to 10 texts by key; those that are not mentioned stay as they are.")
 
 
-class GroupType(ResourceType):
+class GroupType(ResourceType[Api]):
     """Device groups of the account."""
 
     path = "device_management.groups"
@@ -58,36 +49,29 @@ class GroupType(ResourceType):
     def check(self, attrs: Attrs, key: str) -> list[Mistake]:
         return fields.name_problems(attrs, key) + fields.attribute_problems(attrs)
 
-    def compose(
-        self,
-        paths: Sequence[tuple[str, ...]],
-        also: Sequence[tuple[str, ...]],
-        wanted: Attrs,
-        seen: Observed,
-        prior: Entry | None,
-    ) -> Patch | None:
-        return fields.composed(paths, wanted, seen, MOST_ATTRIBUTES, self.noun)
+    def compose(self, edit: Edit) -> Patch | None:
+        return fields.composed(edit, MOST_ATTRIBUTES, self.noun)
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, *GROUPS, read=read_group):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        if at.id is not None:
-            return await by_id(api, *GROUPS, at.id, read=read_group)
-        found, now = await matching(api, *GROUPS, read=read_group, name__eq=at.name or "")
-        return Reading(next((seen for seen in found if seen.name == at.name), None), now)
+    async def read(self, api: Api, target: Target) -> Reading:
+        if target.id is not None:
+            return await by_id(api, *GROUPS, target.id, read=read_group)
+        found, now = await matching(api, *GROUPS, read=read_group, name__eq=target.name or "")
+        return Reading(next((seen for seen in found if seen.name == target.name), None), now)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
-        sent = {**attrs, "name": at.name}
-        return read_group(body(await send(api, "POST", *GROUPS, json=sent, idempotent=False)))
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
+        sent = {**attrs, "name": target.name}
+        return read_group(body(await send(api, "POST", *GROUPS, json=sent, idempotent=False), API))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
-        answer = await send(api, "PUT", *GROUPS, at.id or "", json=patch, idempotent=True)
-        return read_group(body(answer))
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
+        answer = await send(api, "PUT", *GROUPS, target.id or "", json=patch, idempotent=True)
+        return read_group(body(answer, API))
 
-    async def delete(self, api: Api, at: Target) -> None:
-        await delete(api, *GROUPS, at.id or "")
+    async def delete(self, api: Api, target: Target) -> None:
+        await delete(api, *GROUPS, target.id or "")
 
 
 def read_group(member: Mapping[str, Any]) -> Observed:

@@ -9,8 +9,9 @@ their `continuation_marker`.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,12 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconcile.provider import (
     Attrs,
     BadAnswer,
+    Edit,
     Entry,
+    Gap,
     InvalidInput,
     Mark,
     Mistake,
     Observed,
     Page,
+    Patch,
     Problem,
     Reading,
     Ref,
@@ -31,6 +35,7 @@ from reconcile.provider import (
     Secret,
     SecretRef,
     Target,
+    View,
 )
 from reconcile.providers.device_management.connection import Api, by_id, delete, pages, send, text
 
@@ -48,10 +53,12 @@ class SharedKey(BaseModel):
     endpoint_name: Annotated[str, Mark.NAME] | None = Field(
         default=None, description="What the device calls itself; the key unless it is written."
     )
-    secret_hex: Annotated[SecretRef, Mark.SECRET] = Field(description="Where the secret is: 32 to 64 hex digits.")
+    secret_hex: Annotated[
+        SecretRef, Gap("rotated by deleting it and making it again: between the two the device cannot bootstrap")
+    ] = Field(description="Where the secret is: 32 to 64 hex digits.")
 
 
-class SharedKeyType(ResourceType):
+class SharedKeyType(ResourceType[Api]):
     """Pre-shared keys of the account."""
 
     path = "device_management.shared_keys"
@@ -59,7 +66,6 @@ class SharedKeyType(ResourceType):
     noun = "pre-shared key"
     Model = SharedKey
     scalar = "secret_hex"
-    gap = "rotated by deleting it and making it again: between the two the device cannot bootstrap"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return None, _endpoint(attrs, key)
@@ -74,38 +80,40 @@ class SharedKeyType(ResourceType):
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"created_at": seen.version}
 
-    def rewritten(self, seen: Observed, prior: Entry) -> str | None:
-        recorded = prior.facts.get("created_at")
-        return seen.version if seen.version and recorded and seen.version != recorded else None
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        recorded = prior.facts.get("created_at") if prior is not None else None
+        moved = bool(seen.version and recorded and seen.version != recorded)
+        return View(seen.attrs, rewritten=seen.version if moved else None)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         return replace(super().recalled(entry, id_of), version=entry.facts.get("created_at"))
 
-    def anew(self, paths: Sequence[tuple[str, ...]], seen: Observed) -> str | None:
-        if ("endpoint_name",) not in paths:
+    def compose(self, edit: Edit) -> Patch | None:
+        if ("endpoint_name",) not in edit.paths:
             return None
-        return f"a pre-shared key belongs to its endpoint name: that of {seen.id!r} stays, and another one is made"
+        said = f"a pre-shared key belongs to its endpoint name: that of {edit.seen.id!r} stays, and another one is made"
+        return Patch({}, replaces=said)
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, *KEYS, read=read_key, marker="continuation_marker"):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        return await by_id(api, *KEYS, at.id or at.name or at.address.key, read=read_key)
+    async def read(self, api: Api, target: Target) -> Reading:
+        return await by_id(api, *KEYS, target.id or target.name or target.address.key, read=read_key)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
-        return await self._make(api, at, at.name or at.address.key, _checked(attrs))
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
+        return await self._make(api, target, target.name or target.address.key, _checked(attrs))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         # Checked before the old one is deleted: a value that the API refuses would leave the device without a key.
-        secret, endpoint = _checked(patch), at.id or at.name or at.address.key
+        secret, endpoint = _checked(patch), target.id or target.name or target.address.key
         await delete(api, *KEYS, endpoint)
-        return await self._make(api, at, endpoint, secret)
+        return await self._make(api, target, endpoint, secret)
 
-    async def delete(self, api: Api, at: Target) -> None:
-        await delete(api, *KEYS, at.id or at.name or at.address.key)
+    async def delete(self, api: Api, target: Target) -> None:
+        await delete(api, *KEYS, target.id or target.name or target.address.key)
 
-    async def _make(self, api: Api, at: Target, endpoint: str, secret: Secret) -> Observed:
+    async def _make(self, api: Api, target: Target, endpoint: str, secret: Secret) -> Observed:
         await send(api, "POST", *KEYS, json={"endpoint_name": endpoint, "secret_hex": secret}, idempotent=False)
         # The answer need not have the date by which a rotation of somebody else is told.
         made = (await by_id(api, *KEYS, endpoint, read=read_key)).seen

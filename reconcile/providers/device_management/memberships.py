@@ -13,13 +13,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconcile.provider import Attrs, Mark, NotFound, Observed, Page, Reading, Refers, ResourceType, Target
+from reconcile.provider import (
+    Attrs,
+    Mark,
+    Membership,
+    NotFound,
+    Observed,
+    Page,
+    Reading,
+    Refers,
+    ResourceType,
+    Target,
+)
 from reconcile.providers.device_management.connection import Api, by_id, send
 from reconcile.providers.device_management.devices import DEVICES, MEMBERSHIPS, read_device
 from reconcile.providers.device_management.groups import GROUPS
 
 
-class Membership(BaseModel):
+class GroupMembership(BaseModel):
     """`device_management.devices.<name>.groups: [north, pumps]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -29,16 +40,15 @@ class Membership(BaseModel):
     )
 
 
-class MembershipType(ResourceType):
+class MembershipType(ResourceType[Api]):
     """The groups that a device is in, of those in the document; those in other groups are left alone."""
 
     path = MEMBERSHIPS
     singular = "membership"
     noun = "membership"
-    Model = Membership
+    Model = GroupMembership
     listed = "parent"
-    refers_by_key = "group"
-    exclusive = True
+    membership = Membership("group", exclusive=True)
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return None, key
@@ -48,23 +58,23 @@ class MembershipType(ResourceType):
         now = reading.now or datetime.fromtimestamp(0, UTC)
         yield Page(reading.seen.parts[MEMBERSHIPS] if reading.seen is not None else [], now)
 
-    async def read(self, api: Api, at: Target) -> Reading:
-        reading = await by_id(api, *DEVICES, at.parent or "", read=read_device)
+    async def read(self, api: Api, target: Target) -> Reading:
+        reading = await by_id(api, *DEVICES, target.parent or "", read=read_device)
         parts = reading.seen.parts[MEMBERSHIPS] if reading.seen is not None else []
-        group = at.id or api.sent.get(at.address, {}).get("group")
+        group = target.id or api.sent.get(target.address, {}).get("group")
         return Reading(next((seen for seen in parts if seen.id == group), None), reading.now)
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
-        group, device = str(attrs["group"]), at.parent or ""
-        api.sent[at.address] = {"group": group}
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
+        group, device = str(attrs["group"]), target.parent or ""
+        api.sent[target.address] = {"group": group}
         await send(api, "POST", *GROUPS, group, "devices", "add", json={"device_id": device}, idempotent=True)
         return Observed(group, {"group": group}, parent=device)
 
-    async def delete(self, api: Api, at: Target) -> None:
-        sent = {"device_id": at.parent}
+    async def delete(self, api: Api, target: Target) -> None:
+        sent = {"device_id": target.parent}
         try:
-            await send(api, "POST", *GROUPS, at.id or "", "devices", "remove", json=sent, idempotent=True)
+            await send(api, "POST", *GROUPS, target.id or "", "devices", "remove", json=sent, idempotent=True)
         except NotFound:
             # The group or the device is gone, and the membership with it; a wrong URL is told by the reading.
-            if (await self.read(api, at)).seen is not None:
+            if (await self.read(api, target)).seen is not None:
                 raise

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.provider import Attrs, BadAnswer, Observed, Status, View
-from reconcile.providers.device_management.connection import id_of, moment, text
+from reconcile.provider.rest import moment
+from reconcile.providers.device_management.connection import id_of, text
 from reconcile.providers.device_management.fields import version_of
 
 DRAFT = "draft"

@@ -8,27 +8,26 @@ Order of the types: what is referred to comes before what refers.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from reconcile.provider import Attrs, Binding, Desired, Provider, SecretRef
+from reconcile.provider import Binding, Desired, Net, OpenSecret, Provider, SecretRef
 from reconcile.providers.microvisor.apps import AppType
 from reconcile.providers.microvisor.configs import ConfigType, DeviceConfigType
-from reconcile.providers.microvisor.connection import Settings, connect
+from reconcile.providers.microvisor.connection import Api, MicrovisorSettings, connect
 from reconcile.providers.microvisor.devices import DeviceType
 from reconcile.providers.microvisor.secrets import DeviceSecretType, SecretType
 
 
-class Microvisor(Provider):
+class Microvisor(Provider[MicrovisorSettings, Api, Net]):
     """The provider `microvisor`."""
 
     name = "microvisor"
-    Settings = Settings
+    Settings = MicrovisorSettings
     types = (AppType(), ConfigType(), SecretType(), DeviceType(), DeviceConfigType(), DeviceSecretType())
 
-    async def connect(self, settings: Attrs, net: Any, open_secret: Any) -> tuple[Any, Binding]:
+    async def connect(self, settings: MicrovisorSettings, net: Net, open_secret: OpenSecret) -> tuple[Api, Binding]:
         return await connect(settings, net, open_secret)
 
-    def simulated(self, settings: Attrs, url: str, credentials: Mapping[str, str]) -> Attrs:
-        return {
-            **settings,
+    def simulated(self, settings: MicrovisorSettings, url: str, credentials: Mapping[str, str]) -> MicrovisorSettings:
+        there = {
             "base_url": f"{url}/v1",
             "upload_url": f"{url}/upload/v1",
             "account_sid": credentials["account_sid"],
@@ -36,14 +35,16 @@ class Microvisor(Provider):
             "api_key_sid": None,
             "api_key_secret": None,
         }
+        return settings.model_copy(update=there)
 
-    def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: Attrs) -> Mapping[str, Any]:
+    def simulated_units(
+        self, wanted: Callable[[str], Iterable[Desired]], settings: MicrovisorSettings
+    ) -> Mapping[str, Any]:
         units: dict[str, Any] = {"devices": []}
         for want in wanted(DeviceType.path):
             sid = want.attrs.get("sid")
             name = None if sid else str(want.attrs.get("unique_name") or want.address.key)
             units["devices"].append({"sid": sid, "unique_name": name})
-        account = settings.get("account_sid")
-        if isinstance(account, str) and account.startswith("AC"):
-            units["account_sid"] = account
+        if settings.account_sid.startswith("AC"):
+            units["account_sid"] = settings.account_sid
         return units

@@ -9,6 +9,7 @@ with it: the SHA-256 of the uploaded file is recorded in the state beside the re
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +30,10 @@ from reconcile.provider import (
     ResourceType,
     Target,
     Upload,
+    View,
 )
-from reconcile.providers.microvisor.connection import Api, body, pages, server_time
+from reconcile.provider.rest import body, server_time
+from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import name_problems
 
 
@@ -39,21 +42,20 @@ class App(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    bundle: Annotated[FileRef, Mark.FILE, Mark.IMMUTABLE, Largest(1 << 30)] = Field(description="The zip to upload.")
+    bundle: Annotated[FileRef, Mark.IMMUTABLE, Largest(1 << 30)] = Field(description="The zip to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
         default=None, description="SHA-256 of the bundle, hex; stands in for the file until it is uploaded."
     )
     unique_name: Annotated[str, Mark.NAME] | None = Field(default=None, description="Its name at the API.")
 
 
-class AppType(ResourceType):
+class AppType(ResourceType[Api]):
     """Apps of the account."""
 
     path = "microvisor.apps"
     singular = "app"
     noun = "app"
     Model = App
-    advice = "An app is its bytes: upload other bytes under a new name"
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         return None, str(attrs.get("unique_name") or key)
@@ -64,37 +66,38 @@ class AppType(ResourceType):
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"hash": seen.facts.get("hash")}
 
-    def remade(self, seen: Observed, prior: Entry) -> str | None:
-        before, now = prior.facts.get("hash"), seen.facts.get("hash")
-        if not before or not now or before == now:
-            return None
-        return f"{seen.id} with hash {now} is live, what was uploaded was {prior.id} with hash {before}"
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        live, uploaded = seen.facts.get("hash"), prior.facts.get("hash") if prior is not None else None
+        if prior is None or not uploaded or not live or uploaded == live:
+            return View(seen.attrs)
+        said = f"{seen.id} with hash {live} is live, what was uploaded was {prior.id} with hash {uploaded}"
+        return View(seen.attrs, not_ours=said)
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, "Apps", key="apps", read=lambda member, _: _observed(member)):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
+    async def read(self, api: Api, target: Target) -> Reading:
         try:
-            answer = await api.main.get("Apps", at.id or at.name or "")
+            answer = await api.main.get("Apps", target.id or target.name or "")
         except NotFound:
             return Reading(None)
-        return Reading(_observed(body(answer)), server_time(answer))
+        return Reading(_observed(body(answer, "Microvisor")), server_time(answer))
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         bundle: FileRef = attrs["bundle"]
         answer = await api.upload.send(
             "POST",
             "Apps",
-            form={"UniqueName": str(at.name)},
+            form={"UniqueName": str(target.name)},
             files={"File": Upload(Path(bundle.path).name, Path(bundle.path), bundle.sha256)},
             idempotent=False,
         )
-        return _observed(body(answer))
+        return _observed(body(answer, "Microvisor"))
 
-    async def delete(self, api: Api, at: Target) -> None:
+    async def delete(self, api: Api, target: Target) -> None:
         try:
-            await api.main.send("DELETE", "Apps", at.id or at.name or "", idempotent=True)
+            await api.main.send("DELETE", "Apps", target.id or target.name or "", idempotent=True)
         except NotFound:
             return
 

@@ -7,16 +7,13 @@ API key pair), lists through `meta.next_page_url`, dates in UTC in whole seconds
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from reconcile.provider import (
     Answer,
-    Attrs,
     BadAnswer,
     BasicAuth,
     Binding,
@@ -24,17 +21,18 @@ from reconcile.provider import (
     InvalidInput,
     Net,
     Observed,
+    OpenSecret,
     Page,
     Problem,
-    Secret,
     SecretRef,
     in_turns,
 )
+from reconcile.provider.rest import HttpSettings, about, client_of, server_time
 
 PAGE_SIZE = 1000  # the API's maximum
 
 
-class Settings(BaseModel):
+class MicrovisorSettings(HttpSettings):
     """
     `providers.microvisor`.
 
@@ -42,17 +40,12 @@ class Settings(BaseModel):
     an API key pair (`SK…` and its secret).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
-
     base_url: str = "https://microvisor.twilio.com/v1"
     upload_url: str = "https://microvisor-upload.twilio.com/v1"
     account_sid: str = "env:TWILIO_ACCOUNT_SID"
     auth_token: SecretRef = SecretRef("env", "TWILIO_AUTH_TOKEN")
     api_key_sid: SecretRef | None = None
     api_key_secret: SecretRef | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
-    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
-    requests_per_s: Annotated[float, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +57,14 @@ class Api:
     account: str
 
 
-async def connect(
-    settings: Attrs, net: Net, open_secret: Callable[[SecretRef], Awaitable[Secret]]
-) -> tuple[Api, Binding]:
+async def connect(settings: MicrovisorSettings, net: Net, open_secret: OpenSecret) -> tuple[Api, Binding]:
     """
     The two clients and the account that they speak for. Sends nothing.
 
     Raises:
         InvalidInput: a credential is missing, or the account SID is none.
     """
-    account = str(settings["account_sid"])
+    account = settings.account_sid
     if reference := SecretRef.parse(account):
         account = (await open_secret(reference)).reveal()
     if len(account) != 34 or not account.startswith("AC") or not _hex(account[2:]):
@@ -84,9 +75,9 @@ async def connect(
                 hint="It is AC and 32 hex digits, as the console shows it",
             )
         )
-    user, word = account, settings["auth_token"]
-    if settings.get("api_key_sid") or settings.get("api_key_secret"):
-        if not (settings.get("api_key_sid") and settings.get("api_key_secret")):
+    user, word = account, settings.auth_token
+    if settings.api_key_sid or settings.api_key_secret:
+        if not (settings.api_key_sid and settings.api_key_secret):
             raise InvalidInput(
                 Problem(
                     "api_key_sid and api_key_secret go together",
@@ -94,20 +85,20 @@ async def connect(
                     hint="Write both, or neither and the auth token",
                 )
             )
-        user, word = (await open_secret(settings["api_key_sid"])).reveal(), settings["api_key_secret"]
+        user, word = (await open_secret(settings.api_key_sid)).reveal(), settings.api_key_secret
     auth = BasicAuth(user, await open_secret(word))
-    main = _client(net, settings, "base_url", "microvisor.twilio.com", auth, "microvisor")
-    upload = _client(net, settings, "upload_url", "microvisor-upload.twilio.com", auth, "microvisor upload")
+    clients = []
+    for setting, host, name in (
+        ("base_url", "microvisor.twilio.com", "microvisor"),
+        ("upload_url", "microvisor-upload.twilio.com", "microvisor upload"),
+    ):
+        url = getattr(settings, setting)
+        try:
+            clients.append(client_of(net, settings, base_url=url, default_host=host, auth=auth, name=name))
+        except InvalidInput as error:
+            raise about(error, f"providers.microvisor.{setting}") from None
+    main, upload = clients
     return Api(main, upload, account), Binding(account, main.host)
-
-
-def _client(net: Net, settings: Attrs, setting: str, default_host: str, auth: BasicAuth, name: str) -> Client:
-    limits: dict[str, Any] = {limit: settings[limit] for limit in ("timeout_s", "max_concurrency", "requests_per_s")}
-    try:
-        return net.client(base_url=settings[setting], default_host=default_host, auth=auth, name=name, **limits)
-    except InvalidInput as error:
-        about = f"providers.microvisor.{setting}"
-        raise InvalidInput(*(replace(problem, address=about) for problem in error.problems)) from None
 
 
 async def pages(
@@ -140,29 +131,6 @@ def _next_page(answer: Answer) -> str | None:
     meta = answer.body.get("meta") if isinstance(answer.body, dict) else None
     link = meta.get("next_page_url") if isinstance(meta, dict) else None
     return link if isinstance(link, str) and link else None
-
-
-def server_time(answer: Answer) -> datetime:
-    """The server's clock. Without a `Date` header, the epoch: then every lease has time left, and none is renewed."""
-    return answer.now or datetime.fromtimestamp(0, UTC)
-
-
-def moment(text: Any) -> datetime | None:
-    """A date of the API (`2021-01-01T12:34:56Z`), aware; None for null or for what is no date."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def body(answer: Answer) -> Mapping[str, Any]:
-    """The answer's object. Raises BadAnswer when it is none."""
-    if not isinstance(answer.body, dict):
-        raise BadAnswer(f"the Microvisor API answered {answer.status} without an object")
-    return answer.body
 
 
 def _hex(text: str) -> bool:

@@ -29,12 +29,14 @@ from reconcile.provider import (
     Ref,
     Refers,
     ResourceType,
+    Stage,
     Status,
     Target,
     Use,
     View,
 )
-from reconcile.providers.microvisor.connection import Api, body, moment, pages, server_time
+from reconcile.provider.rest import body, moment, server_time
+from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import name_problems, normal_sid
 
 RENEW_BEFORE = timedelta(hours=6)  # docs/apis/microvisor.md, "Logging"
@@ -43,7 +45,12 @@ _FORM = {"unique_name": "UniqueName", "app": "TargetApp", "logging": "LoggingEna
 
 
 class Device(BaseModel):
-    """`microvisor.devices.<name>`. Its configs and secrets are resources of their own, under it."""
+    """
+    `microvisor.devices.<name>`. Its configs and secrets are resources of their own, under it.
+
+    They are written after the name and before the app, so that an app never starts with the old settings
+    (docs/apis/microvisor.md, "Order of writes to a device").
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -53,31 +60,24 @@ class Device(BaseModel):
     unique_name: Annotated[str, Mark.NAME] | None = Field(
         default=None, description="Its name at the API; the key unless it is written."
     )
-    app: Annotated[str, Refers("microvisor.apps")] | None = Field(
+    app: Annotated[str, Refers("microvisor.apps"), Stage(2)] | None = Field(
         default=None, description="The app it should run: of the document, live on the account, or a KA… SID."
     )
-    logging: Annotated[bool, Mark.LEASE] | None = Field(
+    logging: Annotated[bool, Mark.LEASE, Stage(3)] | None = Field(
         default=None, description="Whether application logging is on; every apply renews it when it is about to end."
     )
-    restart: Annotated[str, Mark.TRIGGER] | None = Field(
+    restart: Annotated[str, Mark.TRIGGER, Stage(4)] | None = Field(
         default=None, description="Any token; the app is restarted when it differs from the recorded one."
     )
 
 
-class DeviceType(ResourceType):
+class DeviceType(ResourceType[Api]):
     """Devices of the account."""
 
     path = "microvisor.devices"
     singular = "device"
     noun = "device"
     Model = Device
-    creatable = False
-    deletable = False
-    removal = "forget"
-    # The name, then configs and secrets, then the app, then logging and restart: so that an app never starts with
-    # the old settings (docs/apis/microvisor.md, "Order of writes to a device").
-    stages = {"unique_name": 0, "app": 2, "logging": 3, "restart": 4}
-    children_stage = 1
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
         sid = attrs.get("sid")
@@ -126,20 +126,20 @@ class DeviceType(ResourceType):
         async for page in pages(api, "Devices", key="devices", read=lambda member, _: read_device(member)):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
+    async def read(self, api: Api, target: Target) -> Reading:
         try:
-            answer = await api.main.get("Devices", at.id or at.name or "")
+            answer = await api.main.get("Devices", target.id or target.name or "")
         except NotFound:
             return Reading(None)
-        return Reading(read_device(body(answer)), server_time(answer))
+        return Reading(read_device(body(answer, "Microvisor")), server_time(answer))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         form = {_FORM[name]: _text(name, value) for name, value in patch.items()}
         # Sent again, a restart is a second restart; everything else says how it should be and may be repeated.
         answer = await api.main.send(
-            "POST", "Devices", at.id or at.name or "", form=form, idempotent="restart" not in patch
+            "POST", "Devices", target.id or target.name or "", form=form, idempotent="restart" not in patch
         )
-        return read_device(body(answer))
+        return read_device(body(answer, "Microvisor"))
 
 
 def _text(name: str, value: Any) -> str:

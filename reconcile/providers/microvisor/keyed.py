@@ -22,11 +22,12 @@ from reconcile.provider import (
     Secret,
     Target,
 )
-from reconcile.providers.microvisor.connection import Api, body, pages, server_time
+from reconcile.provider.rest import body, server_time
+from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import key_problems, normal_sid
 
 
-class KeyedType(ResourceType):
+class KeyedType(ResourceType[Api]):
     """A type whose identity is its key, under the account or under a device."""
 
     scalar = "value"
@@ -47,27 +48,27 @@ class KeyedType(ResourceType):
         async for page in pages(api, *self._path(parent), key=self.collection.lower(), read=read):
             yield page
 
-    async def read(self, api: Api, at: Target) -> Reading:
+    async def read(self, api: Api, target: Target) -> Reading:
         try:
-            answer = await api.main.get(*self._path(at.parent), key_of(at))
+            answer = await api.main.get(*self._path(target.parent), key_of(target))
         except NotFound:
             return Reading(None)
-        return Reading(self.observed(body(answer), at.parent), server_time(answer))
+        return Reading(self.observed(body(answer, "Microvisor"), target.parent), server_time(answer))
 
-    async def create(self, api: Api, at: Target, attrs: Attrs) -> Observed:
-        form: dict[str, str | Secret] = {"Key": key_of(at), "Value": attrs["value"]}
-        answer = await api.main.send("POST", *self._path(at.parent), form=form, idempotent=False)
-        return self.observed(body(answer), at.parent)
+    async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
+        form: dict[str, str | Secret] = {"Key": key_of(target), "Value": attrs["value"]}
+        answer = await api.main.send("POST", *self._path(target.parent), form=form, idempotent=False)
+        return self.observed(body(answer, "Microvisor"), target.parent)
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         answer = await api.main.send(
-            "POST", *self._path(at.parent), key_of(at), form={"Value": patch["value"]}, idempotent=True
+            "POST", *self._path(target.parent), key_of(target), form={"Value": patch["value"]}, idempotent=True
         )
-        return self.observed(body(answer), at.parent)
+        return self.observed(body(answer, "Microvisor"), target.parent)
 
-    async def delete(self, api: Api, at: Target) -> None:
+    async def delete(self, api: Api, target: Target) -> None:
         try:
-            await api.main.send("DELETE", *self._path(at.parent), key_of(at), idempotent=True)
+            await api.main.send("DELETE", *self._path(target.parent), key_of(target), idempotent=True)
         except NotFound:
             return
 
@@ -75,9 +76,9 @@ class KeyedType(ResourceType):
         return ("Devices", parent, self.collection) if parent is not None else (self.collection,)
 
 
-def key_of(at: Target) -> str:
+def key_of(target: Target) -> str:
     """The key at the API: the last key of the address."""
-    return at.name or at.id or at.address.key
+    return target.name or target.id or target.address.key
 
 
 def owner(member: Mapping[str, Any], parent: str | None) -> str | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconcile.provider import ApiError, Attrs, Entry, Mark, Observed, Ref, SecretRef, Target
+from reconcile.provider import ApiError, Attrs, Entry, Observed, Ref, SecretRef, Target, View
 from reconcile.providers.microvisor.connection import Api
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
@@ -24,7 +25,7 @@ class SecretModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    value: Annotated[SecretRef, Mark.SECRET] = Field(description="Where the value is, up to 4096 characters of it.")
+    value: SecretRef = Field(description="Where the value is, up to 4096 characters of it.")
 
 
 class SecretType(KeyedType):
@@ -44,23 +45,22 @@ class SecretType(KeyedType):
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
         return {"date_rotated": seen.facts.get("date_rotated")}
 
-    def rewritten(self, seen: Observed, prior: Entry) -> str | None:
-        recorded = prior.facts.get("date_rotated")
-        moved = seen.version is not None and recorded is not None and seen.version != recorded
-        return seen.version if moved else None
+    def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
+        recorded = prior.facts.get("date_rotated") if prior is not None else None
+        return View(seen.attrs, rewritten=seen.version if recorded not in (None, seen.version) else None)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         return replace(super().recalled(entry, id_of), version=entry.facts.get("date_rotated"))
 
-    async def update(self, api: Api, at: Target, patch: Attrs) -> Observed:
+    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         try:
-            return await super().update(api, at, patch)
+            return await super().update(api, target, patch)
         except ApiError as refusal:
             if refusal.status not in (404, 405):
                 raise
         # Between the two requests there is no secret; after a crash there the next plan finds it gone and makes it.
-        await self.delete(api, at)
-        made = await self.create(api, at, patch)
+        await self.delete(api, target)
+        made = await self.create(api, target, patch)
         return replace(made, facts={**made.facts, "note": "the API refuses to update secrets: deleted and made again"})
 
 

@@ -5,9 +5,32 @@ Nothing is defined here. `docs/adding-a-provider.md` shows how the parts go toge
 """
 
 from reconcile.core.address import Address
-from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Patch, Reading, Status, Target, View
-from reconcile.core.resource_type import Binding, Mistake, Named, Provider, ResourceType, Use
-from reconcile.core.schema import Largest, Mark, Refers, Same, Together
+from reconcile.core.resource import (
+    Alias,
+    Desired,
+    Edit,
+    Entry,
+    Mistake,
+    Observed,
+    Page,
+    Patch,
+    Reading,
+    Status,
+    Target,
+    View,
+)
+from reconcile.core.resource_type import (
+    Binding,
+    Lifecycle,
+    Membership,
+    Named,
+    OpenSecret,
+    Provider,
+    ResourceType,
+    Use,
+)
+from reconcile.core.schema import Gap, Largest, Mark, Refers, Same, Stage, Together, Unwritten
+from reconcile.core.staging import Staging
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
 from reconcile.errors import (
@@ -37,11 +60,15 @@ __all__ = [
     "Client",
     "Conflict",
     "Desired",
+    "Edit",
     "Entry",
     "FileRef",
+    "Gap",
     "InvalidInput",
     "Largest",
+    "Lifecycle",
     "Mark",
+    "Membership",
     "Mistake",
     "Named",
     "Net",
@@ -49,6 +76,7 @@ __all__ = [
     "NotFound",
     "NotSent",
     "Observed",
+    "OpenSecret",
     "Page",
     "Patch",
     "Problem",
@@ -60,9 +88,12 @@ __all__ = [
     "Same",
     "Secret",
     "SecretRef",
+    "Stage",
+    "Staging",
     "Status",
     "Target",
     "Together",
+    "Unwritten",
     "Upload",
     "Use",
     "View",

@@ -1,0 +1,80 @@
+"""What connections to HTTP APIs share: settings, a client made of them, and how answers and dates are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconcile.errors import BadAnswer, InvalidInput
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net
+
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+
+
+class HttpSettings(BaseModel):
+    """Settings that every HTTP API has: seconds for one attempt, and how hard it is driven."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    base_url: str
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+
+
+def client_of(
+    net: Net,
+    settings: HttpSettings,
+    *,
+    default_host: str,
+    auth: BasicAuth | BearerAuth | None,
+    name: str,
+    base_url: str | None = None,
+    any_type: bool = False,
+) -> Client:
+    """A client with these settings, as `Net.client`; `base_url`: in place of theirs. Raises InvalidInput."""
+    return net.client(
+        base_url=base_url or settings.base_url,
+        default_host=default_host,
+        auth=auth,
+        name=name,
+        any_type=any_type,
+        timeout_s=settings.timeout_s,
+        max_concurrency=settings.max_concurrency,
+        requests_per_s=settings.requests_per_s,
+    )
+
+
+def about(error: InvalidInput, address: str) -> InvalidInput:
+    """The same mistakes, of the setting at an address such as `providers.microvisor.base_url`."""
+    return InvalidInput(*(replace(problem, address=address) for problem in error.problems))
+
+
+def body(answer: Answer, api: str) -> Mapping[str, Any]:
+    """The answer's object. Raises BadAnswer, in the name of the API, when it is none."""
+    if not isinstance(answer.body, dict):
+        raise BadAnswer(f"the {api} API answered {answer.status} without an object")
+    return answer.body
+
+
+def server_time(answer: Answer) -> datetime:
+    """The server's clock. Without a `Date` header the epoch: then every lease has time left, and nothing is old."""
+    return answer.now or datetime.fromtimestamp(0, UTC)
+
+
+def moment(value: Any) -> datetime | None:
+    """A date, aware: RFC 3339 or `20161130T162512Z`; None for null and for what is no date."""
+    if not isinstance(value, str):
+        return None
+    if compact := _COMPACT.fullmatch(value):
+        value = "{}-{}-{}T{}:{}:{}Z".format(*compact.groups())
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
