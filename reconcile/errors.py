@@ -196,3 +196,7 @@ PRECEDENCE: tuple[int, ...] = (130, 4, 7, 5, 6, 3, 8, 1, 2, 0)
 def worst(codes: Sequence[int]) -> int:
     """The exit code of a command in which all of `codes` happened; 0 when nothing did."""
     return min(codes, key=PRECEDENCE.index, default=0)
+
+
+UNANSWERED = (ApiError, NoAnswer, NotSent, BadAnswer, NotAllowed)
+"""Errors that make a resource unreadable and stop nothing else: it is named in the plan and left alone."""

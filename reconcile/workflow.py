@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.asks import Joining
 from reconcile.core.bindings import KEYED, Bindings, check_bindings, check_head
 from reconcile.core.events import Noted
 from reconcile.core.guard import refuse
@@ -167,23 +168,12 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     uncertain = {intent.address: intent.change for intent in await world.store.unfinished()}
     for name, api in world.apis.items():
         types = {path: kind for path, kind in world.types.items() if path.partition(".")[0] == name}
-        observer = Observer(
-            api=api,
-            types=types,
-            document=document,
-            store=world.store,
-            secrets=world.secrets,
-            planner=planner,
-            env=world.env,
-            workers=world.workers,
-            uncertain=uncertain,
-            trust=world.trust,
-        )
-        await observer.run()
+        joining = Joining(types, document, planner, world.env.now(), uncertain)
+        await Observer(api, joining, world.store, world.secrets, world.env, world.workers, world.trust).run()
     for path in world.types:
         barred = world.barred.get(path.partition(".")[0])
         if barred and path.count(".") == 1 and (document.count(path) or await world.store.count(path)):
-            planner.unread(path, None, barred, False)
+            planner.unread(path, None, barred)
     held = {path: await world.store.count(path) for path in world.types}
     wanted = sum(document.count(path) for path in world.types)
     made = planner.finish(world.document.limits, held, wanted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +27,11 @@ from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolved, Sighting
 from reconcile.core.tree import put, without
-from reconcile.core.usage import Usage
+from reconcile.core.uses import NamesAndUses
 from reconcile.core.values import Ref, SecretRef
-from reconcile.errors import InvalidInput, Position, Problem
+from reconcile.errors import AccessDenied, InvalidInput, Position, Problem
 
+_UNOPENED = (Match.UNRESOLVED, Match.NOT_ALLOWED)
 PROTECTED_LEAVING = (
     "it is protected: put it back with `protect: false` and apply that first, or `reconcile state unprotect ADDR`"
 )
@@ -54,13 +55,10 @@ class Planner:
         self.options = options
         self.plan = Plan(bindings)
         self._order: dict[Address, tuple[int, int]] = {}
-        self._names: dict[str, dict[str, str]] = defaultdict(dict)  # type → id → name, of what is referred to
-        self._ids: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id
         self._resolved: dict[Ref, Resolved] = {}
         self._spare: dict[Address, tuple[Change, int]] = {}  # not selected, but others may need it
         self.learned: list[Entry] = []  # what an apply records before it sends anything
-        self.usage = Usage(types)
-        self.referred = self.usage.referred
+        self._uses = NamesAndUses(types)
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
         self._untold: dict[Match, list[tuple[Address, SecretRef]]] = defaultdict(list)
@@ -70,31 +68,42 @@ class Planner:
 
     # -- what is live -----------------------------------------------------------------------------------------------
 
-    def live(self, kind: ResourceType, seen: Observed, wanted: str | None = None) -> None:
-        """
-        Notes a live resource of a type that others refer to, so that references resolve.
+    def listed(self, rtype: ResourceType, seen: Observed) -> None:
+        """Notes a live unit, as soon as it is read."""
+        self._uses.listed(rtype, seen)
 
-        Args:
-            wanted: the name that the files give it, by which they refer to it though it has another one yet.
-        """
-        name = wanted or seen.name or seen.id
-        self._names[kind.path][seen.id] = name
-        if wanted is not None:
-            self._ids[kind.path][name] = seen.id
-        else:  # of several that have one name, the first
-            self._ids[kind.path].setdefault(name, seen.id)
+    def named(self, rtype: ResourceType, seen: Observed, want: Desired) -> None:
+        """Notes a live unit that a root of the files means."""
+        self._uses.named(rtype, seen, want.address, rtype.unit(want.attrs, want.address.key)[1])
+
+    def unnamed(self, rtype: ResourceType, seen: Observed) -> None:
+        """Notes a live unit that no file names."""
+        self._uses.unnamed(rtype, seen)
+
+    def claims(self, ids: Iterable[str]) -> None:
+        """Notes the units of a type that the files name, once all of them are read."""
+        self._uses.claims(ids)
+
+    def unmanaged(self, path: str, count: int) -> None:
+        """Notes how many of a type are live, in no file and not in the state."""
+        self.plan.unmanaged[path] = count
 
     def id_of(self, path: str, name: str) -> str | None:
         """The id of a live resource that others refer to, by its name; None when none has it."""
-        return self._ids[path].get(name)
+        return self._uses.ids[path].get(name)
 
     def name_of(self, path: str, id: str) -> str | None:
         """The name of a live resource that others refer to."""
-        return self._names[path].get(id)
+        return self._uses.names[path].get(id)
+
+    def deletes_any(self, paths: Set[str]) -> bool:
+        """Whether something of these types is to be deleted, so far."""
+        changes = self.plan.changes if paths else ()
+        return any(change.action is Action.DELETE and change.address.type_path in paths for change in changes)
 
     # -- one resource -----------------------------------------------------------------------------------------------
 
-    def see(self, kind: ResourceType, sighting: Sighting, order: int) -> Change | None:
+    def see(self, rtype: ResourceType, sighting: Sighting, order: int) -> Change | None:
         """
         Decides one wanted resource. `order` is its place among the roots of the files.
 
@@ -102,11 +111,12 @@ class Planner:
         """
         want = sighting.want
         self.plan.units += sighting.seen is not None and want.address.parent is None
+        self.plan.unresolved_secrets += sum(match in _UNOPENED for match in sighting.matches.values())
         selected = self._selects(want.address, want.block)
-        if not selected and kind.path not in self.referred:
+        if not selected and rtype.path not in self._uses.referred:
             return None
         try:
-            decision = decide(kind, sighting, lambda ref: self._resolve(ref, want), self._names)
+            decision = decide(rtype, sighting, lambda ref: self._resolve(ref, want), self._uses.names)
             if decision.learned is not None and sighting.prior is not None:
                 self.learned.append(replace(sighting.prior, facts=decision.learned))
         except InvalidInput as unresolved:
@@ -148,24 +158,22 @@ class Planner:
         """A mistake of the document that only the live account shows; all of them are raised by `finish`."""
         self._problems.append(problem)
 
-    def missing(self, kind: ResourceType, address: Address, unit: str, where: Any, block: str | None) -> None:
-        """A wanted unit that is not on the account and that nobody can make: an error of the document."""
-        if self._selects(address, block):
+    def missing(self, rtype: ResourceType, want: Desired, unit: str) -> None:
+        """A wanted unit that is not on the account and cannot be made: an error of the document."""
+        if self._selects(want.address, want.block):
             self._problems.append(
                 Problem(
-                    f"there is no {kind.noun} {unit}" + ("" if kind.listed == "unit" else " on the account"),
-                    where,
-                    address,
-                    hint=f"A {kind.noun} exists because the hardware does: correct the entry, or provision it first",
+                    f"there is no {rtype.noun} {unit}" + ("" if rtype.listed == "unit" else " on the account"),
+                    want.where,
+                    want.address,
+                    hint=f"A {rtype.noun} exists because the hardware does: correct the entry, or provision it first",
                 )
             )
 
-    def unread(
-        self, type_path: str, address: Address | None, error: Exception, denied: bool, block: str | None = None
-    ) -> None:
+    def unread(self, type_path: str, address: Address | None, error: Exception, block: str | None = None) -> None:
         """Something that did not answer."""
         if address is None or self._selects(address, block):
-            self.plan.unread.append(Unread(type_path, address, str(error), denied))
+            self.plan.unread.append(Unread(type_path, address, str(error), isinstance(error, AccessDenied)))
 
     def stranger(self, type_path: str, address: Address, unit: str, block: str | None) -> None:
         """A unit that was not asked, since nobody vouched for it and it would have got a credential."""
@@ -249,7 +257,7 @@ class Planner:
     def _resolve_once(self, ref: Ref, want: Desired) -> Resolved:
         address = Address.of(ref.path, (ref.name,))
         desired = self.document.get(address)
-        ids, names = self._ids[ref.path], self._names[ref.path]
+        ids, names = self._uses.ids[ref.path], self._uses.names[ref.path]
         if desired is not None and not self.options.destroy:
             name = self.types[ref.path].unit(desired.attrs, ref.name)[1]
             return Resolved(name, ids.get(name), address)
@@ -313,18 +321,18 @@ class Planner:
         plan.warnings += [untold(match, secrets) for match, secrets in self._untold.items()]
         self._take_along()
         plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
-        plan.changes = [self.usage.not_replaced(change) for change in plan.changes]
+        plan.changes = [self._uses.not_replaced(change) for change in plan.changes]
         if self.options.refresh_only:
             plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
-        self.usage.names_held(plan)
-        self.usage.still_used(plan, destroy=self.options.destroy, asked=self.options.refresh)
+        self._uses.names_held(plan)
+        self._uses.still_used(plan, destroy=self.options.destroy, asked=self.options.refresh)
         if not self.options.destroy:
             nouns = {path: kind.noun for path, kind in self.types.items()}
             guard(plan, limits, self.options.allow, held, wanted, nouns)
         if not self.options.overwrite_pending and (blocked := _foreign_pending(plan)):
             plan.blocked.append(blocked)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
-        plan.changes = in_waves(plan.changes, ranks, self.usage.holders(plan))
+        plan.changes = in_waves(plan.changes, ranks, self._uses.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
 

@@ -7,7 +7,7 @@ is written or recorded after it would be the other one's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from reconcile.core.resource import Entry, Observed, Page, Reading, Target
@@ -28,23 +28,6 @@ async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = N
                 f" exchanged: reconcile state rm {entry.address}, and the next apply adopts the new one"
             )
     return reading
-
-
-def doubled(kind: ResourceType, found: Sequence[tuple[int, Observed]]) -> dict[int, BadAnswer]:
-    """
-    By handle, those of which the answers say that they are one unit, where an id does not tell: one of them is about
-    another unit than the one that was asked for, and nobody knows which.
-    """
-    same: dict[object, list[tuple[int, Observed]]] = {}
-    for handle, seen in found if kind.identity is not None else ():
-        if (told := seen.facts.get(kind.identity or "")) is not None:
-            same.setdefault(told, []).append((handle, seen))
-    wrong: dict[int, BadAnswer] = {}
-    for told, members in same.items():
-        for handle, _ in members if len(members) > 1 else ():
-            ids = " and ".join(seen.id for _, seen in members[:3])
-            wrong[handle] = BadAnswer(f"the API answered about one {kind.noun}, {told}, when it was asked for {ids}")
-    return wrong
 
 
 async def create(kind: ResourceType, api: Any, at: Target, attrs: Attrs) -> Observed:

@@ -1,31 +1,29 @@
 """
 What an earlier run left open: intents without an outcome, resolved by reading back before anything else is done.
 
-Only what a reading can tell is taken over. Whether a field of an update landed the next plan sees for itself; of a
-secret there is no trustworthy record any more; a trigger counts as done (docs/architecture.md, "Lost answers").
+What they mean for the state is decided in `core.lost`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
+from reconcile.core.lost import entry_of, told
 from reconcile.core.plan import Action
 from reconcile.core.ports import Ended, Env, Intent, Store
-from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType, accepted_facts, landed, target_of
-from reconcile.core.schema import Kind, Mark, fields_of
+from reconcile.core.resource import Observed
+from reconcile.core.resource_type import ResourceType, target_of
 from reconcile.core.values import from_json
 from reconcile.engine import answers
 from reconcile.engine.journal import Journal
 from reconcile.engine.late import outwait, remaining_s
 from reconcile.engine.pool import each
-from reconcile.engine.unanswered import UNANSWERED
+from reconcile.errors import UNANSWERED
 
 
 @dataclass(slots=True)
@@ -113,7 +111,7 @@ class Recovery:
         if change["action"] == Action.CREATE:
             if seen is None or seen.id == change.get("namesake") or await self._is_of(seen, address):
                 return Ended(operation), "it was not made"
-            return Ended(operation, (_entry_of(address, kind, change, seen, {}, self.env.now()),)), "it was made"
+            return Ended(operation, (entry_of(address, kind, change, seen, {}, self.env.now()),)), "it was made"
         if change["action"] == Action.DELETE:
             if seen is None:
                 return Ended(operation, drop=(address,)), "it was deleted"
@@ -135,67 +133,3 @@ def _waiting(late: Sequence[Intent], wait_s: float) -> str:
     named += f" and {len(late) - 3:,} more" if len(late) > 3 else ""
     requests = "request to create it" if len(late) == 1 else "requests to create them"
     return f"{named}: an earlier run's {requests} may still arrive; waiting up to {wait_s:.0f} s"
-
-
-def told(
-    address: Address,
-    kind: ResourceType,
-    known: Entry | None,
-    seen: Observed,
-    change: Mapping[str, Any],
-    now: datetime,
-) -> Entry | None:
-    """
-    What the state can say of a unit, given a write of unknown outcome (`change` of its intent) and a reading.
-
-    Args:
-        known: what it says without that write.
-    """
-    stamp = change.get("stamp", {})
-    if stamp and landed(kind, change["patch"], seen):
-        if known is None or known.id != seen.id:
-            return _entry_of(address, kind, change, seen, stamp, now)
-        facts = {**known.facts, **accepted_facts(kind, stamp, seen)}
-        return replace(known, attrs=from_json(change["after"]), facts=facts)
-    traces = kind.staging.signs_of(stamp, seen) if stamp and kind.staging is not None else {}
-    if known is None or (traces and known.id != seen.id):
-        made = _entry_of(address, kind, change, seen, {}, now)
-        return replace(made, facts={**made.facts, **traces}) if traces else None
-    if traces:
-        return replace(known, facts={**known.facts, **traces})
-    after, sent = from_json(change["after"]), set(change.get("fields", ()))
-    prints, attrs, facts = dict(known.prints), dict(known.attrs), dict(known.facts)
-    for name, spec in fields_of(kind.Model).items():
-        if name not in sent:
-            continue
-        if Mark.TRIGGER in spec.marks:
-            attrs[name] = after[name]
-        elif spec.kind is Kind.SECRET:
-            # Its date moves in whole seconds (docs/apis/microvisor.md, "Dates"), so that an equal one does not say that
-            # nothing was written.
-            prints.pop(name, None)
-            facts = dict(kind.facts(seen, known))
-    return replace(known, attrs=attrs, prints=prints, facts=facts)
-
-
-def _entry_of(
-    address: Address,
-    kind: ResourceType,
-    change: Mapping[str, Any],
-    seen: Observed,
-    stamp: Mapping[str, Any],
-    now: datetime,
-) -> Entry:
-    return Entry(
-        address,
-        seen.id,
-        from_json(change["after"]),
-        change["parent"],
-        {},
-        {**change.get("facts", {}), **accepted_facts(kind, stamp, seen)},
-        tuple(Address(need) for need in change["needs"]),
-        change["protect"],
-        change["on_removal"],
-        change["labels"],
-        now.isoformat(timespec="seconds"),
-    )

@@ -1,8 +1,8 @@
 """
-Who holds which name, and who still uses what: the questions that only the whole account answers.
+The names that are held and the units that are used: the questions that only the whole account answers.
 
-Live units are noted as they are read; when all are, names that somebody holds are freed or refused, and what is still
-in use is not deleted.
+Live units are noted as they are read; when all are, names that are held are freed or refused, and what is still in
+use is not deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconcile.core.address import Address
 from reconcile.core.plan import Action, Change, Plan, Reason
 from reconcile.core.resource import Observed
 from reconcile.core.resource_type import ResourceType, Use
@@ -19,48 +20,69 @@ from reconcile.core.schema import fields_of
 
 @dataclass(frozen=True, slots=True)
 class _User:
-    """A unit that needs something: how a person knows it, its id, and how it needs it."""
+    """A unit that needs something: its name for a person, its id, and how it needs it."""
 
     label: str
     id: str
     use: Use
 
 
-class Usage:
-    """What is noted of live units while they are read. One instance per plan."""
+class NamesAndUses:
+    """Notes about live units while they are read. One instance per plan."""
 
     def __init__(self, types: Mapping[str, ResourceType]) -> None:
         self._referring = {
-            path: {name: spec.names for name, spec in fields_of(kind.Model).items() if spec.names}
-            for path, kind in types.items()
+            path: {name: spec.names for name, spec in fields_of(rtype.Model).items() if spec.names}
+            for path, rtype in types.items()
         }
         self.referred = {path for referring in self._referring.values() for path in referring.values()}
+        self.names: dict[str, dict[str, str]] = defaultdict(dict)  # type → id → name, of what is referred to
+        self.ids: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id
         self._holders: dict[str, dict[str, str]] = defaultdict(dict)  # type → name → id, where it is not the owner's
         self._users: dict[str, dict[str, list[_User]]] = defaultdict(lambda: defaultdict(list))
         self._claimed: set[str] = set()
         self._staying: dict[str, set[str]] = defaultdict(set)
 
-    def stays(self, kind: ResourceType, seen: Observed) -> None:
-        """Notes a live resource that the files name, so that nobody has to remember who uses it."""
-        self._staying[kind.path].add(seen.id)
+    def listed(self, rtype: ResourceType, seen: Observed, wanted: str | None = None) -> None:
+        """
+        Notes the name of a live resource that others refer to, so that references resolve.
 
-    def holds(self, kind: ResourceType, seen: Observed, wanted: str | None) -> None:
-        """Notes who holds a name, unless it is the one that the files give to this very unit."""
-        if seen.name and seen.name != wanted:
-            self._holders[kind.path][seen.name] = seen.id
+        Args:
+            wanted: the name that the files give it, by which they refer to it though it has another one yet.
+        """
+        if rtype.path not in self.referred:
+            return
+        name = wanted or seen.name or seen.id
+        self.names[rtype.path][seen.id] = name
+        if wanted is not None:
+            self.ids[rtype.path][name] = seen.id
+        else:  # of several that have one name, the first
+            self.ids[rtype.path].setdefault(name, seen.id)
+
+    def named(self, rtype: ResourceType, seen: Observed, address: Address, wanted: str) -> None:
+        """Notes a live unit that the files name: it stays, so its users need not be remembered."""
+        if rtype.path in self.referred:
+            self._staying[rtype.path].add(seen.id)
+            self.listed(rtype, seen, wanted)
+        self._note(rtype, seen, wanted, address)
+
+    def unnamed(self, rtype: ResourceType, seen: Observed) -> None:
+        """Notes a live unit that no file names."""
+        self._note(rtype, seen, None, seen.name or seen.id)
 
     def claims(self, ids: Iterable[str]) -> None:
         """Notes the units that the files name."""
         self._claimed.update(ids)
 
-    def uses(self, kind: ResourceType, seen: Observed, user: str) -> None:
-        """Notes what a live unit targets or reports, so that it is not deleted under it."""
-        if not self._referring[kind.path]:
-            return
-        for use in kind.uses(seen):
-            path = self._referring[kind.path][use.field]
-            if use.id not in self._staying[path]:
-                self._users[path][use.id].append(_User(user, seen.id, use))
+    def _note(self, rtype: ResourceType, seen: Observed, wanted: str | None, label: str) -> None:
+        """Who holds a name, unless the files give it to this very unit; and what it targets or reports."""
+        if seen.name and seen.name != wanted:
+            self._holders[rtype.path][seen.name] = seen.id
+        if self._referring[rtype.path]:
+            for use in rtype.uses(seen):
+                path = self._referring[rtype.path][use.field]
+                if use.id not in self._staying[path]:
+                    self._users[path][use.id].append(_User(label, seen.id, use))
 
     def not_replaced(self, change: Change) -> Change:
         """A unit that is let go of here and named elsewhere in the files has moved; nothing is replaced."""
