@@ -40,12 +40,10 @@ def told(
         facts = {**known.facts, **accepted_facts(rtype, stamp, seen)}
         return replace(known, attrs=from_json(change["after"]), facts=facts)
     signs = rtype.staging.signs_of(stamp, seen) if stamp and rtype.staging is not None else {}
-    if known is None or (signs and known.id != seen.id):
-        made = entry_of(address, rtype, change, seen, {}, now)
-        return replace(made, facts={**made.facts, **signs}) if signs else None
     if signs:
-        return replace(known, facts={**known.facts, **signs})
-    return _without_what_was_sent(rtype, known, seen, change)
+        at = known if known is not None and known.id == seen.id else entry_of(address, rtype, change, seen, {}, now)
+        return replace(at, facts={**at.facts, **signs})
+    return None if known is None else _without_what_was_sent(rtype, known, seen, change)
 
 
 def _without_what_was_sent(rtype: ResourceType, known: Entry, seen: Observed, change: Mapping[str, Any]) -> Entry:
