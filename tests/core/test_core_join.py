@@ -15,6 +15,7 @@ from reconcile.core.address import Address
 from reconcile.core.asks import ByUnit, Entries, Joining, Listings, Matches, Reads, Steps, Strangers, Under
 from reconcile.core.join import Roots
 from reconcile.core.leaving import leaving
+from reconcile.core.lost import Attempt
 from reconcile.core.options import Options
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
@@ -320,7 +321,7 @@ def test_a_unit_that_is_not_there_and_cannot_be_made_is_a_mistake() -> None:
 
 def test_an_unknown_outcome_travels_with_its_sighting() -> None:
     address = Address.of("microvisor.devices", ("one",))
-    change = {"action": "update", "after": {}, "fields": []}
+    change = Attempt(Action.UPDATE)
     planner = join("devices", [device("one")], [[live_device(A, "one")]], World(), uncertain={address: change})
     assert [sighting.uncertain for sighting in planner.seen] == [True]
 
