@@ -24,7 +24,7 @@ from reconcile.errors import BadAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class EntriesAt:
     """The state's entries of these addresses. Answer: `dict[Address, Entry]`."""
 
     addresses: Sequence[Address]
@@ -84,7 +84,7 @@ class Matches:
     prior: Entry | None
 
 
-Ask = Entries | ByUnit | Under | Reads | Listings | Strangers | Matches
+Ask = EntriesAt | ByUnit | Under | Reads | Listings | Strangers | Matches
 Steps = Generator[Ask, Any, None]
 
 

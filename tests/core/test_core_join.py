@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconcile.core.address import Address
-from reconcile.core.asks import ByUnit, Entries, Joining, Listings, Matches, Reads, Steps, Strangers, Under
+from reconcile.core.asks import ByUnit, EntriesAt, Joining, Listings, Matches, Reads, Steps, Strangers, Under
 from reconcile.core.join import Roots
 from reconcile.core.leaving import leaving
 from reconcile.core.lost import Attempt
@@ -121,7 +121,7 @@ class World:
 
     def answer(self, ask: Any) -> Any:
         match ask:
-            case Entries(addresses):
+            case EntriesAt(addresses):
                 return {entry.address: entry for entry in self.state if entry.address in addresses}
             case ByUnit(path, ids):
                 return {e.id: e for e in self.state if e.id in ids and e.address.type_path == path}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.ports import Document, Layer
+from reconcile.core.ports import Document, Origin
 from reconcile.core.resource import Desired
 
 
-class Nothing:
+class EmptyDocument:
     """A document with the settings, limits and digest of another one, and no resources."""
 
     def __init__(self, document: Document) -> None:
@@ -34,5 +34,5 @@ class Nothing:
     def handle(self, address: Address) -> int | None:
         return None
 
-    def explain(self, address: Address) -> Mapping[str, tuple[Layer, ...]]:
+    def explain(self, address: Address) -> Mapping[str, tuple[Origin, ...]]:
         return {}
