@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
-from reconcile.config import fleet, load, operations, settings, slots, tables, variables
+from reconcile.config import Inputs, fleet, load, operations, settings, slots, tables, variables
 from reconcile.core.address import Address
 from reconcile.core.ports import Document
 from reconcile.core.schema import Field, fields_of
@@ -115,7 +115,11 @@ def test_the_examples_mean_what_is_said_beside_them(examples: Path) -> None:
 
 
 def loaded(directory: Path) -> Document:
-    return load(str(directory), providers=PROVIDERS, environ={})
+    return load(
+        str(directory),
+        providers=PROVIDERS,
+        inputs=Inputs(environ={}),
+    )
 
 
 def value(document: Document, path: str, *keys: str) -> Any:

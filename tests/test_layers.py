@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
 # The version and the errors are everybody's.
 EVERYWHERE = {"errors", "__init__"}
 ONLY_IN = {
-    "httpx": {"transport/wire.py"},
+    "h11": {"transport/http1.py"},
+    "certifi": {"transport/wire.py"},
     "deepdiff": {"core/tree.py"},
     "jinja2": {"config"},
     "aiohttp": {"simulator"},

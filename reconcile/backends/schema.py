@@ -20,7 +20,6 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Head, Intent
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
-from reconcile.core.values import to_json
 from reconcile.errors import Problem, StateError
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
@@ -156,7 +155,7 @@ def entry_of(path: object, row: tuple[Any, ...]) -> Entry:
 def begun_row(record: Begun, at: str, epoch: int) -> tuple[Any, ...]:
     """An intent as its columns without `n`; raises as `entry_row` does."""
     address = str(record.address)
-    columns = (record.operation, address, text_of(to_json(record.change), address), at, epoch)
+    columns = (record.operation, address, text_of(record.change, address), at, epoch)
     return _summed(columns, address)
 
 

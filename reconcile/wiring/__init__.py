@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from reconcile import __version__
 from reconcile.backends.leases import uptime
 from reconcile.backends.sqlite import SqliteStore
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document, Env
@@ -101,12 +101,14 @@ def document(request: CommandRequest) -> Document:
     return load(
         request.path,
         providers=Providers(),
-        environ=request.environ,
-        var=request.var,
-        var_files=request.var_files,
-        root=request.root,
-        state=request.state,
-        trust=trust_of(request),
+        inputs=Inputs(
+            environ=request.environ,
+            var=request.var,
+            var_files=request.var_files,
+            root=request.root,
+            state=request.state,
+            trust=trust_of(request),
+        ),
     )
 
 
