@@ -20,7 +20,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from reconcile import __version__
-from reconcile.backends.leases import uptime
+from reconcile.backends.leases import Process, uptime
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.config import load
 from reconcile.core.events import Noted, Sink, silent
@@ -130,9 +130,8 @@ def state_path(request: Request, files: Document) -> Path:
 
 def store(request: Request, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    return SqliteStore(
-        path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid(), without_log=request.without_log
-    )
+    process = Process(socket.gethostname(), os.getpid())
+    return SqliteStore(path, now=_now, rng=rng, process=process, without_log=request.without_log)
 
 
 def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
