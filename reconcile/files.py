@@ -17,7 +17,7 @@ from pathlib import Path
 from reconcile.errors import InvalidInput, Problem
 
 ROOT_VARIABLE = "RECONCILE_ROOT"
-WIDER = f"Whoever runs the command can name a wider root: --root DIR, or {ROOT_VARIABLE}"
+WIDER = f"The user of the command can name a wider root: --root DIR, or {ROOT_VARIABLE}"
 _GIT = ".git"
 _MOST_DIRECTORIES = 10_000  # remembered
 

@@ -17,9 +17,9 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.asks import Joining
 from reconcile.core.bindings import KEYED, Bindings, check_bindings, check_head
+from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
 from reconcile.core.guard import refuse
-from reconcile.core.nothing import Nothing
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
@@ -158,7 +158,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
     options = replace(options, untrusted=world.trust.untrusted)
     read_at, before, spent = asyncio.get_running_loop().time(), world.requests(), world.http_s()
     head = await world.store.head()
-    document = Nothing(world.document) if options.destroy else world.document
+    document = EmptyDocument(world.document) if options.destroy else world.document
 
     def protects(address: Address) -> bool:
         want = world.document.get(address) if options.destroy else None

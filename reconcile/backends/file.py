@@ -3,7 +3,7 @@ The state's file: what stands at the path, how it is made and opened, and SQLite
 
 A state is built under another name, the draft, and given its own by a link, which never replaces a file. Whoever builds
 one holds a shared `flock` on the directory, so that drafts which a killed run left are told from those that are being
-built. What is there is judged by `lstat` before anything opens it, so that a FIFO blocks nobody and a link leads
+built. What is there is judged by `lstat` before anything opens it, so that a FIFO blocks nothing and a link leads
 nowhere. This module never opens the database itself with `os.open`: closing such a descriptor would drop the locks that
 SQLite holds on the file in this process (sqlite.org/howtocorrupt.html §2.2).
 """
@@ -70,7 +70,7 @@ def written(path: Path) -> tuple[int, int] | None:
 
 def examine(path: Path) -> FileStatus | None:
     """
-    What stands at the path, without opening it; None when nothing does.
+    The file at the path, without opening it; None when there is none.
 
     Raises:
         StateError: it is not a plain file, is empty, is open to others, has a second name, or cannot be looked at.
@@ -124,7 +124,7 @@ def log_size(path: Path, end: str = "-wal") -> int:
 
 def create(path: Path, head: Head) -> None:
     """
-    Makes an empty state at the path; somebody else's that appears meanwhile is left alone.
+    Makes an empty state at the path; another run's that appears meanwhile is left alone.
 
     Raises:
         StateError: it cannot be made.
@@ -155,7 +155,7 @@ def sweep(path: Path) -> None:
     if not (left := _drafts(path)):
         return
     with contextlib.suppress(OSError), _held(path.parent, fcntl.LOCK_EX) as alone:
-        # Those that are listed only now may be somebody's who began since, where the lock means nothing.
+        # Those that are listed only now may be those of a run that began since, where the lock means nothing.
         for draft in left if alone else ():
             draft.unlink(missing_ok=True)
 

@@ -5,8 +5,8 @@ In: the rows of `leases`, which may hold anything, the wall clock and the proces
 `Locked` with the words that a person needs. Nothing here writes.
 
 A lease counts until it expires. Of a holder on this host more is known: one whose process has ended holds nothing, and
-one that lives is judged by the time since the boot, which goes on in a suspended machine and which nobody sets, rather
-than by the wall clock. A process is known by boot, pid namespace, pid and start time, so that a pid that was given to
+one that lives is judged by the time since the boot, which goes on in a suspended machine and cannot be set, rather than
+by the wall clock. A process is known by boot, pid namespace, pid and start time, so that a pid that was given to
 another process is not mistaken for it; where one of them cannot be read, only the wall clock counts.
 """
 
@@ -164,16 +164,16 @@ def check(db: sqlite3.Connection, lease: Lease) -> None:
     """
     Checks, within the caller's transaction, that `lease` is still the newest of its scope.
 
-    One that has expired and that nobody took is still good: what it records did happen.
+    One that has expired and that no run took is still good: what it records did happen.
 
     Raises:
-        Locked: it was broken, or somebody else holds the scope.
+        Locked: it was broken, or another run holds the scope.
     """
     row = row_of(db, lease.scope)
     if row is None:
         raise Locked(
             Problem(
-                f"this run no longer holds the state: its lease {lease.id} was ended by somebody else",
+                f"this run no longer holds the state: its lease {lease.id} was ended with `unlock`",
                 hint="Run plan again: it reads back what this run did",
             )
         )

@@ -2,8 +2,8 @@
 The local state: one SQLite file per fleet, `state/<fleet>.db`.
 
 In: records of what was begun and what came of it. Out: entries, intents, leases. Calls run on the event loop, each for
-at most `file.BUSY_S` while somebody else writes; then they are tried again after a sleep. Reading makes no file: where
-there is none, there is nothing. The file is in WAL mode, so that a reader never waits for a writer.
+at most `file.BUSY_S` while another process writes; then they are tried again after a sleep. Reading makes no
+file: where there is none, there is nothing. The file is in WAL mode, so that a reader never waits for a writer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `destroy` plans against: the same fleet, without a resource."""
+"""The document that `destroy` plans against: the same fleet, without a resource."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconcile.core.ports import Document, Layer
 from reconcile.core.resource import Desired
 
 
-class Nothing:
+class EmptyDocument:
     """A document with the settings, limits and digest of another one, and no resources."""
 
     def __init__(self, document: Document) -> None:
