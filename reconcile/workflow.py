@@ -205,7 +205,7 @@ def _bindings(world: World, options: Options, head: Head | None, expires: timede
         world.tool,
         now.isoformat(timespec="seconds"),
         (now + expires).isoformat(timespec="seconds") if expires else None,
-        options.to_json(),
+        options,
         run=head.run if head else None,
     )
 

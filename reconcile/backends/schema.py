@@ -19,7 +19,7 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Head, Intent
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, entry_from_json, entry_to_json
 from reconcile.core.values import to_json
 from reconcile.errors import Problem, StateError
 
@@ -107,7 +107,7 @@ def entry_row(entry: Entry) -> tuple[Any, ...]:
         TypeError: it holds a secret.
     """
     at = entry.address
-    return _summed((str(at), at.type_path, entry.id, at.parent, text_of(entry.to_json(), str(at))), str(at))
+    return _summed((str(at), at.type_path, entry.id, at.parent, text_of(entry_to_json(entry), str(at))), str(at))
 
 
 def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
@@ -133,7 +133,7 @@ def entry_of(path: object, row: tuple[Any, ...]) -> Entry:
     """The inverse of `entry_row`. Raises StateError naming the address when the row is damaged."""
     body = body_of(path, row)
     try:
-        entry = Entry.from_json(json.loads(body))
+        entry = entry_from_json(json.loads(body))
         if (entry.address, entry.id) != (row[0], row[2]):
             raise ValueError("its columns and its body differ")
     except (KeyError, TypeError, ValueError, RecursionError) as error:

@@ -108,7 +108,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
 
     async def story(session: Session) -> int:
         from reconcile import workflow
-        from reconcile.planfile import fingerprint_of
+        from reconcile.planfile import effect_of
 
         world, wait_s = session.world, given["lock_timeout"]
         digest = saved.digest if saved else None
@@ -125,7 +125,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
                 check_agreement(saved, made)
             workflow.refuse(made)
             asks = (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]
-            if asks and (approved is None or fingerprint_of(approved) != fingerprint_of(made)):
+            if asks and (approved is None or effect_of(approved) != effect_of(made)):
                 await approve(made, given["path"] if saved else None)
             return planned
 
@@ -166,7 +166,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
         complain(
             [printable(f"There is no key here to verify {given['path']}, so {made.bindings.path} is planned again.")]
         )
-        return _plan_and_apply(given_there, Options.from_json(made.bindings.options), saved)
+        return _plan_and_apply(given_there, made.bindings.options, saved)
 
     async def story(session: Session) -> int:
         from reconcile import workflow

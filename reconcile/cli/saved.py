@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.bindings import check_trust
-from reconcile.core.options import Options
+from reconcile.core.options import Options, unusual
 from reconcile.core.plan import Plan
 from reconcile.errors import InvalidInput, Problem, Refused
 from reconcile.files import root_of
-from reconcile.planfile import Saved, fingerprint_of, read
+from reconcile.planfile import Saved, effect_of, read
 from reconcile.wiring import FingerprintKey, key_here
 
 Words = tuple[str, ...]
@@ -47,7 +47,7 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
     saved = read(file, **sealing(key_here(os.environ)))
     check_trust(saved.plan.bindings)
     bound = saved.plan.bindings
-    asked, held = _words(options), _words(Options.from_json(bound.options))
+    asked, held = _words(options), _words(bound.options)
     if more := [words for words in asked if words not in held]:
         again = ["plan", bound.path, "--out", str(file), *_flat([*held, *more]), *_given(given)]
         raise InvalidInput(
@@ -79,7 +79,7 @@ def check_agreement(saved: Saved, made: Plan) -> None:
     Raises:
         Refused: they would not do the same.
     """
-    if fingerprint_of(made) != fingerprint_of(saved.plan):
+    if effect_of(made) != effect_of(saved.plan):
         raise Refused(
             Problem(
                 "the plan is not what would be planned now, and there is no key here to verify it",
@@ -123,7 +123,7 @@ def _is_ours(path: str, given: dict[str, Any]) -> None:
 def _words(options: Options) -> list[Words]:
     """The options as they are written on a command line, one by one."""
     words: list[Words] = []
-    for name, value in options.to_json().items():
+    for name, value in unusual(options).items():
         flag = {"targets": "--target", "excludes": "--exclude", "refresh": "--no-refresh"}.get(
             name, f"--{name.replace('_', '-')}"
         )

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from reconcile.core.options import Options
 from reconcile.core.ports import Head
+from reconcile.core.values import Count
 from reconcile.errors import Problem, Refused
 
 KEYED = "hmac-sha256:"
@@ -16,6 +20,22 @@ UNTRUSTED = Problem(
     "the plan was made from an untrusted document; what was not allowed was not read or compared",
     hint="Review the document, and plan again without --untrusted",
 )
+
+
+Digest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+
+
+def _without_nul(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("no path holds a NUL")
+    return path
+
+
+def _moment(text: str) -> str:
+    """RFC 3339 with an offset: it is compared with the time of day here."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without an offset")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +52,28 @@ class Bindings:
         accounts: by provider, `(account, host)`.
         tool: version of reconcile.
         made, expires: RFC 3339 UTC.
-        options: what `apply` must repeat: targets, excludes, allow, destroy and so on, plain JSON.
+        options: what `apply` must repeat: targets, excludes, allow, destroy and so on.
         secrets: by reference, the keyed digest of the value that was planned; of a sealed plan.
     """
 
-    fleet: str
-    path: str
+    fleet: Annotated[str, Field(pattern="^[a-z0-9-]+$")]
+    path: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_nul)]
     lineage: str | None = None
-    serial: int | None = None
-    document: str = ""
-    variables: str = ""
+    serial: Count | None = None
+    document: Digest = ""
+    variables: Annotated[str, Field(pattern=f"^({KEYED})?([0-9a-f]{{64}})?$")] = ""
     accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     tool: str = ""
-    made: str = ""
-    expires: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    made: Annotated[str, AfterValidator(_moment)] = ""
+    expires: Annotated[str, AfterValidator(_moment)] | None = None
+    options: Options = field(default_factory=Options)
+    secrets: Mapping[str, Digest] = field(default_factory=dict)
     run: str | None = None
 
     @property
     def untrusted(self) -> bool:
         """Whether it was made of a document that nobody trusts."""
-        return bool(self.options.get("untrusted"))
+        return self.options.untrusted
 
 
 APPLIED = Problem("this plan was applied already", hint="Plan again")

@@ -157,7 +157,7 @@ class _Sides:
     def _change(self, path: Path, before: Any, after: Any, cause: Cause, **more: Any) -> FieldChange:
         want = self.sighting.want
         where, origin = nearest(want.fields, path), nearest(want.origins, path)
-        return FieldChange(path, before, after, cause, where=where, origin=origin, **more)
+        return FieldChange(path, cause, before, after, where=where, origin=origin, **more)
 
     def compared_fields(self) -> Iterator[FieldChange]:
         """Differences between what the files say and what the API has accepted."""

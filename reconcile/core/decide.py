@@ -293,9 +293,8 @@ def _creation(rtype: ResourceType, shape: Shape, sighting: Sighting, wanted: Wan
     fields = tuple(
         FieldChange(
             (name,),
-            None,
-            value.name if isinstance(value, Ref) else value,
             Cause.SOMEBODY if gone else Cause.YOU,
+            after=value.name if isinstance(value, Ref) else value,
             sensitive=shape[name].secret,
             where=want.fields.get(name),
             origin=want.origins.get(name),

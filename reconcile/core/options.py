@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.form import Form
+from reconcile.core.values import Count, Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,33 +18,14 @@ class Options:
 
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
-    allow: Mapping[str, int] = field(default_factory=dict)
+    allow: Mapping[str, Count] = field(default_factory=dict)
     rewrite: tuple[str, ...] = ()
-    destroy: bool = False
-    refresh_only: bool = False
-    refresh: bool = True
-    overwrite_pending: bool = False
-    retry_failed: bool = False
-    untrusted: bool = False  # nobody applies such a plan
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON, defaults left out."""
-        return {
-            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-            for name in self.__slots__
-            if (value := getattr(self, name)) != getattr(Options(), name)
-        }
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Options:
-        """The inverse of `to_json`. Raises ValueError when `row` is not one of its answers."""
-        known: dict[str, Any] = {}
-        usual = cls()
-        for name, value in row.items():
-            known[name] = tuple(value) if isinstance(value, list) else value
-            if name not in cls.__slots__ or not _like(getattr(usual, name), known[name]):
-                raise ValueError(f"the option {name} is not known, or of another type")
-        return cls(**known)
+    destroy: Flag = False
+    refresh_only: Flag = False
+    refresh: Flag = True
+    overwrite_pending: Flag = False
+    retry_failed: Flag = False
+    untrusted: Flag = False  # nobody applies such a plan
 
     def touches(self, root: Address, block: str | None = None) -> bool:
         """Whether anything of a root's family may be selected, so that the family must be read."""
@@ -59,16 +42,12 @@ class Options:
         return not any(covers(exclude, address, block) for exclude in self.excludes)
 
 
-def _like(usual: Any, value: Any) -> bool:
-    """Whether a value is of an option's type, told by the value that it usually has."""
-    match usual:
-        case tuple():
-            return isinstance(value, tuple) and all(isinstance(member, str) for member in value)
-        case Mapping():
-            return isinstance(value, Mapping) and all(
-                type(number) is int and 0 <= number < 10**12 for number in value.values()
-            )
-    return type(value) is type(usual)
+_FORM = Form(Options)
+
+
+def unusual(options: Options) -> dict[str, Any]:
+    """The options that are not as usual, as plain JSON."""
+    return _FORM.dump(options)
 
 
 def covers(pattern: str, address: Address, block: str | None) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
-from reconcile.core.values import Attrs, from_json, to_json
+from reconcile.core.values import Count, Flag, Value, Values
 from reconcile.errors import Position
 
 FORMAT = 1
@@ -61,6 +63,27 @@ class Cause(StrEnum):
     LOST = "lost"  # it was accepted and never done: sent again, with the same content
 
 
+Place = Annotated[
+    Position, PlainValidator(lambda value: _position(value)), PlainSerializer(lambda place: _place(place))
+]
+"""A position, on disk `[file, line, column, row]`."""
+
+
+def _position(value: Any) -> Position:
+    match value:
+        case Position():
+            return value
+        case [str(file), int(line), int(column), int() | None as row]:
+            numbers = [number for number in (line, column, row) if number is not None]
+            if all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+                return Position(file, line, column, row)
+    raise ValueError("not a place")
+
+
+def _place(place: Position) -> list[Any]:
+    return [place.file, place.line, place.column, place.row]
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """
@@ -69,23 +92,23 @@ class FieldChange:
     Attributes:
         path: its name, outermost first.
         before: what the API has accepted; None when there is nothing. Of a secret always None.
-        after: what the files want, references in place (`Ref`, `SecretRef`, `FileRef`, `Unknown`).
+        after: what the files want, references in place (`Ref`, `SecretRef`, `FileRef`).
         prior: what was last applied, where it is known and tells more than `before`.
         where: the line, and `origin` the profile or variable, that asks for it.
         naming: whether it is the unit's name at the API.
         note: what there is to say beside it.
     """
 
-    path: tuple[str, ...]
-    before: Any
-    after: Any
+    path: Annotated[tuple[str, ...], Field(min_length=1)]
     cause: Cause
-    prior: Any = None
-    sensitive: bool = False
-    where: Position | None = None
+    before: Value = None
+    after: Value = None
+    prior: Value = None
+    sensitive: Flag = False
+    where: Place | None = None
     origin: str | None = None
     note: str | None = None
-    naming: bool = False
+    naming: Flag = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,7 @@ class Change:
         former: the id of the unit that a replacement lets go, and `former_name` the name it is given, if any.
         moved_from: the address under which the state knows it.
         temporary: a name that it takes first, because the wanted one is only free later (a swap).
-        needs: addresses whose changes come before; `after_stage` of a parent is the type's business.
+        needs: addresses whose changes come before.
         block: what groups it; `labels`, `protect`, `on_removal` are recorded in the entry.
         wave: 0-based: all changes of a wave can be carried out together.
         blocked: why the apply refuses it, or None.
@@ -123,17 +146,17 @@ class Change:
     id: str | None = None
     name: str | None = None
     parent: str | None = None
-    after: Attrs = field(default_factory=dict)
-    before: Attrs = field(default_factory=dict)
-    seen: Mapping[str, Any] = field(default_factory=dict)
+    after: Values = field(default_factory=dict)
+    before: Values = field(default_factory=dict)
+    seen: Values = field(default_factory=dict)
     fields: tuple[FieldChange, ...] = ()
-    patch: Mapping[str, Any] = field(default_factory=dict)
-    stamp: Mapping[str, Any] = field(default_factory=dict)
-    along: Attrs = field(default_factory=dict)
+    patch: Values = field(default_factory=dict)
+    stamp: Values = field(default_factory=dict)
+    along: Values = field(default_factory=dict)
     overwrites: str | None = None
     refers: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    prints: Mapping[str, Any] = field(default_factory=dict)
+    facts: Values = field(default_factory=dict)
+    prints: Values = field(default_factory=dict)
     former: str | None = None
     former_name: str | None = None
     moved_from: Address | None = None
@@ -141,10 +164,10 @@ class Change:
     needs: tuple[Address, ...] = ()
     block: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    protect: bool = False
+    protect: Flag = False
     on_removal: str | None = None
-    where: Position | None = None
-    wave: int = 0
+    where: Place | None = None
+    wave: Count = 0
     blocked: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -178,82 +201,6 @@ class Change:
         """Whether somebody else changed it since the last apply."""
         return self.reason is Reason.GONE or any(change.cause in (Cause.SOMEBODY, Cause.BOTH) for change in self.fields)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON; see `from_json`. Defaults are left out."""
-        out: dict[str, Any] = {"address": str(self.address), "action": self.action, "reason": self.reason}
-        for name in ("id", "name", "parent", "former", "former_name", "moved_from", "temporary", "block", "overwrites"):
-            if (value := getattr(self, name)) is not None:
-                out[name] = str(value)
-        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp", "along"):
-            if value := getattr(self, name):
-                out[name] = to_json(value)
-        for name in ("refers", "labels"):  # texts by text: a name that begins with `$` is just a name
-            if value := getattr(self, name):
-                out[name] = dict(value)
-        for name in ("protect", "on_removal", "wave", "blocked"):
-            if value := getattr(self, name):
-                out[name] = value
-        if self.needs:
-            out["needs"] = [str(need) for need in self.needs]
-        if self.notes:
-            out["notes"] = list(self.notes)
-        if self.where:
-            out["where"] = position_to_json(self.where)
-        if self.fields:
-            out["fields"] = [_field_to_json(change) for change in self.fields]
-        return out
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Change:
-        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when `row` is not a change."""
-        known = dict(row)
-        known["address"] = Address(row["address"])
-        known["action"], known["reason"] = Action(row["action"]), Reason(row["reason"])
-        for name in ("after", "before", "seen", "facts", "prints", "patch", "stamp", "along"):
-            if name in known:
-                known[name] = from_json(known[name])
-        if "moved_from" in known:
-            known["moved_from"] = Address(known["moved_from"])
-        known["needs"] = tuple(Address(need) for need in row.get("needs", ()))
-        known["notes"] = tuple(row.get("notes", ()))
-        known["fields"] = tuple(_field_from_json(change) for change in row.get("fields", ()))
-        if "where" in known:
-            known["where"] = position_from_json(known["where"])
-        return cls(**known)
-
-
-def position_to_json(where: Position) -> list[Any]:
-    """A position as `[file, line, column, row]`."""
-    return [where.file, where.line, where.column, where.row]
-
-
-def position_from_json(parts: list[Any]) -> Position:
-    """The inverse of `position_to_json`."""
-    return Position(*parts)
-
-
-def _field_to_json(change: FieldChange) -> dict[str, Any]:
-    out: dict[str, Any] = {"path": list(change.path), "cause": change.cause}
-    for name in ("before", "after", "prior"):
-        if (value := getattr(change, name)) is not None:
-            out[name] = to_json(value)
-    for name in ("sensitive", "origin", "note", "naming"):
-        if value := getattr(change, name):
-            out[name] = value
-    if change.where:
-        out["where"] = position_to_json(change.where)
-    return out
-
-
-def _field_from_json(row: Mapping[str, Any]) -> FieldChange:
-    known = dict(row)
-    known["path"], known["cause"] = tuple(row["path"]), Cause(row["cause"])
-    for name in ("before", "after", "prior"):
-        known[name] = from_json(known.get(name))
-    if "where" in known:
-        known["where"] = position_from_json(known["where"])
-    return FieldChange(**known)
-
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
@@ -267,10 +214,10 @@ class Unsettled:
     """
 
     address: Address
-    kind: str
+    kind: Annotated[str, Field(pattern="^(pending|failed)$")]
     detail: str
     since: str | None = None
-    age_s: int | None = None
+    age_s: Count | None = None
     holds: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -287,7 +234,7 @@ class Unread:
     type_path: str
     address: Address | None
     error: str
-    denied: bool = False
+    denied: Flag = False
     allow: str | None = None
 
 
@@ -298,7 +245,7 @@ class Blocked:
     what: str
     hint: str | None = None
     kind: str | None = None
-    count: int = 0
+    count: Count = 0
 
 
 @dataclass(slots=True)

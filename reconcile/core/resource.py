@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from reconcile.core.address import Address
-from reconcile.core.values import Attrs
+from reconcile.core.form import Form
+from reconcile.core.values import Attrs, Flag, Values
 from reconcile.errors import Position
 
 OnRemoval = Literal["forget", "clear", "delete"]
@@ -118,9 +119,9 @@ class View:
     renew: frozenset[str] = frozenset()
     reported: Attrs | None = None
     lost: str | None = None
-    retry: bool = False
-    returned: bool = False
-    foreign: bool = False
+    retry: Flag = False
+    returned: Flag = False
+    foreign: Flag = False
     version: str | None = None
     rewritten: str | None = None
     not_ours: str | None = None
@@ -186,53 +187,28 @@ class Entry:
 
     address: Address
     id: str
-    attrs: Attrs
+    attrs: Values
     parent: str | None = None
     prints: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Address, ...] = ()
-    protect: bool = False
+    protect: Flag = False
     on_removal: OnRemoval | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     at: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON, the form in which backends keep it and `state pull` prints it."""
-        from reconcile.core.values import to_json
 
-        return {
-            "address": str(self.address),
-            "type": self.address.type_path,
-            "id": self.id,
-            "parent": self.parent,
-            "attrs": to_json(self.attrs),
-            "prints": dict(self.prints),
-            "facts": dict(self.facts),
-            "needs": [str(need) for need in self.needs],
-            "protect": self.protect,
-            "on_removal": self.on_removal,
-            "labels": dict(self.labels),
-            "at": self.at,
-        }
+_ENTRY = Form(Entry)
 
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Entry:
-        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError when `row` is not an entry."""
-        from reconcile.core.values import from_json
 
-        return cls(
-            Address(row["address"]),
-            row["id"],
-            from_json(row["attrs"]),
-            row["parent"],
-            row["prints"],
-            row["facts"],
-            tuple(Address(need) for need in row["needs"]),
-            row["protect"],
-            row["on_removal"],
-            row["labels"],
-            row["at"],
-        )
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    """Plain JSON, every field in it and the type: the form in which the state keeps it and `state pull` prints it."""
+    return {"address": entry.address, "type": entry.address.type_path, **_ENTRY.dump(entry, whole=True)}
+
+
+def entry_from_json(row: Mapping[str, Any]) -> Entry:
+    """The inverse of `entry_to_json`. Raises ValueError when `row` is not an entry."""
+    return _ENTRY.load({name: value for name, value in row.items() if name != "type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,4 +251,4 @@ class Reading:
 
     seen: Observed | None
     now: datetime | None = None
-    begun: bool = False
+    begun: Flag = False

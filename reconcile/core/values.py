@@ -1,5 +1,5 @@
 """
-Values that stand for something else until the edge that needs them: secrets, files, other resources, the unknown.
+Values that stand for something else until the edge that needs them: secrets, files, other resources.
 
 Everything here but `Secret` has one JSON form (`to_json`, `from_json`), so that a plan and a state are plain data.
 Configurations are plain JSON values otherwise: str, int, float, bool, None, lists, and maps with text keys.
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BeforeValidator, Field, PlainSerializer, Strict
 
 Attrs = Mapping[str, Any]
 """Attributes of a resource by name; leaves are JSON values or one of the references below."""
@@ -60,13 +62,6 @@ class Ref:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """What only the apply will know, such as the id of a resource that it creates: `(known after apply)`."""
-
-    of: str
-
-
 class Secret:
     """
     A secret's value, in memory between its reference and the request that carries it.
@@ -105,8 +100,6 @@ def to_json(value: Any) -> Any:
             return {"$file": value.path, "sha256": value.sha256}
         case Ref():
             return {"$ref": value.path, "name": value.name}
-        case Unknown():
-            return {"$unknown": value.of}
         case Mapping():
             plain = {key: to_json(member) for key, member in value.items()}
             return {"$map": plain} if any(key.startswith("$") for key in plain) else plain
@@ -139,8 +132,18 @@ def from_json(value: Any) -> Any:
             return FileRef(path, sha256)
         case {"$ref": str(path), "name": str(name), **rest} if not rest:
             return Ref(path, name)
-        case {"$unknown": str(of), **rest} if not rest:
-            return Unknown(of)
         case {"$map": dict(plain), **rest} if not rest and any(key.startswith("$") for key in plain):
             return {key: from_json(member) for key, member in plain.items()}
     raise ValueError("not a reference")
+
+
+# -- types of fields that are kept on disk (`core.form`) ---------------------------------------------------------------
+
+Value = Annotated[Any, BeforeValidator(from_json), PlainSerializer(to_json)]
+"""A value that may be a reference, or hold some."""
+
+Values = Annotated[Attrs, BeforeValidator(from_json), PlainSerializer(to_json)]
+"""Attributes whose leaves may be references."""
+
+Count = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
+Flag = Annotated[bool, Strict()]

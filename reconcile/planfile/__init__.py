@@ -30,11 +30,12 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from reconcile.core.bindings import Bindings
 from reconcile.core.plan import FORMAT, Plan
 from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
 from reconcile.files import NotRead, open_anywhere, sync_directory
-from reconcile.planfile.rows import line_of, lines, plan_of
+from reconcile.planfile.rows import CHANGES, bindings_of, line_of, lines, plan_of
 
 MAX_BYTES = 2 * 2**30  # two million changes of a kilobyte
 MAX_LINE_BYTES = 64 * 2**20
@@ -96,7 +97,7 @@ class Saved:
     Attributes:
         digest: SHA-256, hex, of every byte after the first line.
         seal: unless it is verified, the file may be anybody's: whoever applies it plans again, compares the two by
-            `fingerprint_of`, asks, and carries out the plan that was made here.
+            `effect_of`, asks, and carries out the plan that was made here.
     """
 
     plan: Plan
@@ -139,6 +140,25 @@ def read(path: Path, *, seal_key: bytes | None, key_id: str | None, only_shown: 
     return Saved(plan, digest.hexdigest(), seal)
 
 
+def peek(path: Path) -> Bindings:
+    """
+    What a saved plan is bound to, of its first lines alone: what has to be known before its seal can be checked.
+
+    Nothing is to be done on the strength of it: `read` tells whether the file is what it says.
+
+    Raises:
+        InvalidInput: as `read`.
+    """
+    with _opened(path) as file:
+        try:
+            _read_header(path, file)
+            return bindings_of(*next(_body(file, hashlib.sha256()), ("", None)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise _damaged(path) from error
+        except OSError as error:
+            raise InvalidInput(Problem(f"{path} cannot be read: {error.strerror}")) from error
+
+
 def _checked(header: Mapping[str, Any], seal_key: bytes | None, here: str | None) -> Seal:
     key_id = header["key_id"]
     if header["seal"] is None:
@@ -172,7 +192,7 @@ def looks_like_plan(path: Path) -> bool:
         return False
 
 
-def fingerprint_of(plan: Plan) -> str:
+def effect_of(plan: Plan) -> str:
     """
     SHA-256, hex, over what a plan would do: two plans that do the same have the same.
 
@@ -182,7 +202,7 @@ def fingerprint_of(plan: Plan) -> str:
     """
     digest = hashlib.sha256()
     for change in sorted(plan.changes, key=lambda change: change.address):
-        row = change.to_json()
+        row = CHANGES.dump(change)
         for name in ("where", "notes", "facts", "seen"):
             row.pop(name, None)
         row["fields"] = [

@@ -88,7 +88,7 @@ def leaves(change: Change) -> tuple[FieldChange, ...]:
     fields: Iterable[FieldChange] = change.fields
     if not change.fields and change.action is Action.CREATE:
         fields = (
-            FieldChange((name,), None, value, Cause.YOU, sensitive=isinstance(value, SecretRef))
+            FieldChange((name,), Cause.YOU, None, value, sensitive=isinstance(value, SecretRef))
             for name, value in change.after.items()
         )
     if change.action is Action.NOOP and change.reason is Reason.RECORD:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from shlex import quote
 from typing import Any
 
+from reconcile.core.options import unusual
 from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one
@@ -66,7 +67,7 @@ def header(plan: Plan, paint: Paint) -> Iterator[str]:
         read += f", {_unread_count(plan.unread)} not"
     trust = "untrusted document · " if plan.bindings.untrusted else ""
     yield paint(f"{scope(made)} · {trust}{serial} · {read}", BOLD)
-    written = {name: value for name, value in made.options.items() if name != "untrusted"}
+    written = {name: value for name, value in unusual(made.options).items() if name != "untrusted"}
     options = [_option(name, value) for name, value in written.items() if value not in (None, False, [], {}, "")]
     if options:
         yield "Options: " + "; ".join(options)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconcile.core.text import printable
-from reconcile.core.values import FileRef, Ref, Secret, SecretRef, Unknown, to_json
+from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
 
 SENSITIVE = "(sensitive value)"
 LATER = "(known after apply)"
@@ -73,8 +73,6 @@ def show(value: Any, limit: int | None = LIMIT, at: int | None = None) -> str:
     match value:
         case SecretRef() | Secret():
             return SENSITIVE
-        case Unknown():
-            return LATER
         case FileRef():
             return quoted(value.path) + (f" (sha256 {outside(value.sha256[:12])})" if value.sha256 else "")
         case Ref():

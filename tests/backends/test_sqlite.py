@@ -26,7 +26,7 @@ from reconcile.backends.schema import entry_row
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Head, Lease
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, entry_from_json
 from reconcile.core.values import Ref, Secret, SecretRef
 from reconcile.errors import Locked, ReconcileError, Refused, StateError
 
@@ -245,7 +245,7 @@ def test_pull_gives_the_whole_state_as_json(fleet: Fleet) -> None:
     fleet.filled()
     store = fleet.store()
     pulled = json.loads("".join(store.pull()))
-    assert {**pulled, "entries": [Entry.from_json(row) for row in pulled["entries"]]} == {
+    assert {**pulled, "entries": [entry_from_json(row) for row in pulled["entries"]]} == {
         "version": 1, "fleet": "depot", "lineage": "L", "serial": 1, "accounts": {"m": ["AC1", "api"]},
         "entries": [device(n) for n in range(5)],
     }  # fmt: skip

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from reconcile.core.address import Address
 from reconcile.core.decide import decide
+from reconcile.core.form import Form
 from reconcile.core.plan import Action, Change, Reason
 from reconcile.core.resource import Desired, Entry, Observed, Patch
 from reconcile.core.resource_type import Lifecycle, ResourceType
@@ -125,7 +126,7 @@ def test_other_fields_of_what_has_a_fixed_one_are_changed_as_ever() -> None:
 def test_what_travels_together_is_sent_whole(want: Any, live: Any, along: Any) -> None:
     found = change(want, live, SignType(), want)
     assert found.along == along
-    assert Change.from_json(found.to_json()) == found
+    assert Form(Change).load(Form(Change).dump(found)) == found
 
 
 def test_what_travels_together_and_is_nowhere_known_is_a_mistake() -> None:

@@ -14,7 +14,7 @@ DEVICES = "microvisor.devices"
 
 
 def renaming(key: str, to: str) -> Change:
-    field = FieldChange(("unique_name",), None, to, Cause.YOU, naming=True)
+    field = FieldChange(("unique_name",), Cause.YOU, None, to, naming=True)
     return Change(Address.of(DEVICES, (key,)), Action.UPDATE, Reason.FIELDS_DIFFER, id=f"id-{key}", fields=(field,))
 
 

@@ -18,7 +18,7 @@ from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings, check_bindings
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
-from reconcile.core.values import FileRef, Ref, SecretRef, Unknown
+from reconcile.core.values import FileRef, Ref, SecretRef
 from reconcile.errors import InvalidInput, Position, Refused
 from reconcile.render.drift import drift_text
 from reconcile.render.json.plan import plan_json_text
@@ -57,13 +57,13 @@ def rich_plan(action: Action, reason: Reason) -> Plan:
     values: list[tuple[Any, Any]] = [
         ("a", "b"), (None, 1), ({"x": {"y": 1}}, {"x": {"y": 2}, "$z": 1}), ("1\n2", "1\n3"), ([1], [2]),
         (None, SecretRef("env", "PSK")), (None, FileRef("x.bin", "ab")), (1, Ref("microvisor.apps", "a")),
-        (1.5, Unknown("microvisor.apps.a")),
+        (1.5, 2.5),
     ]  # fmt: skip
 
     def change(number: int, address: Address, block: str | None, pair: tuple[Any, Any]) -> Change:
         before, after = pair
         cause = list(Cause)[number % len(Cause)]
-        part = FieldChange(("value",), before, after, cause, prior=before, sensitive=after is None, where=where)
+        part = FieldChange(("value",), cause, before, after, prior=before, sensitive=after is None, where=where)
         return Change(
             address, action, reason, id=f"UV{number}", name="n", parent="UV", after={"value": after, "k": {"l": 1}},
             before={"value": before}, seen={"version": 1}, fields=(part,), prints={"value": {"key_id": "k"}},
@@ -79,7 +79,7 @@ def rich_plan(action: Action, reason: Reason) -> Plan:
     return Plan(
         Bindings(
             "f", ".", "lineage", 3, "a" * 64, "", {"microvisor": ("AC", "api")}, "0.1.0", NOW.isoformat(),
-            None, Options(("microvisor.devices",), (), {"delete": 3}, ("a",), destroy=True).to_json(),
+            None, Options(("microvisor.devices",), (), {"delete": 3}, ("a",), destroy=True),
         ),
         changes,
         [Unsettled(device(at), "pending", "staged", NOW.isoformat(), 5, {"a": {"b": 1}}) for at in range(5)],
@@ -146,7 +146,7 @@ def used(file: Path, rng: random.Random) -> None:
     assert "\x1b" not in shown
     shown.encode()
     json.loads("".join(plan_json_text(plan, types)))
-    planfile.fingerprint_of(plan)
+    planfile.effect_of(plan)
     saved = planfile.read(file, seal_key=None, key_id=None)
     checks: list[Callable[[], object]] = [
         lambda: check_bindings(plan.bindings, HERE, NOW),

@@ -68,13 +68,13 @@ def secret(device_name: str, key: str, *fields: FieldChange, **more: Any) -> Cha
 
 
 def field(name: str, before: Any, after: Any, cause: Cause = Cause.YOU, **more: Any) -> FieldChange:
-    return FieldChange(tuple(name.split(".")), before, after, cause, **more)
+    return FieldChange(tuple(name.split(".")), cause, before, after, **more)
 
 
 def hidden(ref: str, cause: Cause = Cause.YOU, **more: Any) -> FieldChange:
     parsed = SecretRef.parse(ref)
     assert parsed
-    return FieldChange(("value",), None, parsed, cause, sensitive=True, **more)
+    return FieldChange(("value",), cause, None, parsed, sensitive=True, **more)
 
 
 def retarget(devices: int) -> Plan:

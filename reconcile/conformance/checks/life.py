@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.conformance.bench import Bench, Lab
 from reconcile.conformance.checks.check import check
 from reconcile.conformance.subject import Subject
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, entry_from_json
 
 MANY = 5  # resources: more than two pages of the smallest size
 
@@ -149,7 +149,7 @@ def what_leaves_the_document_is_deleted_or_forgotten(lab: Lab) -> None:
     bench.apply_well()
     live = bench.live()
     entry = next(row for row in bench.state()["entries"] if row["address"] == leaving.address)
-    deleted = _is_deleted(lab.subject, Entry.from_json(entry))
+    deleted = _is_deleted(lab.subject, entry_from_json(entry))
     bench.write(staying)
     change = bench.changes().get(leaving.address)
     assert change is not None, f"the plan says nothing of {leaving.address}, which left: {bench.history[-1]}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from reconcile.core.options import unusual
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
 from reconcile.core.seal import Seal
 from reconcile.core.values import SecretRef
@@ -17,7 +18,6 @@ from reconcile.render.groups import section_of, was
 from reconcile.render.json.values import (
     copied,
     dumps,
-    known_unknown,
     masked,
     names,
     plain,
@@ -102,7 +102,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
             "variables": made.variables,
             "accounts": {name: {"account": at[0], "host": at[1]} for name, at in made.accounts.items()},
             "expires": made.expires,
-            "options": plain(made.options),
+            "options": plain(unusual(made.options)),
         },
         "summary": {
             "import": imported,
@@ -185,14 +185,12 @@ def _sides(change: Change) -> dict[str, Any]:
     comes, goes = change.action is Action.CREATE, change.action in (Action.DELETE, Action.FORGET)
     secrets = _secrets(change.fields)
     wanted = change.after if change.after or change.action is not Action.NOOP else change.before
-    after, unknown = known_unknown(wanted)
-    if comes and change.id is None:
-        unknown["id"] = True
+    unknown = {"id": True} if comes and change.id is None else {}
     hidden_before, hidden_after = ({**sensitive(side), **secrets} for side in (change.before, wanted))
     out: dict[str, Any] = {
         "actions": _ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
         "before": None if comes else masked(plain(change.before), hidden_before),
-        "after": None if goes else masked(after, hidden_after),
+        "after": None if goes else masked(plain(wanted), hidden_after),
         "after_unknown": {} if goes else unknown,
         "before_sensitive": False if comes else hidden_before,
         "after_sensitive": False if goes else hidden_after,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.values import FileRef, Ref, Secret, SecretRef, Unknown
+from reconcile.core.values import FileRef, Ref, Secret, SecretRef
 from reconcile.errors import Position
 from reconcile.render.words import Types
 
@@ -39,9 +39,9 @@ def position_json(where: Position | None) -> dict[str, Any] | None:
 
 
 def plain(value: Any) -> Any:
-    """A value as plain JSON: a reference by its name, a file by path and checksum, a secret or the unknown as null."""
+    """A value as plain JSON: a reference by its name, a file by path and checksum, a secret as null."""
     match value:
-        case SecretRef() | Secret() | Unknown():
+        case SecretRef() | Secret():
             return None
         case FileRef():
             return {"path": value.path, "sha256": value.sha256}
@@ -58,22 +58,6 @@ def plain(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
     return type(value).__name__
-
-
-def known_unknown(attrs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The known values, and `true` where only the apply will know."""
-    known: dict[str, Any] = {}
-    unknown: dict[str, Any] = {}
-    for name, value in attrs.items():
-        if isinstance(value, Unknown):
-            unknown[name] = True
-        elif isinstance(value, Mapping):
-            known[name], inner = known_unknown(value)
-            if inner:
-                unknown[name] = inner
-        else:
-            known[name] = plain(value)
-    return known, unknown
 
 
 def sensitive(attrs: Mapping[str, Any]) -> dict[str, Any]:
