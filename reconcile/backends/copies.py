@@ -148,7 +148,7 @@ def _foreign_log(path: Path, what: str) -> StateError:
 
 def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
     held = next(map(leases.lease_of, leases.rows(db)), None)
-    by = f" by {printable(held.holder)} since {printable(held.since)}" if held else ""
+    by = f" by {leases.named(held)}" if held else ""
     return broken(
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",

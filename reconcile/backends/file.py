@@ -29,7 +29,9 @@ from reconcile.errors import Problem, StateError
 from reconcile.files import kind_of, sync_directory
 
 BUSY_S = 0.25  # for so long one call may hold up the event loop; 0.5 is allowed (docs/architecture.md, "State")
+_SHUT = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")
 SIDES = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+_PRAGMAS = ("synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON", "temp_store=MEMORY", "foreign_keys=OFF")
 SMALL_BYTES = 8 * 2**20  # up to this size SQLite's own check of the whole file takes some tens of milliseconds
 
 
@@ -255,13 +257,7 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     # A larger row is an error before it is built: one of 900 MB took two minutes.
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ROW_BYTES)
     try:
-        for pragma in (
-            "synchronous = FULL",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "temp_store = MEMORY",
-            "foreign_keys = OFF",
-        ):
+        for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
@@ -294,9 +290,7 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
     for prefix, what, hint in (
         ("SQLITE_FULL", "the disk is full", "Make room; what was recorded before is safe"),
         ("SQLITE_READONLY", "the file or its directory cannot be written", "Check the permissions"),
-        ("SQLITE_CANTOPEN", "the file cannot be opened", "Check the permissions of the file and its directory"),
-        ("SQLITE_PERM", "the file cannot be opened", "Check the permissions of the file and its directory"),
-        ("SQLITE_AUTH", "the file cannot be opened", "Check the permissions of the file and its directory"),
+        (_SHUT, "the file cannot be opened", "Check the permissions of the file and its directory"),
         ("SQLITE_IOERR", f"the disk answers with an error ({error})", "Check the disk and its space"),
         ("SQLITE_NOTADB", "the file is not a state: SQLite does not know it", RESTORE),
         ("SQLITE_TOOBIG", f"a row has more than {ROW_BYTES:,} bytes, which no state of ours has", RESTORE),

@@ -124,29 +124,29 @@ def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, process: Process
     return locked(lease)
 
 
-def locked(lease: Lease, note: str | None = None) -> Locked:
+def named(lease: Lease) -> str:
+    """The holder and the begin of a lease, in words."""
+    return f"{printable(lease.holder)} since {printable(lease.since)}"
+
+
+def _locked(what: str, hint: str, *notes: str) -> Locked:
+    return Locked(Problem(what, notes=notes, hint=hint))
+
+
+def locked(lease: Lease, *notes: str) -> Locked:
     """The error of a state that another run holds."""
-    return Locked(
-        Problem(
-            f"the state is locked by {printable(lease.holder)} since {printable(lease.since)}"
-            f" (lease {printable(lease.id)})",
-            notes=tuple(filter(None, (note,))),
-            hint=f"Wait until that run ends; if it is certainly gone: reconcile unlock {printable(lease.id)}",
-        )
-    )
+    id = printable(lease.id)
+    hint = f"Wait until that run ends; if it is certainly gone: reconcile unlock {id}"
+    return _locked(f"the state is locked by {named(lease)} (lease {id})", hint, *notes)
 
 
 def busy(path: object, row: tuple[Any, ...] | None) -> Locked:
     """The error of a state that stays in the middle of a write; `row` is the lease that stands."""
-    note = "it is in the middle of a write that does not end: its process may be stopped"
     if row is not None:
+        note = "it is in the middle of a write that does not end: its process may be stopped"
         return locked(lease_of(row), note)
-    return Locked(
-        Problem(
-            f"the state is locked: another process is in the middle of a write to {path}",
-            hint="Wait until it ends; if it is stopped, let it go on, or end it",
-        )
-    )
+    what = f"the state is locked: another process is in the middle of a write to {path}"
+    return _locked(what, "Wait until it ends; if it is stopped, let it go on, or end it")
 
 
 def rows(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -170,19 +170,11 @@ def check(db: sqlite3.Connection, lease: Lease) -> None:
         Locked: it was broken, or another run holds the scope.
     """
     row = row_of(db, lease.scope)
+    again = "Run plan again: it reads back what this run did"
     if row is None:
-        raise Locked(
-            Problem(
-                f"this run no longer holds the state: its lease {lease.id} was ended with `unlock`",
-                hint="Run plan again: it reads back what this run did",
-            )
-        )
+        raise _locked(f"this run no longer holds the state: its lease {lease.id} was ended with `unlock`", again)
     if (row[1], row[3]) != (lease.id, lease.epoch):
         other = lease_of(row)
-        raise Locked(
-            Problem(
-                f"the state was taken over from this run by {printable(other.holder)} since {printable(other.since)}"
-                f" (lease {printable(other.id)}; this run had {lease.id})",
-                hint="Wait until that run ends, then run plan again: it reads back what this run did",
-            )
-        )
+        what = f"the state was taken over from this run by {named(other)}"
+        what += f" (lease {printable(other.id)}; this run had {lease.id})"
+        raise _locked(what, f"Wait until that run ends. {again}")

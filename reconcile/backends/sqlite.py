@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,10 +36,12 @@ from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
+from reconcile.core.text import printable
 from reconcile.errors import Locked, Problem, Refused
 
 CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
 ROWS = 256  # fetched at a time
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class SqliteStore(Store):
@@ -132,7 +135,7 @@ class SqliteStore(Store):
     async def _chosen(self, condition: str, members: Sequence[str], *first: str) -> list[Entry]:
         """Entries that meet a condition with an IN list, in the order of their addresses."""
         # A string that is not valid Unicode, as an API may answer, cannot be in the file.
-        wanted = sorted({str(member) for member in members if member.isascii() or _encodable(member)})
+        wanted = sorted({str(member) for member in members if not SURROGATE.search(member)})
 
         def read(db: sqlite3.Connection) -> list[Entry]:
             found: list[Entry] = []
@@ -273,19 +276,7 @@ def _rows(db: sqlite3.Connection, path: str | None) -> Iterator[tuple[Any, ...]]
         yield from batch
 
 
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
-    return Locked(
-        Problem(
-            f"no lease has the id {id!r}",
-            notes=tuple(f"{one.id} is held by {one.holder} since {one.since}" for one in held),
-            hint="reconcile lock list shows the leases that stand",
-        )
-    )
+    notes = tuple(f"{printable(one.id)} is held by {leases.named(one)}" for one in held)
+    hint = "reconcile lock list shows the leases that stand"
+    return Locked(Problem(f"no lease has the id {id!r}", notes=notes, hint=hint))
