@@ -18,18 +18,18 @@ async def plan(path: str, variables: list[str]) -> dict[str, Any]:
     """A whole plan: files, state, API, decision; without printing it."""
     from reconcile import workflow
     from reconcile.core.options import Options
-    from reconcile.wiring import Request, Wired
+    from reconcile.wiring import CommandRequest, Wired
 
-    async with Wired(Request(path, variables)) as wired:
+    async with Wired(CommandRequest(path, variables)) as wired:
         made = (await workflow.plan(wired.world, Options())).plan
         return {"changes": len(made.changes), "requests": wired.net.requests, "http_s": wired.net.http_s}
 
 
 async def pages(path: str, variables: list[str]) -> dict[str, Any]:
     """The floor: the files loaded, and the pages of the device listing fetched and decoded."""
-    from reconcile.wiring import Request, Wired
+    from reconcile.wiring import CommandRequest, Wired
 
-    async with Wired(Request(path, variables)) as wired:
+    async with Wired(CommandRequest(path, variables)) as wired:
         api, _ = await wired.world.connect["microvisor"]()
         kind = wired.world.types["microvisor.devices"]
         async for _ in kind.listing(api, None):

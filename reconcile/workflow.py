@@ -20,6 +20,7 @@ from reconcile.core.bindings import KEYED, Bindings, check_bindings, check_head
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
 from reconcile.core.guard import refuse
+from reconcile.core.lost import attempt_of
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
@@ -165,7 +166,7 @@ async def plan(world: World, options: Options, expires: timedelta | None = None)
         return want is not None and bool(want.protect)
 
     planner = Planner(world.types, document, _bindings(world, options, head, expires), options, protects)
-    uncertain = {intent.address: intent.change for intent in await world.store.unfinished()}
+    uncertain = {intent.address: attempt_of(intent) for intent in await world.store.unfinished()}
     for name, api in world.apis.items():
         types = {path: kind for path, kind in world.types.items() if path.partition(".")[0] == name}
         joining = Joining(types, document, planner, world.env.now(), uncertain)

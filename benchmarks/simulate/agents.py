@@ -21,7 +21,7 @@ from reconcile.simulator.asset_tracker.defaults import DEFAULT_ID
 from reconcile.simulator.asset_tracker.section import AssetTracker, view
 from reconcile.simulator.asset_tracker.tracker import Tracker
 from reconcile.simulator.clock import http_date
-from reconcile.simulator.exchange import JSON, Answer, Request
+from reconcile.simulator.exchange import JSON, Call, Reply
 from reconcile.simulator.simulation import Simulation
 
 USERNAME, PASSWORD = "fleet", "password-of-the-trackers"
@@ -144,13 +144,13 @@ class Agents(httpx.AsyncBaseTransport):
             raise httpx.ReadError("closed before the work")
         if fault is not None and fault.effect.isdecimal():
             self._meanwhile(fault)
-            return self._response(Answer(int(fault.effect)))
+            return self._response(Reply(int(fault.effect)))
         answer = self._work(request, agent, body)
         if fault is not None:
             self._meanwhile(fault)
             if fault.effect == "after":
                 raise httpx.ReadError("closed after the work")
-            answer = Answer(500)
+            answer = Reply(500)
         response = self._response(answer)
         await self._on_the_way(after=True)
         return response
@@ -165,7 +165,7 @@ class Agents(httpx.AsyncBaseTransport):
         if self.dead:
             raise Killed
 
-    def _work(self, request: httpx.Request, agent: str, body: bytes) -> Answer:
+    def _work(self, request: httpx.Request, agent: str, body: bytes) -> Reply:
         self.settle()
         headers = {"authorization": request.headers.get("authorization", "")}
         if request.method == "PATCH":
@@ -179,11 +179,11 @@ class Agents(httpx.AsyncBaseTransport):
         self.first.setdefault(agent, self.read[agent])
         return answer
 
-    def _ask(self, method: str, agent: str, body: bytes, authorization: str) -> Answer:
-        asked = Request(method, [agent, "cfg"], {}, "", authorization, JSON, self.clock.now, body)
+    def _ask(self, method: str, agent: str, body: bytes, authorization: str) -> Reply:
+        asked = Call(method, [agent, "cfg"], {}, "", authorization, JSON, self.clock.now, body)
         return self._api.refuse(asked, self._world) or self._api.answer(asked, self._world)
 
-    def _response(self, answer: Answer) -> httpx.Response:
+    def _response(self, answer: Reply) -> httpx.Response:
         headers = {**answer.headers, "Date": http_date(int(self.clock.now)), "Content-Type": answer.content_type}
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body))
 

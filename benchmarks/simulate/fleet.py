@@ -26,7 +26,7 @@ from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document
 from reconcile.errors import ReconcileError, Refused
-from reconcile.wiring import Request, Wired
+from reconcile.wiring import CommandRequest, Wired
 from reconcile.wiring import document as load_document
 
 LEASE_S = 61.0  # the lease of a killed process holds until it expires
@@ -70,7 +70,7 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self._loop = Loop(self.clock)
-        self._request = Request(
+        self._request = CommandRequest(
             str(self.directory),
             environ={
                 "CFG_REST_API_USERNAME": USERNAME,
@@ -209,7 +209,7 @@ class Fleet:
             (self.directory / "fleet.yaml").write_text(text)
             self._written, self._files = text, None
 
-    def _document(self, request: Request) -> Document:
+    def _document(self, request: CommandRequest) -> Document:
         """The files, loaded and checked anew when they have changed."""
         if self._files is None:
             self._files = load_document(request)

@@ -14,7 +14,7 @@ from reconcile.cli.output import colored, complain, no_color, unheard
 from reconcile.core.options import Options
 from reconcile.core.trust import UNTRUSTED
 from reconcile.errors import InvalidInput, Problem
-from reconcile.wiring import Request, trust_of
+from reconcile.wiring import CommandRequest, trust_of
 
 Command = Callable[..., Any]
 
@@ -181,14 +181,14 @@ class Watch:
             self._progress.close()
 
 
-def request_of(given: dict[str, Any], watch: Watch | None = None) -> Request:
+def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequest:
     """What wiring needs of a command line; sets the colour as well."""
     if given.get("no_color"):
         no_color()
     more: dict[str, Any] = {}
     if watch is not None:
         more = {"emit": watch.emit, "heard": watch.heard}
-    return Request(
+    return CommandRequest(
         given.get("path", "."),
         tuple(given.get("var", ())),
         tuple(given.get("var_files", ())),

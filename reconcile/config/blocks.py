@@ -17,9 +17,9 @@ from reconcile.config.coerce import as_text, shown
 from reconcile.config.fleet import Said
 from reconcile.config.layers import ABSENT, Layer, Path_, Scope
 from reconcile.config.report import SILENT, Flaw, did_you_mean, listed, suggestion
-from reconcile.config.slots import ENTRY, WHEN, Family, Slot
+from reconcile.config.slots import ENTRY, WHEN, FamilySlots, Slot
 from reconcile.config.tables import Table
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.address import quote
 from reconcile.core.schema import Kind
@@ -38,7 +38,7 @@ MAX_PROFILES = 100  # of one resource: each is looked at for each of its values
 class Shared:
     """What all entries of a fleet share."""
 
-    world: World
+    world: Loading
     names: dict[str, Any]
     profiles: Mapping[str, Said]
 
@@ -66,7 +66,7 @@ class Entries:
         start: the handle of the first. `kept`: the places in `keys` of those that are there.
     """
 
-    def __init__(self, shared: Shared, family: Family, node: Map, run: Sequence[tuple[int, str]]) -> None:
+    def __init__(self, shared: Shared, family: FamilySlots, node: Map, run: Sequence[tuple[int, str]]) -> None:
         self.shared, self.family, self.node = shared, family, node
         self.keys = [key for _, key in run]
         self._ordinals = array("I", [ordinal for ordinal, _ in run])
@@ -131,7 +131,7 @@ class Block:
         start: the handle of the first resource. `kept`: the rows that are there.
     """
 
-    def __init__(self, shared: Shared, family: Family, name: str, at: int, node: Map, table: Table) -> None:
+    def __init__(self, shared: Shared, family: FamilySlots, name: str, at: int, node: Map, table: Table) -> None:
         self.shared, self.family, self.table, self.block, self.node = shared, family, table, name, node
         self.kept = array("I")
         self.start = 0
@@ -273,7 +273,7 @@ def _without_entry(node: Map) -> Map:
     return Map(members, node.at, keys)
 
 
-def entries_of(shared: Shared, family: Family, node: Map, tables: Mapping[str, Table | None]) -> list[Source]:
+def entries_of(shared: Shared, family: FamilySlots, node: Map, tables: Mapping[str, Table | None]) -> list[Source]:
     """
     The blocks and runs of hand-written entries of a section in one file, in its order. What is wrong is reported.
 
@@ -311,7 +311,7 @@ def entries_of(shared: Shared, family: Family, node: Map, tables: Mapping[str, T
 
 
 def _block(
-    shared: Shared, family: Family, name: str, at: int, node: Map, tables: Mapping[str, Table | None]
+    shared: Shared, family: FamilySlots, name: str, at: int, node: Map, tables: Mapping[str, Table | None]
 ) -> Block | None:
     world = shared.world
     address = f"{family.type.path}{quote(name)}"

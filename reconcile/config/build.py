@@ -15,7 +15,7 @@ from reconcile.config.references import looks_like_reference, secret_reference
 from reconcile.config.report import Flaw
 from reconcile.config.slots import Slot
 from reconcile.config.templates import Template, is_template
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.config.yaml import Map, Node, Scalar, Seq
 from reconcile.config.yielded import (
     SPECIAL,
@@ -59,7 +59,7 @@ class Shape:
 
     def __init__(
         self,
-        world: World,
+        world: Loading,
         slot: Slot,
         layers: Sequence[Layer],
         address: str,

@@ -20,8 +20,8 @@ from reconcile.config.models import model_flaws
 from reconcile.config.opened import Opened, references
 from reconcile.config.report import Flaw, did_you_mean
 from reconcile.config.resources import Member, address_of, members, with_refs
-from reconcile.config.slots import Family
-from reconcile.config.world import World
+from reconcile.config.slots import FamilySlots
+from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.errors import Position
 
@@ -40,7 +40,7 @@ class Known:
         keys: handles by key. `ids`: by the unit's id, as the API spells it. `names`: by name, of those without an id.
     """
 
-    family: Family
+    family: FamilySlots
     sources: Sequence[Source]
     first: int = 0
     last: int = 0
@@ -52,7 +52,7 @@ class Known:
 class Checker:
     """Goes through all resources, type by type, and gives each root its handle."""
 
-    def __init__(self, world: World, opened: Opened) -> None:
+    def __init__(self, world: Loading, opened: Opened) -> None:
         self.world, self.opened = world, opened
         self.counts: Counter[str] = Counter()
         self._handle = 0

@@ -12,9 +12,9 @@ from reconcile.config import explain
 from reconcile.config.blocks import Built, Source
 from reconcile.config.check import Known, locate
 from reconcile.config.resources import desired, members
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.core.address import Address
-from reconcile.core.ports import Layer, Limit
+from reconcile.core.ports import Limit, Origin
 from reconcile.core.resource import Desired
 from reconcile.errors import Position
 
@@ -40,7 +40,7 @@ class LoadedDocument:
     variables: str
     warnings: Sequence[str]
     opens: Sequence[str]
-    world: World
+    world: Loading
     known: Mapping[str, Known]
     counts: Counter[str]
     origins: Mapping[str, str]
@@ -95,7 +95,7 @@ class LoadedDocument:
                 return handle
         return None
 
-    def explain(self, address: Address) -> Mapping[str, Sequence[Layer]]:
+    def explain(self, address: Address) -> Mapping[str, Sequence[Origin]]:
         """By attribute, every layer that says something about it, the winning one last."""
         handle = self.handle(address.root)
         if handle is None:

@@ -10,20 +10,20 @@ from reconcile.config.build import Shape
 from reconcile.config.layers import ABSENT
 from reconcile.config.report import Report
 from reconcile.config.resources import address_of, members
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.core.address import Address
-from reconcile.core.ports import Layer
+from reconcile.core.ports import Origin
 from reconcile.core.values import FileRef, SecretRef
 
 
-def layers(world: World, source: Source, row: int, address: Address) -> Mapping[str, Sequence[Layer]]:
+def layers(world: Loading, source: Source, row: int, address: Address) -> Mapping[str, Sequence[Origin]]:
     """By dotted attribute, what each profile and the entry itself say about it. Empty when it is not there."""
-    quiet = World(world.sources, Report(), world.templates, world.schemes, world.budget)
+    quiet = Loading(world.sources, Report(), world.templates, world.schemes, world.budget)
     built = source.build(row)
     if built is None or built.value is ABSENT:
         return {}
     scope, parts = source.layers(row)
-    said: dict[str, list[Layer]] = {}
+    said: dict[str, list[Origin]] = {}
     row_says = source.say(row)
     for part in parts:
         shape = Shape(quiet, source.family.slot, [part], built.shape.address)
@@ -44,7 +44,7 @@ def layers(world: World, source: Source, row: int, address: Address) -> Mapping[
                 where = str(world.position(at)) if at is not None else str(source.where(row))
                 if row_says is not None:
                     where += f", {row_says}"
-                said.setdefault(".".join(path), []).append(Layer(what, where, leaf))
+                said.setdefault(".".join(path), []).append(Origin(what, where, leaf))
     return said
 
 

@@ -34,7 +34,7 @@ class Said:
 
 
 @dataclass(slots=True)
-class Parts:
+class FleetParts:
     """
     The merged document.
 
@@ -138,7 +138,7 @@ def read(
     report: Report,
     providers: Mapping[str, Iterable[str]],
     not_documents: Sequence[Path] = (),
-) -> Parts | None:
+) -> FleetParts | None:
     """
     All files of a fleet, merged. What is wrong is reported.
 
@@ -166,7 +166,7 @@ def read(
     if len(mains) != 1 or (main is not None and mains[0].path != main):
         _wrong_mains(mains, main, reader)
         return None
-    parts = Parts()
+    parts = FleetParts()
     root = mains[0].tree.root
     assert type(root) is Map
     parts.main, parts.file = root, mains[0].path
@@ -276,7 +276,9 @@ def _included(root: Map, main: _File, reader: _Reader) -> list[Path]:
     return found
 
 
-def _merge(parts: Parts, file: _File, is_main: bool, reader: _Reader, providers: Mapping[str, Iterable[str]]) -> None:
+def _merge(
+    parts: FleetParts, file: _File, is_main: bool, reader: _Reader, providers: Mapping[str, Iterable[str]]
+) -> None:
     root, report, sources = file.tree.root, reader.report, reader.sources
     assert type(root) is Map
     unknown = 0
@@ -317,7 +319,7 @@ def _merge_shared(into: dict[str, Said], what: str, node: Node, reader: _Reader)
             into[name] = Said(member, at)
 
 
-def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, sections: Iterable[str]) -> None:
+def _merge_provider(parts: FleetParts, provider: str, node: Node, reader: _Reader, sections: Iterable[str]) -> None:
     parts.used[provider] = None
     found = _map_of(node, provider, reader)
     if found is None:
@@ -342,7 +344,7 @@ def _merge_provider(parts: Parts, provider: str, node: Node, reader: _Reader, se
         others.append(entries)
 
 
-def _only_once(parts: Parts, provider: str, section: str, entries: Map, reader: _Reader) -> None:
+def _only_once(parts: FleetParts, provider: str, section: str, entries: Map, reader: _Reader) -> None:
     """Reports the keys of one more file that another one has already."""
     at = (provider, section)
     if at not in parts.places:

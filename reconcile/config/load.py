@@ -13,15 +13,15 @@ from reconcile.config import fleet, settings, tables, variables
 from reconcile.config.blocks import Shared, entries_of
 from reconcile.config.check import Checker, Known, locate
 from reconcile.config.document import LoadedDocument
-from reconcile.config.fleet import Parts
+from reconcile.config.fleet import FleetParts
 from reconcile.config.opened import Opened
 from reconcile.config.references import literal_files
 from reconcile.config.report import Flaw, Report
-from reconcile.config.slots import Family, families
+from reconcile.config.slots import FamilySlots, families
 from reconcile.config.sources import Sources
 from reconcile.config.tables import ENDINGS, Spec, Table
 from reconcile.config.templates import Templates
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
@@ -67,7 +67,7 @@ def load(
     sources = Sources(directory, root_of(directory, root, environ, here), here, Path(path).is_absolute())
     report = Report(sources.line_of)
     with _collector_at_rest():
-        world = World(sources, report, Templates(), tuple(secrets_schemes))
+        world = Loading(sources, report, Templates(), tuple(secrets_schemes))
         try:
             return _load(path, main, world, providers, environ, var, var_files, state, Opened(trust))
         except Flaw as flaw:  # one that has no place: too many files
@@ -81,7 +81,7 @@ def load(
 def _load(
     path: str,
     main: Path | None,
-    world: World,
+    world: Loading,
     providers: Mapping[str, Provider],
     environ: Mapping[str, str],
     var: Sequence[str],
@@ -144,7 +144,7 @@ def _load(
     return document
 
 
-def _note_secret_files(world: World, parts: Parts) -> None:
+def _note_secret_files(world: Loading, parts: FleetParts) -> None:
     """Before anything else is read: the files that references to secrets name, wherever they are written out."""
     sections = [node for nodes in parts.sections.values() for node in nodes]
     profiles = [said.node for said in parts.profiles.values()]
@@ -153,7 +153,7 @@ def _note_secret_files(world: World, parts: Parts) -> None:
             world.sources.secret(os.path.relpath(world.base(at) / rest, world.sources.directory))
 
 
-def _finish(world: World, main: Path | None) -> None:
+def _finish(world: Loading, main: Path | None) -> None:
     """
     Raises InvalidInput with everything that is wrong, if anything is.
 
@@ -170,14 +170,14 @@ def _finish(world: World, main: Path | None) -> None:
     only.raise_if_any()
 
 
-class _Kinds(Mapping[str, Mapping[str, Family]]):
+class _Kinds(Mapping[str, Mapping[str, FamilySlots]]):
     """The root types of each provider by section; only what a document uses is looked at, and so imported."""
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
-        self._known: dict[str, Mapping[str, Family]] = {}
+        self._known: dict[str, Mapping[str, FamilySlots]] = {}
 
-    def __getitem__(self, name: str) -> Mapping[str, Family]:
+    def __getitem__(self, name: str) -> Mapping[str, FamilySlots]:
         if name not in self._known:
             self._known[name] = families(self._providers[name])
         return self._known[name]
@@ -199,12 +199,12 @@ def _key(known: Known, handle: int) -> str:
 
 
 def _resources(
-    world: World,
+    world: Loading,
     shared: Shared,
-    parts: Parts,
+    parts: FleetParts,
     provider: str,
     section: str,
-    family: Family,
+    family: FamilySlots,
     usable: _Usable,
 ) -> Known:
     found = []
@@ -217,7 +217,7 @@ def _resources(
 _Usable = Mapping[Path | None, Mapping[str, Table | None]]
 
 
-def _tables_by_path(world: World, parts: Parts, declared: Mapping[str, Table | None]) -> _Usable:
+def _tables_by_path(world: Loading, parts: FleetParts, declared: Mapping[str, Table | None]) -> _Usable:
     """The declared tables by name, with those that `for_each` names by path where it does."""
     usable: dict[Path | None, MutableMapping[str, Table | None]] = {None: dict(declared)}
     for nodes in parts.sections.values():
@@ -245,7 +245,7 @@ def _tables_by_path(world: World, parts: Parts, declared: Mapping[str, Table | N
     return usable
 
 
-def _variable_files(names: Sequence[str], world: World) -> list[Path]:
+def _variable_files(names: Sequence[str], world: Loading) -> list[Path]:
     found = []
     for name in names:
         root, plain = world.sources.root, Path(os.path.normpath(world.sources.cwd / name))

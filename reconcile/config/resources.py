@@ -10,7 +10,7 @@ from reconcile.config.blocks import Built, Source
 from reconcile.config.build import Shape
 from reconcile.config.layers import Path_
 from reconcile.config.slots import Parts, Slot
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired
 from reconcile.core.resource_type import ResourceType
@@ -38,7 +38,7 @@ class Member:
     constant: bool
 
 
-def members(world: World, slot: Slot, built: Built) -> Iterator[Member]:
+def members(world: Loading, slot: Slot, built: Built) -> Iterator[Member]:
     """
     The resources of a family: the root, then its children in the order of the types.
 
@@ -49,7 +49,7 @@ def members(world: World, slot: Slot, built: Built) -> Iterator[Member]:
 
 
 def _members(
-    world: World, slot: Slot, shape: Shape, keys: tuple[str, ...], path: Path_, value: dict[str, Any]
+    world: Loading, slot: Slot, shape: Shape, keys: tuple[str, ...], path: Path_, value: dict[str, Any]
 ) -> Iterator[Member]:
     assert slot.type is not None
     plan = slot.parts
@@ -64,7 +64,7 @@ def _members(
 _NOTHING: dict[str, Any] = {}
 
 
-def _attrs(world: World, plan: Parts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
+def _attrs(world: Loading, plan: Parts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
     if constant and (known := shape.cache.get(id(value))) is not None:
         return known  # type: ignore[no-any-return]
     attrs = value if plan.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in plan.apart}
@@ -113,7 +113,7 @@ def address_of(member: Member) -> Address:
     return Address.of(member.type.path, member.keys)
 
 
-def desired(world: World, source: Source, row: int, built: Built, member: Member) -> Desired:
+def desired(world: Loading, source: Source, row: int, built: Built, member: Member) -> Desired:
     """A resource as the engine wants it."""
     value = member.value
     shape = built.shape
@@ -173,7 +173,7 @@ def _below(shape: Shape, depth: int) -> Mapping[Path_, list[tuple[Path_, int]]]:
     return known
 
 
-def _where(world: World, shape: Shape, member: Member) -> tuple[dict[str, Position], dict[str, str]]:
+def _where(world: Loading, shape: Shape, member: Member) -> tuple[dict[str, Position], dict[str, str]]:
     """The places and profiles of its attributes, by dotted path. Equal for all rows of a shape, so kept with it."""
     known = shape.cache.get(member.path)
     if known is None:

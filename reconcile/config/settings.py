@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconcile.config.build import Shape
 from reconcile.config.coerce import number_of, shown
-from reconcile.config.fleet import Parts, Said
+from reconcile.config.fleet import FleetParts, Said
 from reconcile.config.layers import ABSENT, Layer, Scope
 from reconcile.config.models import model_flaws
 from reconcile.config.opened import Opened
@@ -19,7 +19,7 @@ from reconcile.config.references import secret_reference
 from reconcile.config.report import Flaw, suggestion
 from reconcile.config.slots import Slot, settings_slots
 from reconcile.config.tables import Spec, Table, read
-from reconcile.config.world import World
+from reconcile.config.world import Loading
 from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
@@ -46,7 +46,7 @@ _TABLE = Slot(
 
 
 def provider_settings(
-    world: World, parts: Parts, providers: Mapping[str, Provider], names: Mapping[str, Any], opened: Opened
+    world: Loading, parts: FleetParts, providers: Mapping[str, Provider], names: Mapping[str, Any], opened: Opened
 ) -> tuple[dict[str, BaseModel], dict[str, Position]]:
     """
     The settings of each provider that the document uses or configures, in the order of the registry; and where each
@@ -78,7 +78,7 @@ def provider_settings(
 
 
 def _settings(
-    world: World,
+    world: Loading,
     provider: Provider,
     node: Node | None,
     names: Mapping[str, Any],
@@ -110,7 +110,7 @@ def _settings(
 
 
 def evaluate(
-    world: World, slot: Slot, layers: list[Layer], address: str, names: Mapping[str, Any]
+    world: Loading, slot: Slot, layers: list[Layer], address: str, names: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, Shape]:
     """A map of the main file, its templates evaluated; None when something is wrong, which is reported."""
     shape = Shape(world, slot, layers, address, plain_texts=True)
@@ -124,7 +124,7 @@ def evaluate(
     return ({} if value is ABSENT else value), shape
 
 
-def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: bool) -> str:
+def state_path(world: Loading, parts: FleetParts, names: Mapping[str, Any], elsewhere: bool) -> str:
     """
     Where the local state lives, all links on the way followed; a relative path below the root, else it is reported.
 
@@ -156,7 +156,7 @@ def state_path(world: World, parts: Parts, names: Mapping[str, Any], elsewhere: 
         return os.path.normpath(directory / place)
 
 
-def limits(world: World, parts: Parts) -> dict[str, Limit]:
+def limits(world: Loading, parts: FleetParts) -> dict[str, Limit]:
     """The limits that are written, by kind."""
     found: dict[str, Limit] = {}
     node = parts.main.get("limits")
@@ -196,7 +196,7 @@ def _limit(node: Node) -> Limit:
     )
 
 
-def tables(world: World, declared: Mapping[str, Said], names: Mapping[str, Any]) -> dict[str, Table | None]:
+def tables(world: Loading, declared: Mapping[str, Said], names: Mapping[str, Any]) -> dict[str, Table | None]:
     """All declared tables, read; None for one that cannot be used, which is reported."""
     found: dict[str, Table | None] = {}
     for name, said in declared.items():
@@ -222,7 +222,7 @@ def tables(world: World, declared: Mapping[str, Said], names: Mapping[str, Any])
     return found
 
 
-def main_only(world: World, parts: Parts) -> None:
+def main_only(world: Loading, parts: FleetParts) -> None:
     """Reports what the main file may not say yet."""
     if parts.main.get("rollouts") is not None:
         world.report.add(

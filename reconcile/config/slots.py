@@ -120,7 +120,7 @@ def _slot(of: Field) -> Slot:
     )
 
 
-class Family:
+class FamilySlots:
     """A root type with all that can hang on it."""
 
     def __init__(self, root: ResourceType, types: Sequence[ResourceType]) -> None:
@@ -145,10 +145,12 @@ class Family:
         return {name: slot for name, slot in self.slot.fields.items() if slot.type is not None}
 
 
-def families(provider: Provider) -> Mapping[str, Family]:
+def families(provider: Provider) -> Mapping[str, FamilySlots]:
     """The root types of a provider by their section."""
     return {
-        kind.path.split(".")[1]: Family(kind, provider.types) for kind in provider.types if kind.path.count(".") == 1
+        kind.path.split(".")[1]: FamilySlots(kind, provider.types)
+        for kind in provider.types
+        if kind.path.count(".") == 1
     }
 
 

@@ -14,7 +14,7 @@ from reconcile.errors import Position
 
 
 @dataclass(slots=True)
-class World:
+class Loading:
     """What every evaluation shares: files, templates and what they may cost, the report, and the secrets' schemes."""
 
     sources: Sources

@@ -24,7 +24,7 @@ from reconcile.cli.output import run
 from reconcile.conformance.case import Account, Case
 from reconcile.conformance.haste import Eager, environment, fast_loops
 from reconcile.conformance.proxy import Proxy, Sent, proxied
-from reconcile.conformance.subject import Leaf, Member, Subject
+from reconcile.conformance.subject import Example, Leaf, Subject
 
 PATIENCE_S = 2.0  # how long after its intent a request may still arrive: none does here
 PAGE = 2  # members of a page, where a case is paged: the least that any API here takes
@@ -106,7 +106,7 @@ class Bench:
         self.directory, self.account, self.proxy, self.history = directory, account, proxy, history
         self.fleet = directory / "fleet"
         self.fleet.mkdir()
-        self.members: list[Member] = []
+        self.members: list[Example] = []
         self.environ = {**self.case.environ, **account.environ(proxy.url)}
         for name, content in self.case.files.items():
             file = self.fleet / name
@@ -115,7 +115,7 @@ class Bench:
 
     # -- the document and the command line ----------------------------------------------------------------------------
 
-    def write(self, *members: Member) -> None:
+    def write(self, *members: Example) -> None:
         """The document holds these resources of the type, and no others."""
         self.members = list(members)
         document: dict[str, Any] = {"fleet": "conformance", **self.subject.document(self.members)}
@@ -215,7 +215,7 @@ class Bench:
         assert ran.code == 0, f"{when}: the plan is not empty: {ran}"
         assert _SYNC in ran.out, f"{when}: the plan is not empty: {ran}"
 
-    def assert_planned(self, member: Member, leaf: Leaf, cause: str) -> None:
+    def assert_planned(self, member: Example, leaf: Leaf, cause: str) -> None:
         """The plan changes this field of this resource, as the change of `you` or `somebody`, and nothing else."""
         changes = self.changes()
         assert set(changes) == {member.address}, f"{leaf} is changed, and the plan shows {sorted(changes)}"

@@ -58,7 +58,7 @@ class Leaf:
 
 
 @dataclass(frozen=True)
-class Member:
+class Example:
     """
     A resource of the document.
 
@@ -190,7 +190,7 @@ class Subject:
 
     # -- resources --------------------------------------------------------------------------------------------------
 
-    def member(self, number: int = 0, key: str | None = None, *, other: bool = False, triggers: bool = True) -> Member:
+    def member(self, number: int = 0, key: str | None = None, *, other: bool = False, triggers: bool = True) -> Example:
         """
         The n-th resource.
 
@@ -210,13 +210,13 @@ class Subject:
             values[naming] = f"{key}-2" if other and self.found_by_id else key
         name = str(values.get(naming) or unit.key) if naming else unit.key
         address = Address.of(self.case.type, (*self.place[2::2], unit.key))
-        return Member(unit.key, unit.id or name, address, values)
+        return Example(unit.key, unit.id or name, address, values)
 
-    def with_values(self, member: Member, values: Mapping[str, Any]) -> Member:
+    def with_values(self, member: Example, values: Mapping[str, Any]) -> Example:
         """The same resource, with another entry."""
-        return Member(member.key, member.id, member.address, values)
+        return Example(member.key, member.id, member.address, values)
 
-    def document(self, members: list[Member]) -> dict[str, Any]:
+    def document(self, members: list[Example]) -> dict[str, Any]:
         """The sections of a document that holds these resources and what is around them."""
         made = copy.deepcopy(dict(self.case.around))
         inner = made
@@ -229,7 +229,7 @@ class Subject:
             inner[self.place[-1]] = {**inner.get(self.place[-1], {}), **written}
         return made
 
-    def _written(self, member: Member) -> Any:
+    def _written(self, member: Example) -> Any:
         if not isinstance(self.case.entry, str):
             return dict(member.values)
         return member.values[self.kind.scalar or ""]
@@ -240,7 +240,7 @@ class Subject:
             return self.case.environ[reference.rest]
         return sorted(value) if leaf.spec.names and isinstance(value, list) else value
 
-    def expected(self, member: Member) -> dict[str, Any]:
+    def expected(self, member: Example) -> dict[str, Any]:
         """By dotted path, what the server has to hold of it; triggers aside."""
         return {
             str(leaf): self.held(leaf, leaf.of(member.values))
@@ -248,7 +248,7 @@ class Subject:
             if not leaf.trigger and leaf.of(member.values) is not None
         }
 
-    def shown(self, member: Member, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def shown(self, member: Example, fields: Mapping[str, Any]) -> dict[str, Any]:
         """By dotted path, what the server holds of what the document says."""
         found = {}
         for leaf in self.leaves:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.lost import Attempt
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document
 from reconcile.core.resource import Desired, Entry, Observed, Target
@@ -23,7 +24,7 @@ from reconcile.errors import BadAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class EntriesAt:
     """The state's entries of these addresses. Answer: `dict[Address, Entry]`."""
 
     addresses: Sequence[Address]
@@ -83,7 +84,7 @@ class Matches:
     prior: Entry | None
 
 
-Ask = Entries | ByUnit | Under | Reads | Listings | Strangers | Matches
+Ask = EntriesAt | ByUnit | Under | Reads | Listings | Strangers | Matches
 Steps = Generator[Ask, Any, None]
 
 
@@ -104,7 +105,7 @@ class Joining:
 
     Attributes:
         types: by path, in the order of their references.
-        uncertain: by address, the intent of an earlier write of which no outcome is known.
+        uncertain: by address, an earlier write of which no outcome is known.
         now: the wall clock when the reading began; the clock of what has no reading.
         torn: types whose listing did not end.
     """
@@ -115,7 +116,7 @@ class Joining:
         document: Document,
         planner: Planner,
         now: datetime,
-        uncertain: Mapping[Address, Mapping[str, Any]] | None = None,
+        uncertain: Mapping[Address, Attempt] | None = None,
     ) -> None:
         self.types, self.document, self.planner, self.now = types, document, planner, now
         self.uncertain = uncertain or {}

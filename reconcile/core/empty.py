@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.ports import Document, Layer
+from reconcile.core.ports import Document, Origin
 from reconcile.core.resource import Desired
 
 
@@ -34,5 +34,5 @@ class EmptyDocument:
     def handle(self, address: Address) -> int | None:
         return None
 
-    def explain(self, address: Address) -> Mapping[str, tuple[Layer, ...]]:
+    def explain(self, address: Address) -> Mapping[str, tuple[Origin, ...]]:
         return {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconcile.core.address import Address
-from reconcile.core.asks import ByUnit, Entries, Joining, Listings, Read, Reads, Steps, Under, matches
+from reconcile.core.asks import ByUnit, EntriesAt, Joining, Listings, Read, Reads, Steps, Under, matches
 from reconcile.core.lost import told
 from reconcile.core.owned import dropped_memberships, group_type, with_group
 from reconcile.core.plan import Action
@@ -70,7 +70,7 @@ def families(joining: Joining, rtype: ResourceType, pairs: Sequence[Pair]) -> St
         Family(pair.handle, document.at(pair.handle), document.children(pair.handle), pair.seen, pair.now)
         for pair in pairs
     ]
-    entries: Mapping[Address, Entry] = yield Entries([family.want.address for family in found])
+    entries: Mapping[Address, Entry] = yield EntriesAt([family.want.address for family in found])
     strange = [family.seen.id for family in found if _id(entries.get(family.want.address)) != family.seen.id]
     by_unit: Mapping[str, Entry] = yield ByUnit(rtype.path, strange)
     for family in found:

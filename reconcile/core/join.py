@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from reconcile.core.asks import Ask, ByUnit, Entries, Joining, Read, Reads, Steps, Strangers, matches
+from reconcile.core.asks import Ask, ByUnit, EntriesAt, Joining, Read, Reads, Steps, Strangers, matches
 from reconcile.core.family import Pair, families
 from reconcile.core.owned import with_group
 from reconcile.core.resource import Alias, Desired, Entry, Observed, Page, Reading, Target
@@ -96,7 +96,7 @@ class Roots:
         want = self.document.at(handle)
         if self.rtype.unit(want.attrs, want.address.key)[0] in (seen.id, *seen.aliases):
             return True
-        entry = (yield Entries([want.address])).get(want.address)
+        entry = (yield EntriesAt([want.address])).get(want.address)
         if entry is not None and entry.id != seen.id:
             self._alternates.setdefault(handle, Pair(handle, seen, now))
             return False
@@ -123,7 +123,7 @@ class Roots:
         absent = [handle for handle in self.document.roots(self.rtype.path) if handle not in self._matched]
         for start in range(0, len(absent), BATCH):
             wants = {handle: self.document.at(handle) for handle in absent[start : start + BATCH]}
-            entries = yield Entries([want.address for want in wants.values()])
+            entries = yield EntriesAt([want.address for want in wants.values()])
             yield from self._look([_Absent(handle, want, entries.get(want.address)) for handle, want in wants.items()])
 
     def _look(self, absent: Sequence[_Absent]) -> Steps:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from reconcile.core.address import Address
-from reconcile.core.asks import Entries, Joining, Listings, Read, Reads, Steps, Strangers, Under
+from reconcile.core.asks import EntriesAt, Joining, Listings, Read, Reads, Steps, Strangers, Under
 from reconcile.core.family import reading_of, unlisted
 from reconcile.core.join import BATCH, Roots
 from reconcile.core.plan import Action
@@ -56,7 +56,7 @@ def leaving(joining: Joining, roots: Roots, units: Iterable[tuple[Address, str]]
         if id not in roots.claimed and document.handle(address) is None and document.find(path, id, None) is None
     )
     while batch := list(islice(addresses, BATCH)):
-        entries: Mapping[Address, Entry] = yield Entries(batch)
+        entries: Mapping[Address, Entry] = yield EntriesAt(batch)
         yield from _leave(joining, roots, list(entries.values()))
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, PlainSerializer, PlainValidator
 
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
+from reconcile.core.resource import OnRemoval
 from reconcile.core.values import Count, Flag, Value, Values
 from reconcile.errors import Position
 
@@ -165,7 +166,7 @@ class Change:
     block: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     protect: Flag = False
-    on_removal: str | None = None
+    on_removal: OnRemoval | None = None
     where: Place | None = None
     wave: Count = 0
     blocked: str | None = None

@@ -30,7 +30,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Origin:
     """One place that says something about an attribute, for `explain`; the last one wins."""
 
     what: str
@@ -97,7 +97,7 @@ class Document(Protocol):
     def handle(self, address: Address) -> int | None:
         """The handle of a root address, or None."""
 
-    def explain(self, address: Address) -> Mapping[str, Sequence[Layer]]:
+    def explain(self, address: Address) -> Mapping[str, Sequence[Origin]]:
         """By attribute, every layer that says something about it, the winning one last."""
 
 

@@ -86,7 +86,7 @@ class Done:
             self.facts,
             change.needs,
             change.protect,
-            change.on_removal,  # type: ignore[arg-type]
+            change.on_removal,
             change.labels,
             self.env.now().isoformat(timespec="seconds"),
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconcile.core.lost import ATTEMPTS, Attempt
 from reconcile.core.plan import Change
 from reconcile.core.ports import Begun, Ended
-from reconcile.core.values import to_json
 from reconcile.engine.journal import Journal
 from reconcile.engine.send import Outcome, Stopped
 from reconcile.errors import ReconcileError
@@ -32,26 +31,30 @@ class Intents:
         self.number += 1
         return f"{self.journal.lease.epoch}:{self.change.address}:{self.number}"
 
-    async def begin(self, operation: str, parent: str | None, more: Mapping[str, Any]) -> None:
-        """Writes the intent; one that was written before is written anew. Raises Stopped when it cannot be."""
+    async def begin(self, operation: str, parent: str | None, **more: Any) -> None:
+        """
+        Writes the intent; one that was written before is written anew. Raises Stopped when it cannot be.
+
+        Args:
+            more: of `Attempt`, what the change does not say.
+        """
         change = self.change
-        record = {
-            "action": str(change.action),
-            "id": change.id,
-            "name": change.name,
-            "parent": parent,
-            "after": to_json(change.after),
-            "version": change.seen.get("version"),
-            "fields": [part.path[0] for part in change.fields],
-            "needs": [str(need) for need in change.needs],
-            "labels": dict(change.labels),
-            "protect": change.protect,
-            "on_removal": change.on_removal,
-            **more,
-        }
+        attempt = Attempt(
+            action=change.action,
+            id=change.id,
+            name=change.name,
+            parent=parent,
+            after=change.after,
+            version=change.seen.get("version"),
+            needs=change.needs,
+            labels=change.labels,
+            protect=change.protect,
+            on_removal=change.on_removal,
+            **{"fields": tuple(part.path[0] for part in change.fields), **more},
+        )
         try:
             self.begun_at = asyncio.get_running_loop().time()
-            await self.journal.write(Begun(operation, change.address, record))
+            await self.journal.write(Begun(operation, change.address, ATTEMPTS.dump(attempt)))
         except ReconcileError as error:
             raise Stopped(Outcome.SKIPPED, f"its intent could not be recorded: {error}", error) from None
 

@@ -8,24 +8,22 @@ name, "not there" counts only when it cannot come any more. That it is there cou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
 
 FIRST_S, MOST_S = 0.5, 5.0  # between two looks: longer each time, chosen by feel
 
 
-def remaining_s(change: Mapping[str, Any], begun: str, now: datetime, longest_s: float) -> float:
+def remaining_s(late_s: float | None, begun: str, now: datetime, longest_s: float) -> float:
     """
     Seconds from now until the request of an intent cannot arrive any more.
 
     Args:
-        change: of the intent, which says how long its own client waits. begun: RFC 3339, by another process's clock:
+        late_s: as the intent says it, after how long its own client waits. begun: RFC 3339, by another process's clock:
             where that (or this one) was set, it is never more than the whole time, nor less than none.
         longest_s: how long it is where the intent does not say.
     """
-    said = change.get("late_s")
-    longest_s = float(said) if isinstance(said, int | float) and said >= 0 else longest_s
+    longest_s = longest_s if late_s is None else late_s
     try:
         age_s = (now - datetime.fromisoformat(begun)).total_seconds()
     except (ValueError, TypeError):

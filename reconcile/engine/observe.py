@@ -14,7 +14,7 @@ from typing import Any
 from reconcile.core.asks import (
     Ask,
     ByUnit,
-    Entries,
+    EntriesAt,
     Joining,
     Listings,
     Matches,
@@ -132,7 +132,7 @@ class Observer:
 
     async def _answer(self, ask: Ask) -> Any:
         match ask:
-            case Entries(addresses):
+            case EntriesAt(addresses):
                 return await self.store.get(addresses)
             case ByUnit(path, ids):
                 return await self.store.by_unit(path, ids)

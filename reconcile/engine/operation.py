@@ -15,6 +15,7 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
+from reconcile.core.lost import Rename
 from reconcile.core.plan import Action, Change, FieldChange
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed, Reading, Target
@@ -163,7 +164,7 @@ class Operation:
         naming = naming_of(self.kind.Model)
         assert naming is not None  # only a type that has names frees one
         operation = self.intents.next()
-        await self.intents.begin(operation, self._parent(), {"rename": {"id": id, "name": name}})
+        await self.intents.begin(operation, self._parent(), rename=Rename(id, name))
         at = Target(self.change.address, id, None, self.change.parent)
         patch = {naming: name}
         await self._send(
@@ -216,7 +217,7 @@ class Operation:
         attrs, at = self._sendable(change.after), self._target()
         namesake = change.seen.get("namesake")
         begun = {"namesake": namesake, "late_s": self.late_s}
-        await self.intents.begin(operation, self._parent(), begun)
+        await self.intents.begin(operation, self._parent(), **begun)
 
         async def verb() -> Observed:
             return await answers.create(self.kind, self.api, at, attrs)
@@ -278,12 +279,11 @@ class Operation:
         operation, at = self.intents.next(), self._target()
         patch = self.change.patch or self._sendable(_sent(self.kind, self.change, {part.path[0] for part in fields}))
         if self.change.patch:
+            names = tuple(sorted({part.path[0] for part in fields}))
             more = {"patch": patch, "stamp": self.change.stamp, "facts": self.done.facts}
-            await self.intents.begin(
-                operation, self._parent(), {"fields": sorted({part.path[0] for part in fields}), **more}
-            )
+            await self.intents.begin(operation, self._parent(), fields=names, **more)
         else:
-            await self.intents.begin(operation, self._parent(), {"fields": sorted(patch)})
+            await self.intents.begin(operation, self._parent(), fields=tuple(sorted(patch)))
         shape = fields_of(self.kind.Model)
         triggers = any(Mark.TRIGGER in shape[part.path[0]].marks for part in fields)
 
@@ -308,7 +308,7 @@ class Operation:
 
     async def _delete(self) -> None:
         change, operation, at = self.change, self.intents.next(), self._target()
-        await self.intents.begin(operation, self._parent(), {})
+        await self.intents.begin(operation, self._parent())
 
         async def delete() -> Observed:
             await self.kind.delete(self.api, at)
@@ -366,7 +366,7 @@ class Operation:
         async def resting() -> Observed:
             rests = (basis or self._basis)()
             if begun is not None and rests.begun_long_ago:
-                await self.intents.begin(operation, self._parent(), begun)
+                await self.intents.begin(operation, self._parent(), **begun)
                 rests = self._basis()
             with resting_on(rests):
                 return await verb()

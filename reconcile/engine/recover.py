@@ -13,12 +13,11 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
-from reconcile.core.lost import entry_of, told
+from reconcile.core.lost import attempt_of, entry_of, told
 from reconcile.core.plan import Action
 from reconcile.core.ports import Ended, Env, Intent, Store
 from reconcile.core.resource import Observed
 from reconcile.core.resource_type import ResourceType, target_of
-from reconcile.core.values import from_json
 from reconcile.engine import answers
 from reconcile.engine.journal import Journal
 from reconcile.engine.late import outwait, remaining_s
@@ -71,7 +70,9 @@ class Recovery:
     def _until(self, intent: Intent) -> float:
         """The loop's time from which on its request cannot arrive any more."""
         longest_s = self.late_s.get(intent.address.provider, 0.0)
-        return asyncio.get_running_loop().time() + remaining_s(intent.change, intent.begun, self.env.now(), longest_s)
+        return asyncio.get_running_loop().time() + remaining_s(
+            attempt_of(intent).late_s, intent.begun, self.env.now(), longest_s
+        )
 
     async def _look(self, intents: Sequence[Intent], until: Mapping[str, float]) -> list[Intent]:
         """Reads all of them back, and returns those that may still arrive."""
@@ -86,7 +87,8 @@ class Recovery:
 
     async def _close(self, intent: Intent, until: float) -> bool:
         kind = self.types[intent.address.type_path]
-        lost = f"{intent.address}: the answer to an earlier {intent.change['action']} was lost"
+        attempt = attempt_of(intent)
+        lost = f"{intent.address}: the answer to an earlier {attempt.action} was lost"
         certain = asyncio.get_running_loop().time() >= until  # before it is asked
         try:
             ended, words = await self._resolve(intent, kind, self.apis[intent.address.provider])
@@ -95,7 +97,7 @@ class Recovery:
                 raise
             self._said[intent.operation] = f"{lost}, and it cannot be read back now: {error}"
             return True
-        made = intent.change["action"] == Action.CREATE and "rename" not in intent.change
+        made = attempt.action is Action.CREATE and attempt.rename is None
         if made and not ended.put and kind.names != "unique" and not certain:
             return False
         await self.journal.write(ended)
@@ -103,23 +105,23 @@ class Recovery:
         return True
 
     async def _resolve(self, intent: Intent, kind: ResourceType, api: Any) -> tuple[Ended, str]:
-        change, address, operation = intent.change, intent.address, intent.operation
-        if "rename" in change:
+        attempt, address, operation = attempt_of(intent), intent.address, intent.operation
+        if attempt.rename is not None:
             return Ended(operation), "the name it has now is read with the plan"
-        at = target_of(kind, address, from_json(change["after"]), change["id"], change["name"], change["parent"])
+        at = target_of(kind, address, attempt.after, attempt.id, attempt.name, attempt.parent)
         seen = (await answers.read(kind, api, at)).seen
-        if change["action"] == Action.CREATE:
-            if seen is None or seen.id == change.get("namesake") or await self._is_of(seen, address):
+        if attempt.action is Action.CREATE:
+            if seen is None or seen.id == attempt.namesake or await self._is_of(seen, address):
                 return Ended(operation), "it was not made"
-            return Ended(operation, (entry_of(address, kind, change, seen, {}, self.env.now()),)), "it was made"
-        if change["action"] == Action.DELETE:
+            return Ended(operation, (entry_of(address, kind, attempt, seen, {}, self.env.now()),)), "it was made"
+        if attempt.action is Action.DELETE:
             if seen is None:
                 return Ended(operation, drop=(address,)), "it was deleted"
             return Ended(operation), "it was not deleted"
         known = (await self.store.get([address])).get(address)
         entry = None
         if seen is not None and not await self._is_of(seen, address):
-            entry = told(address, kind, known, seen, change, self.env.now())
+            entry = told(address, kind, known, seen, attempt, self.env.now())
         return Ended(operation, (entry,) if entry is not None else ()), "what is live now is read with the plan"
 
     async def _is_of(self, seen: Observed, address: Address) -> bool:

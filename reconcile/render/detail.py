@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconcile.core.address import quote
 from reconcile.core.plan import Action, Change, FieldChange, Reason
-from reconcile.render.groups import Group, Section, leaves
+from reconcile.render.groups import Group, PlanSection, leaves
 from reconcile.render.paint import DIM, Paint
 from reconcile.render.values import LATER, LIMIT, arrow, cells, is_text_block, line_diff, outside, show
 from reconcile.render.words import SYMBOL, asked_by, place, whose
@@ -37,7 +37,7 @@ def one(group: Group, paint: Paint) -> Iterator[str]:
 def change_lines(
     change: Change,
     fields: tuple[FieldChange, ...],
-    section: Section | None,
+    section: PlanSection | None,
     paint: Paint,
     limit: int | None = LIMIT,
 ) -> Iterator[str]:
@@ -80,7 +80,7 @@ def change_lines(
         yield _comment(outside(note), paint)
 
 
-def _why(change: Change, section: Section | None) -> str:
+def _why(change: Change, section: PlanSection | None) -> str:
     reason = ""
     match change.reason:
         case Reason.ANOTHER_UNIT:
@@ -97,7 +97,7 @@ def _why(change: Change, section: Section | None) -> str:
             reason = "renewed before it ends"
     if change.action is Action.ADOPT and change.id is not None:
         reason = f"imported from {outside(change.id)}"
-    if section is Section.BLOCKED and change.action in (Action.REPLACE, Action.DELETE) and not reason:
+    if section is PlanSection.BLOCKED and change.action in (Action.REPLACE, Action.DELETE) and not reason:
         reason = "would be " + {Action.REPLACE: "replaced", Action.DELETE: "deleted"}[change.action]
     return f"  # {reason}" if reason else ""
 

@@ -9,7 +9,7 @@ from reconcile.core.plan import Action, Change, FieldChange, Reason
 from reconcile.core.values import SecretRef
 from reconcile.errors import Position
 from reconcile.render.detail import attribute, sign, symbol
-from reconcile.render.groups import Group, Section
+from reconcile.render.groups import Group, PlanSection
 from reconcile.render.paint import DIM, Paint
 from reconcile.render.values import SENSITIVE, arrow, cells, identity, outside, show
 from reconcile.render.words import Types, asked_by, block_name, many, place, secret_reason, singular_of, some
@@ -64,7 +64,7 @@ def _why(group: Group) -> str:
 def _examples(group: Group) -> str:
     """The first in full, so that it can be pasted; the others by their name."""
     members = group.members
-    if group.section is Section.MOVED:
+    if group.section is PlanSection.MOVED:
         pairs = (f"{change.moved_from} -> {change.address.name}" for change in members if change.moved_from)
         return some(pairs, len(members))
     head = outside(members[0].address)
@@ -151,7 +151,7 @@ def _rows(fields: list[FieldChange], group: Group, created: bool) -> list[_Row]:
             return [(_secret(_explain(references, group.members, "reference", str)), None, "")]
         words = [secret_reason(field, created) for field in fields]
         return [(_secret(_explain(words, group.members, "reason", str)), None, "")]
-    both = group.section is Section.BOTH
+    both = group.section is PlanSection.BOTH
     pairs = tally(lambda field: (*map(identity, (field.before, field.after)), identity(field.prior) if both else None))
     if len(pairs) <= PAIRS:
         return spell(pairs, _both if both else lambda field: arrow(field.before, field.after))

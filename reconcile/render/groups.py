@@ -20,7 +20,7 @@ from reconcile.render.values import identity
 FROM = 4  # members that make a group
 
 
-class Section(Enum):
+class PlanSection(Enum):
     """The sections of a plan, in the order in which they are shown; the value is the heading."""
 
     BLOCKED = "Blocked"
@@ -39,46 +39,46 @@ class Section(Enum):
     RENEWAL = "Renewal due"
 
 
-def section_of(change: Change) -> Section:
+def section_of(change: Change) -> PlanSection:
     """Where a change is shown."""
     if change.blocked:
-        return Section.BLOCKED
+        return PlanSection.BLOCKED
     causes = {field.cause for field in change.fields}
     match change.action:
         case Action.DELETE | Action.FORGET:
-            return Section.LEAVING
+            return PlanSection.LEAVING
         case Action.REPLACE:
-            return Section.REPLACED
+            return PlanSection.REPLACED
         case Action.NOOP:
-            return {Reason.LEASE_ENDS: Section.RENEWAL, Reason.MOVED: Section.MOVED}.get(
-                change.reason, Section.RECORDED
+            return {Reason.LEASE_ENDS: PlanSection.RENEWAL, Reason.MOVED: PlanSection.MOVED}.get(
+                change.reason, PlanSection.RECORDED
             )
     if Cause.UNIT in causes:
-        return Section.REPLACED
+        return PlanSection.REPLACED
     if causes == {Cause.LEASE} and change.action is Action.UPDATE:
-        return Section.RENEWAL
+        return PlanSection.RENEWAL
     match change.action:
         case Action.ADOPT:
             if not causes:
-                return Section.IMPORTED
-            return Section.VALUE_UNKNOWN if causes == {Cause.VALUE_UNKNOWN} else Section.OVERWRITTEN
+                return PlanSection.IMPORTED
+            return PlanSection.VALUE_UNKNOWN if causes == {Cause.VALUE_UNKNOWN} else PlanSection.OVERWRITTEN
         case Action.CREATE:
-            return Section.SOMEBODY if change.reason is Reason.GONE else Section.CREATED
+            return PlanSection.SOMEBODY if change.reason is Reason.GONE else PlanSection.CREATED
         case Action.UPDATE:
             return _of_update(change.reason, causes)
     raise AssertionError(change.action)
 
 
-def _of_update(reason: Reason, causes: set[Cause]) -> Section:
+def _of_update(reason: Reason, causes: set[Cause]) -> PlanSection:
     if Cause.BOTH in causes or {Cause.YOU, Cause.SOMEBODY} <= causes:
-        return Section.BOTH
+        return PlanSection.BOTH
     if Cause.SOMEBODY in causes:
-        return Section.SOMEBODY
+        return PlanSection.SOMEBODY
     if causes == {Cause.LOST}:
-        return Section.LOST
+        return PlanSection.LOST
     if Cause.YOU in causes or Cause.LOST in causes or not causes:
-        return Section.MOVED if reason is Reason.MOVED else Section.YOU
-    return Section.OVERWRITTEN if Cause.ADOPTION in causes else Section.VALUE_UNKNOWN
+        return PlanSection.MOVED if reason is Reason.MOVED else PlanSection.YOU
+    return PlanSection.OVERWRITTEN if Cause.ADOPTION in causes else PlanSection.VALUE_UNKNOWN
 
 
 def leaves(change: Change) -> tuple[FieldChange, ...]:
@@ -151,7 +151,7 @@ class Group:
         fields: of each member, what `leaves` says, in the same order.
     """
 
-    section: Section
+    section: PlanSection
     action: Action
     type_path: str
     block: str | None
@@ -178,19 +178,19 @@ def child_key(change: Change) -> str | None:
 _Bucket = list[tuple[int, Change, tuple[FieldChange, ...]]]
 
 
-def groups(changes: Iterable[Change]) -> dict[Section, list[Group]]:
+def groups(changes: Iterable[Change]) -> dict[PlanSection, list[Group]]:
     """The groups of each section, in the order of their first members; sections in their order, empty ones left out."""
     buckets: dict[tuple[Any, ...], dict[tuple[Any, ...], _Bucket]] = {}
     for at, change in enumerate(changes):
         section, fields = section_of(change), leaves(change)
         paths = tuple((field.path, field.cause, field.sensitive) for field in fields)
         coarse = (section, change.action, change.address.type_path, change.block, paths)
-        if section is Section.IMPORTED or change.action is Action.FORGET:
+        if section is PlanSection.IMPORTED or change.action is Action.FORGET:
             fine: tuple[Any, ...] = (change.blocked,)
         else:
             fine = (child_key(change), change.blocked, change.notes)
         buckets.setdefault(coarse, {}).setdefault(fine, []).append((at, change, fields))
-    found: dict[Section, list[tuple[int, Group]]] = {}
+    found: dict[PlanSection, list[tuple[int, Group]]] = {}
     for (section, action, type_path, block, _), by_key in buckets.items():
         for bucket in _merged(by_key):
             keys = {child_key(change) for _, change, _ in bucket}
@@ -207,7 +207,7 @@ def groups(changes: Iterable[Change]) -> dict[Section, list[Group]]:
             found.setdefault(section, []).append((bucket[0][0], group))
     return {
         section: [group for _, group in sorted(found[section], key=lambda pair: pair[0])]
-        for section in Section
+        for section in PlanSection
         if section in found
     }
 

@@ -13,7 +13,7 @@ from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one
 from reconcile.render.grouped import group_lines
-from reconcile.render.groups import FROM, Group, Section, groups
+from reconcile.render.groups import FROM, Group, PlanSection, groups
 from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
 from reconcile.render.values import outside, show
 from reconcile.render.words import NO_CHANGES, Types, alike, many, scope, singular_of, some, took
@@ -36,9 +36,9 @@ def plan_text(
     paint = Paint(color, width)
     by_section = groups(plan.changes)
     yield from header(plan, paint)
-    yield from _blocked_above(plan, by_section.get(Section.BLOCKED, []), types, paint)
+    yield from _blocked_above(plan, by_section.get(PlanSection.BLOCKED, []), types, paint)
     for section, members in by_section.items():
-        if section not in (Section.BLOCKED, Section.RENEWAL):
+        if section not in (PlanSection.BLOCKED, PlanSection.RENEWAL):
             yield ""
             yield paint.heading(section.value)
             yield from _groups(members, types, paint)
@@ -52,7 +52,7 @@ def plan_text(
     if plan.changed:
         yield from _effort(plan, per_s)
     yield from unsettled_lines(plan.unsettled, types, paint)
-    yield from _renewals(by_section.get(Section.RENEWAL, []), types, paint)
+    yield from _renewals(by_section.get(PlanSection.RENEWAL, []), types, paint)
     if not plan.changed:
         yield from _effort(plan, per_s)
     yield from _closing(plan, paint)

@@ -14,7 +14,7 @@ from typing import Protocol
 from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput, NotAllowed, Problem
-from reconcile.secrets.document import Document, parse, value_at
+from reconcile.secrets.document import SecretDocument, parse, value_at
 from reconcile.secrets.env import Environment
 from reconcile.secrets.file import Files
 from reconcile.secrets.fingerprint import Print, fingerprint, keyed, matches
@@ -56,7 +56,7 @@ SCHEMES: Mapping[str, Callable[[Path, Path | None, Mapping[str, str]], Scheme]] 
 """By name: what makes the scheme from the fleet's directory, the root of its files and the environment."""
 
 
-class Secrets:
+class SecretResolver:
     """
     The secrets of one command.
 
@@ -82,7 +82,7 @@ class Secrets:
         """
         self.key, self.trust = key, trust
         self.schemes: dict[str, Scheme] = {name: make(directory, root, environ) for name, make in SCHEMES.items()}
-        self._documents: dict[tuple[str, str], Document] = {}  # 12,000 rows may point into one file
+        self._documents: dict[tuple[str, str], SecretDocument] = {}  # 12,000 rows may point into one file
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(self.schemes)}>"

@@ -16,31 +16,31 @@ _DEPTH_MOST = 64
 _NOT_WRITTEN = ("", "~", "null", "Null", "NULL")
 
 
-class Nothing:
+class Missing:
     """A value that is not written: JSON's null, YAML's `~` or blank."""
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class SecretDocument:
     """A parsed file: maps with text keys, lists, text, Nothing."""
 
     value: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Located:
     """What a pointer leads to: `text`, or None and why."""
 
     text: str | None = field(repr=False)
     why: str = ""
 
 
-def parse(text: str) -> Document | str:
+def parse(text: str) -> SecretDocument | str:
     """The document that `text` is, as JSON or else as YAML; or what is wrong with it."""
     return _json(text) or _yaml(text)
 
 
-def value_at(document: Document, pointer: str) -> Found:
+def value_at(document: SecretDocument, pointer: str) -> Located:
     """
     The text at `pointer`. Numbers and booleans are given as they are written.
 
@@ -55,12 +55,12 @@ def value_at(document: Document, pointer: str) -> Found:
         elif isinstance(value, list) and _is_index(name) and int(name) < len(value):
             value = value[int(name)]
         else:
-            return Found(None, "the pointer leads to nothing")
+            return Located(None, "the pointer leads to nothing")
     if isinstance(value, str):
-        return Found(value)
-    if isinstance(value, Nothing):
-        return Found(None, "the pointer leads to a value that is not written (null)")
-    return Found(None, "the pointer leads to a map or a list, not to one value")
+        return Located(value)
+    if isinstance(value, Missing):
+        return Located(None, "the pointer leads to a value that is not written (null)")
+    return Located(None, "the pointer leads to a map or a list, not to one value")
 
 
 def _is_index(name: str) -> bool:
@@ -71,10 +71,10 @@ class _Twice(Exception):
     """A name stands twice in one map: which of the two is the secret?"""
 
 
-def _json(text: str) -> Document | str | None:
+def _json(text: str) -> SecretDocument | str | None:
     try:
         value = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique)
-        return Document(_texts(value))
+        return SecretDocument(_texts(value))
     except _Twice:
         return "a name stands twice in the same map"
     except RecursionError:
@@ -97,13 +97,13 @@ def _texts(value: Any) -> Any:
         case list():
             return [_texts(member) for member in value]
         case None:
-            return Nothing()
+            return Missing()
         case bool():
             return "true" if value else "false"
     return value
 
 
-def _yaml(text: str) -> Document | str:
+def _yaml(text: str) -> SecretDocument | str:
     import yaml  # only a file that is not JSON pays for it
 
     loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -117,7 +117,7 @@ def _yaml(text: str) -> Document | str:
         starts = sum(isinstance(event, yaml.DocumentStartEvent) for event in events)
         if starts != 1:
             return "it is not one JSON or YAML document"
-        return Document(_tree(iter(events[1:]), 0))
+        return SecretDocument(_tree(iter(events[1:]), 0))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         return f"it is neither JSON nor YAML (line {line})"
@@ -145,7 +145,7 @@ def _tree(events: Iterator[Any], depth: int, event: Any = None) -> Any:
         raise _Refused("it has tags, which are not read")
     if isinstance(event, yaml.ScalarEvent):
         plain = event.style in (None, "")
-        return Nothing() if plain and event.value in _NOT_WRITTEN else event.value
+        return Missing() if plain and event.value in _NOT_WRITTEN else event.value
     if isinstance(event, yaml.SequenceStartEvent):
         members: list[Any] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):

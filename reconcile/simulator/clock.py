@@ -38,7 +38,7 @@ class Clock:
         self.offset_s = now - time.time()
 
 
-class Stopped(Clock):
+class ClockStopped(Clock):
     """A clock that stands where it is set, for a world of the past."""
 
     __slots__ = ("at",)

@@ -8,7 +8,7 @@ with its JSON path, and then nothing has changed.
 from collections.abc import Callable
 
 from reconcile.simulator import faults, shape
-from reconcile.simulator.exchange import Answer, json_answer
+from reconcile.simulator.exchange import Reply, json_answer
 from reconcile.simulator.sections import SECTIONS
 from reconcile.simulator.shape import ShapeError
 from reconcile.simulator.simulation import Simulation
@@ -18,9 +18,9 @@ _MAX_FLEET = 1_000_000
 _MAX_ADVANCE_S = 10_000 * 86400
 
 
-def answer(simulation: Simulation, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
+def answer(simulation: Simulation, method: str, path: str, query: dict[str, str], body: bytes) -> Reply:
     """Answers one call; `path` begins with `/_sim`."""
-    calls: dict[str, dict[str, Callable[[Simulation, dict[str, str], bytes], Answer]]] = {
+    calls: dict[str, dict[str, Callable[[Simulation, dict[str, str], bytes], Reply]]] = {
         "/_sim/state": {"GET": _get_state, "PUT": _put_state},
         "/_sim/fleet": {"POST": _fleet},
         "/_sim/clock": {"POST": _clock},
@@ -40,7 +40,7 @@ def answer(simulation: Simulation, method: str, path: str, query: dict[str, str]
         return json_answer(400, {"message": str(e), "path": e.path})
 
 
-def _get_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _get_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     only = query.get("only")
     if only is None:
         return json_answer(200, simulation.world.dump())
@@ -52,12 +52,12 @@ def _get_state(simulation: Simulation, query: dict[str, str], body: bytes) -> An
     return json_answer(200, {key: dumped[key] for key in keys if key in dumped})
 
 
-def _put_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _put_state(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     simulation.put(shape.loads(body))
-    return Answer(204)
+    return Reply(204)
 
 
-def _fleet(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _fleet(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     fleets = {section.fleet: section for section in SECTIONS if section.fleet}
     document = shape.mapping(shape.loads(body), (), (*fleets, "seed"))
     counts = {key: shape.integer(document.get(key, 0), (key,), 0, _MAX_FLEET) for key in fleets}
@@ -66,7 +66,7 @@ def _fleet(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer
     return json_answer(200, added)
 
 
-def _clock(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _clock(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     document = shape.mapping(shape.loads(body), (), ("advance_s",))
     if "advance_s" not in document:
         raise ShapeError(("advance_s",), "is missing")
@@ -74,17 +74,17 @@ def _clock(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer
     return json_answer(200, {"now": simulation.world.advance(seconds)})
 
 
-def _requests(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _requests(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     since = query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) < 16):
         raise ShapeError(("since",), "must be a whole number, in the query")
     return json_answer(200, simulation.log.since(int(since)))
 
 
-def _get_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _get_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     return json_answer(200, [fault.dump() for fault in simulation.faults])
 
 
-def _put_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Answer:
+def _put_faults(simulation: Simulation, query: dict[str, str], body: bytes) -> Reply:
     simulation.faults = faults.parse(shape.loads(body), simulation.seed)
-    return Answer(204)
+    return Reply(204)

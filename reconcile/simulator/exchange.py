@@ -15,7 +15,7 @@ EMPTY = "empty"
 
 
 @dataclass(slots=True)
-class Request:
+class Call:
     """
     A request whose path has been taken apart.
 
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Answer:
+class Reply:
     """What is sent back. `Date` is added by the server."""
 
     status: int
@@ -57,5 +57,5 @@ class Answer:
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def json_answer(status: int, value: Any) -> Answer:
-    return Answer(status, _encode(value).encode())
+def json_answer(status: int, value: Any) -> Reply:
+    return Reply(status, _encode(value).encode())

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconcile.simulator import shape
-from reconcile.simulator.exchange import AGAIN, EMPTY, JSON, Answer
+from reconcile.simulator.exchange import AGAIN, EMPTY, JSON, Reply
 from reconcile.simulator.shape import Path, ShapeError
 
 _MAX_DELAY_S = 3600
@@ -164,7 +164,7 @@ def _true(value: Any, path: Path, else_: str = "") -> None:
         raise ShapeError(path, f"must be true{else_}, or left out")
 
 
-def answer(fault: Fault, error: Answer) -> Answer:
+def answer(fault: Fault, error: Reply) -> Reply:
     """
     The answer of a fault with a status: text as it is, anything else as JSON.
 
@@ -176,8 +176,8 @@ def answer(fault: Fault, error: Answer) -> Answer:
     headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
     assert fault.status is not None
     if "body" not in fault.effect:
-        return Answer(fault.status, error.body, content_type or error.content_type, {**error.headers, **headers})
+        return Reply(fault.status, error.body, content_type or error.content_type, {**error.headers, **headers})
     body = fault.effect["body"]
     if isinstance(body, str):
-        return Answer(fault.status, body.encode(), content_type or "text/plain; charset=utf-8", headers)
-    return Answer(fault.status, json.dumps(body).encode(), content_type or JSON, headers)
+        return Reply(fault.status, body.encode(), content_type or "text/plain; charset=utf-8", headers)
+    return Reply(fault.status, json.dumps(body).encode(), content_type or JSON, headers)

@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 
 from reconcile.simulator import rows
-from reconcile.simulator.clock import Stopped
-from reconcile.simulator.world import Key, World
+from reconcile.simulator.clock import ClockStopped
+from reconcile.simulator.world import Key, SimulatedWorld
 
 # Rows that are kept beside the first ones. Of what is older the last counts, as if the world had begun with it.
 _MOST = 50_000
@@ -33,7 +33,7 @@ class History:
         self._written: list[tuple[Key, str | None]] = []
         self._forgotten = 0
         # The world of the past that was asked for last, with the number of rows that it was made of.
-        self._past: tuple[World, Stopped, int] | None = None
+        self._past: tuple[SimulatedWorld, ClockStopped, int] | None = None
 
     def add(self, changed: Mapping[Key, str | None], now: float) -> None:
         """Takes down what was written now; None is a row that is gone."""
@@ -49,7 +49,7 @@ class History:
         self._forgotten += count
         del self._moments[:count], self._written[:count]
 
-    def world(self, moment: float, credentials: Mapping[str, str]) -> World:
+    def world(self, moment: float, credentials: Mapping[str, str]) -> SimulatedWorld:
         """
         The world at a moment, or as it was first when that is earlier. It must not be written to.
 
@@ -66,7 +66,7 @@ class History:
                 return world
         then = dict(self._first)
         _write(then, self._written[:count])
-        clock = Stopped(moment)
+        clock = ClockStopped(moment)
         world = rows.assemble(then, credentials, clock)
         self._past = world, clock, self._forgotten + count
         return world

@@ -11,22 +11,22 @@ from typing import Any
 
 from reconcile.simulator.clock import Clock
 from reconcile.simulator.sections import SECTIONS
-from reconcile.simulator.world import Key, World
+from reconcile.simulator.world import Key, SimulatedWorld
 from reconcile.simulator.worlds import world_of
 
 _WORLD = ("world", "")
 
 
-def rows(world: World) -> dict[Key, str]:
+def rows(world: SimulatedWorld) -> dict[Key, str]:
     """The whole world."""
     return {key: text for key in (_WORLD, *_units(world)) if (text := row(world, *key)) is not None}
 
 
-def _units(world: World) -> list[Key]:
+def _units(world: SimulatedWorld) -> list[Key]:
     return [key for section in world.sections for key in section.rows(getattr(world, section.name))]
 
 
-def row(world: World, kind: str, id_: str) -> str | None:
+def row(world: SimulatedWorld, kind: str, id_: str) -> str | None:
     """The JSON of one row; None when there is nothing under that key any more."""
     value: Any = None
     if (kind, id_) == _WORLD:
@@ -37,7 +37,7 @@ def row(world: World, kind: str, id_: str) -> str | None:
     return None if value is None else json.dumps(value)
 
 
-def _rest(world: World) -> dict[str, Any]:
+def _rest(world: SimulatedWorld) -> dict[str, Any]:
     settings = {section.name: section.settings(getattr(world, section.name)) for section in world.sections}
     return {
         "offset_s": world.clock.offset_s,
@@ -47,7 +47,7 @@ def _rest(world: World) -> dict[str, Any]:
     }
 
 
-def assemble(texts: Mapping[Key, str], credentials: Mapping[str, str], clock: Clock | None = None) -> World:
+def assemble(texts: Mapping[Key, str], credentials: Mapping[str, str], clock: Clock | None = None) -> SimulatedWorld:
     """
     The world that rows describe, brought up to date.
 

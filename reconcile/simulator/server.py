@@ -16,12 +16,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from reconcile.simulator import control, faults
 from reconcile.simulator.bodies import BodyError
 from reconcile.simulator.clock import http_date
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.sections import SECTIONS
 from reconcile.simulator.simulation import Simulation
 from reconcile.simulator.spoiling import answered
-from reconcile.simulator.world import Section, World
+from reconcile.simulator.world import Section, SimulatedWorld
 
 _LOG = logging.getLogger("reconcile.simulator")
 # What aiohttp says about requests that are not HTTP at all is of no use to whoever runs a simulator.
@@ -34,7 +34,7 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", 
 _SHUTDOWN_S = 0.5
 
 
-class Options(TypedDict, total=False):
+class ServerOptions(TypedDict, total=False):
     """What a `Simulator` can be told."""
 
     world: dict[str, Any] | None
@@ -77,7 +77,7 @@ class Simulator:
         self._port = port
         self._runner: web.ServerRunner | None = None
         # What waits for its moment, whether its client does or not.
-        self._late_work: set[asyncio.Task[Answer]] = set()
+        self._late_work: set[asyncio.Task[Reply]] = set()
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -127,7 +127,7 @@ class Simulator:
             return self._respond(await self._control(http, unquote(path), _query(query)))
         return await self._vendor(http, path, query)
 
-    async def _control(self, http: web.BaseRequest, path: str, query: dict[str, str]) -> Answer:
+    async def _control(self, http: web.BaseRequest, path: str, query: dict[str, str]) -> Reply:
         try:
             body = await _body(http, _MAX_CONTROL)
         except BodyError as e:
@@ -156,7 +156,7 @@ class Simulator:
 
     async def _faulty(
         self, http: web.BaseRequest, api: Section[Any] | None, segments: list[str] | None, query: str, fault: Fault
-    ) -> Answer | None:
+    ) -> Reply | None:
         """The answer that a fault leaves; None when it takes it away."""
         late = None
         if fault.late:
@@ -175,12 +175,12 @@ class Simulator:
             answer = await asyncio.shield(late)
         return None if fault.drop == "after" else answer
 
-    async def _late(self, api: Section[Any] | None, arrived: Request | Answer, fault: Fault) -> Answer:
+    async def _late(self, api: Section[Any] | None, arrived: Call | Reply, fault: Fault) -> Reply:
         await asyncio.sleep(fault.delay_s)
         return self._work(api, arrived, fault)
 
-    def _work(self, api: Section[Any] | None, arrived: Request | Answer, fault: Fault | None) -> Answer:
-        if isinstance(arrived, Answer):
+    def _work(self, api: Section[Any] | None, arrived: Call | Reply, fault: Fault | None) -> Reply:
+        if isinstance(arrived, Reply):
             return arrived
         assert api is not None
         answer = answered(api, arrived, self.simulation, fault)
@@ -189,11 +189,11 @@ class Simulator:
 
     async def _arrived(
         self, http: web.BaseRequest, api: Section[Any] | None, segments: list[str] | None, query: str
-    ) -> Request | Answer:
+    ) -> Call | Reply:
         """The request with its body, or the answer to one that is refused."""
         headers = http.headers
         host = headers.get("Host", "")
-        request = Request(
+        request = Call(
             method=http.method,
             segments=segments or [],
             query=_query(query),
@@ -214,7 +214,7 @@ class Simulator:
                 return api.error(e.status, str(e))
         return request
 
-    def _respond(self, answer: Answer) -> web.Response:
+    def _respond(self, answer: Reply) -> web.Response:
         headers = answer.headers
         if not any(name.lower() == "date" for name in headers):
             headers["Date"] = http_date(int(self.simulation.world.clock.now()))
@@ -280,7 +280,7 @@ def _printable(path: str) -> str:
     return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
 
 
-def _unclaimed(request: Request, world: World, undecodable: bool) -> Answer:
+def _unclaimed(request: Call, world: SimulatedWorld, undecodable: bool) -> Reply:
     """The answer on a path of no API: credentials come first there too."""
     first = SECTIONS[0]
     refused = None if request.authorization in world.authorizations else first.refuse(request, world)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, Unpack
 
 from reconcile.simulator import faults
-from reconcile.simulator.server import Options, Simulator
+from reconcile.simulator.server import ServerOptions, Simulator
 
 T = TypeVar("T")
 
 
-def serve(*, announce: Callable[[str], None], complain: Callable[[str], None], **options: Unpack[Options]) -> None:
+def serve(
+    *, announce: Callable[[str], None], complain: Callable[[str], None], **options: Unpack[ServerOptions]
+) -> None:
     """
     Serves until SIGTERM or SIGINT, and then ends within 2 s.
 
@@ -87,7 +89,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(**options: Unpack[Options]) -> Iterator[Running]:
+def running(**options: Unpack[ServerOptions]) -> Iterator[Running]:
     """
     A simulator in a background thread, for tests: `with running(world={…}) as sim: sim.url, sim.world`.
 

@@ -12,7 +12,7 @@ from reconcile.simulator.database import Database
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.history import History
 from reconcile.simulator.log import RequestLog
-from reconcile.simulator.world import Key, World
+from reconcile.simulator.world import Key, SimulatedWorld
 from reconcile.simulator.worlds import Credentials, parse
 
 
@@ -46,7 +46,7 @@ class Simulation:
         # A world that is put later without credentials keeps those that the simulator was started with.
         self.credentials.update(self.world.credentials)
 
-    def _resume(self, path: str, kept: dict[Key, str]) -> World:
+    def _resume(self, path: str, kept: dict[Key, str]) -> SimulatedWorld:
         try:
             world = rows.assemble(kept, self.credentials)
         except (ValueError, KeyError, TypeError, AttributeError) as e:
@@ -54,7 +54,7 @@ class Simulation:
         self.history = History(kept, world.clock.now())
         return world
 
-    def _begin(self, world: World) -> None:
+    def _begin(self, world: SimulatedWorld) -> None:
         self.world = world
         first = rows.rows(world)
         world.changed.clear()
@@ -81,7 +81,7 @@ class Simulation:
                 self.database.save(changed)
             world.changed.clear()
 
-    def past(self, seconds: float) -> World:
+    def past(self, seconds: float) -> SimulatedWorld:
         """The world as it was that many simulated seconds ago, to be read only; its clock stands there."""
         return self.history.world(self.world.clock.now() - seconds, self.credentials)
 

@@ -6,13 +6,13 @@ without end. What these mean in a vendor's API is the API's to know.
 from dataclasses import replace
 from typing import Any
 
-from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.exchange import Call, Reply
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.simulation import Simulation
 from reconcile.simulator.world import Section
 
 
-def answered(api: Section[Any], request: Request, simulation: Simulation, fault: Fault | None) -> Answer:
+def answered(api: Section[Any], request: Call, simulation: Simulation, fault: Fault | None) -> Reply:
     """Does the work now."""
     # Only now: while the body came, time has passed and the world may have been replaced.
     world = simulation.world

@@ -17,17 +17,17 @@ Read = Callable[[Any, Path], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Column:
     """A key: its reader, which raises `ShapeError`, and its writer; None writes the value as it is."""
 
     read: Read
     write: Callable[[Any], Any] | None = None
 
 
-class Table:
+class Collection:
     """The keys of a unit, in their order; a unit has an attribute for each."""
 
-    def __init__(self, **fields: Field) -> None:
+    def __init__(self, **fields: Column) -> None:
         self._fields = fields
         self._values = attrgetter(*fields)
         self._writers = [(key, field.write) for key, field in fields.items() if field.write is not None]

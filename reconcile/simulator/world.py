@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reconcile.simulator.clock import LATEST, Clock, date
-from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.exchange import Call, Reply
 from reconcile.simulator.shape import Path, ShapeError
 
 H = TypeVar("H")
@@ -38,7 +38,7 @@ class Credential:
     of_units: bool = False
 
 
-class World:
+class SimulatedWorld:
     """
     Everything that is simulated. What a section holds is an attribute of the section's name.
 
@@ -114,7 +114,7 @@ class Section(Protocol[H]):
 
     # The world.
 
-    def parse(self, value: Any, path: Path, world: World) -> H:
+    def parse(self, value: Any, path: Path, world: SimulatedWorld) -> H:
         """
         What the JSON of the section describes; `{}` is an empty one.
 
@@ -142,7 +142,7 @@ class Section(Protocol[H]):
             ShapeError: units of another shape.
         """
 
-    def add_units(self, world: World, count: int, seed: int) -> list[str]:
+    def add_units(self, world: SimulatedWorld, count: int, seed: int) -> list[str]:
         """
         Adds units as from the factory; answers their ids, which depend on the seed. Those that exist are passed over,
         so that a second call with the same seed adds the next ones.
@@ -173,19 +173,19 @@ class Section(Protocol[H]):
     def claims(self, segments: list[str]) -> bool:
         """Whether a path is this API's."""
 
-    def refuse(self, request: Request, world: World) -> Answer | None:
+    def refuse(self, request: Call, world: SimulatedWorld) -> Reply | None:
         """The answer to a request without the right credentials; None when they are right. The body is not read yet."""
 
-    def max_body(self, request: Request) -> int:
+    def max_body(self, request: Call) -> int:
         """The largest body that is read, in bytes."""
 
-    def answer(self, request: Request, world: World) -> Answer:
+    def answer(self, request: Call, world: SimulatedWorld) -> Reply:
         """Does the work. Never raises for what a client can send."""
 
-    def about(self, request: Request, id_: str) -> Request | None:
+    def about(self, request: Call, id_: str) -> Call | None:
         """The reading of the unit `id_`, in place of what a request reads or writes; None when that is of no unit."""
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Reply:
         """An error in the vendor's shape that the server met before the API did."""
 
 

@@ -11,7 +11,7 @@ from reconcile.simulator import shape
 from reconcile.simulator.clock import Clock
 from reconcile.simulator.sections import CREDENTIALS, SECTIONS
 from reconcile.simulator.shape import ShapeError
-from reconcile.simulator.world import World
+from reconcile.simulator.world import SimulatedWorld
 
 
 class Credentials(dict[str, str]):
@@ -21,7 +21,7 @@ class Credentials(dict[str, str]):
         super().__init__({credential.name: credential.made(seed) for credential in CREDENTIALS})
 
 
-def parse(value: Any, credentials: Mapping[str, str], clock: Clock) -> World:
+def parse(value: Any, credentials: Mapping[str, str], clock: Clock) -> SimulatedWorld:
     """
     The world that a JSON value describes, with everything due done.
 
@@ -47,7 +47,7 @@ def parse(value: Any, credentials: Mapping[str, str], clock: Clock) -> World:
 
 def world_of(
     document: Mapping[str, Any], credentials: Mapping[str, str], clock: Clock, since: float | None = None
-) -> World:
+) -> SimulatedWorld:
     """
     The world of a document, on a clock that is given.
 
@@ -57,7 +57,7 @@ def world_of(
     Raises:
         ShapeError: the first value that has the wrong shape.
     """
-    world = World(SECTIONS, clock, credentials, since)
+    world = SimulatedWorld(SECTIONS, clock, credentials, since)
     for credential in CREDENTIALS:
         if credential.name in document:
             at = (credential.name,)

@@ -17,7 +17,7 @@ from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSen
 from reconcile.transport import body, decode, hosts, pieces, retry
 from reconcile.transport.exchange import Answer, Auth, Form, Params, RequestDone, Upload
 from reconcile.transport.faults import Lost, Malformed, NeverSent
-from reconcile.transport.limit import Limit
+from reconcile.transport.limit import RateLimit
 from reconcile.transport.listing import Ids, Listing, by_content
 from reconcile.transport.outage import Outage
 
@@ -50,7 +50,7 @@ class Client:
         base: hosts.Base,
         *,
         auth: Auth | None,
-        limit: Limit,
+        limit: RateLimit,
         policy: retry.Policy,
         timeout_s: float,
         name: str,
@@ -61,7 +61,7 @@ class Client:
         self.name, self.timeout_s, self._any_type = name, timeout_s, any_type
         self._net, self._wire, self._base = net, wire, base
         self._auth, self._limit, self._policy = auth, limit, policy
-        self._budget, self._outage = retry.Budget(policy), Outage(policy)
+        self._budget, self._outage = retry.RetryBudget(policy), Outage(policy)
         if auth is not None:
             body.authorization(auth)  # credentials that no header can carry are an error before the first request
 

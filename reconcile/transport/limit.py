@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 
 
-class Limit:
+class RateLimit:
     """
     The gate of one client.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reconcile.transport.client import Client
 from reconcile.transport.exchange import Auth, RequestDone
 from reconcile.transport.hosts import Base, check_base, is_named
-from reconcile.transport.limit import Limit
+from reconcile.transport.limit import RateLimit
 from reconcile.transport.retry import Policy
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Net:
             self._wire(base),
             base,
             auth=auth,
-            limit=Limit(max_concurrency, requests_per_s),
+            limit=RateLimit(max_concurrency, requests_per_s),
             policy=self._policy,
             timeout_s=timeout_s,
             name=name,

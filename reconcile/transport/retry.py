@@ -55,7 +55,7 @@ class Policy:
         return max(jitter, min(after_s or 0.0, self.after_cap_s))
 
 
-class Budget:
+class RetryBudget:
     """How many repetitions a client may still make."""
 
     def __init__(self, policy: Policy) -> None:

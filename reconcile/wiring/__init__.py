@@ -33,7 +33,7 @@ from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, StateError
 from reconcile.files import NotRead, Root, root_of
 from reconcile.providers.registry import Providers
-from reconcile.secrets import KEY_VARIABLE, Secrets, config_dir, key_file, load_key
+from reconcile.secrets import KEY_VARIABLE, SecretResolver, config_dir, key_file, load_key
 from reconcile.secrets import FingerprintKey as FingerprintKey
 from reconcile.secrets import new_key as new_key
 from reconcile.transport import Net, RequestDone, allow_list
@@ -46,7 +46,7 @@ TIMEOUT_S = 30.0  # of a provider whose settings have none: `Net.client`'s
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """
     What a command line asks for.
 
@@ -76,7 +76,7 @@ class Request:
     without_log: bool = False
 
 
-def trust_of(request: Request) -> Trust:
+def trust_of(request: CommandRequest) -> Trust:
     """
     How far the document is trusted, as the command line and the environment say it.
 
@@ -91,7 +91,7 @@ def trust_of(request: Request) -> Trust:
     )
 
 
-def document(request: Request) -> Document:
+def document(request: CommandRequest) -> Document:
     """
     The fleet's files, loaded and checked.
 
@@ -110,12 +110,12 @@ def document(request: Request) -> Document:
     )
 
 
-def root(request: Request, files: Document) -> Path:
+def root(request: CommandRequest, files: Document) -> Path:
     """Below which directory a document may name files. Raises InvalidInput when the one that is given cannot be."""
     return root_of(Path(files.directory), request.root, request.environ, Path.cwd())
 
 
-def state_path(request: Request, files: Document) -> Path:
+def state_path(request: CommandRequest, files: Document) -> Path:
     """Where the state is: `--state`, else beside the simulator's runs, else what the files say."""
     if request.state is not None:
         return Path(request.state)
@@ -128,7 +128,7 @@ def state_path(request: Request, files: Document) -> Path:
     return Path(files.state_path)
 
 
-def store(request: Request, path: Path, rng: random.Random) -> SqliteStore:
+def store(request: CommandRequest, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
     process = Process(socket.gethostname(), os.getpid())
     return SqliteStore(path, now=_now, rng=rng, process=process, without_log=request.without_log)
@@ -172,7 +172,7 @@ def _slept() -> float:
 class Wired:
     """A World with what it holds open: use as an async context manager."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: CommandRequest) -> None:
         self.request = request
         self.rng = random.Random()
         self.net = Net(allowed_hosts=frozenset(), rng=self.rng)
@@ -190,7 +190,7 @@ class Wired:
         path = state_path(request, files)
         self.store = store(request, path, self.rng)
         self.key = key_here(request.environ)
-        self.secrets = Secrets(
+        self.secrets = SecretResolver(
             directory=Path(files.directory),
             root=root(request, files),
             environ=request.environ,

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from reconcile.core.address import Address
-from reconcile.core.asks import ByUnit, Entries, Joining, Listings, Matches, Reads, Steps, Strangers, Under
+from reconcile.core.asks import ByUnit, EntriesAt, Joining, Listings, Matches, Reads, Steps, Strangers, Under
 from reconcile.core.join import Roots
 from reconcile.core.leaving import leaving
+from reconcile.core.lost import Attempt
 from reconcile.core.options import Options
 from reconcile.core.plan import Action
 from reconcile.core.planner import Planner
@@ -120,7 +121,7 @@ class World:
 
     def answer(self, ask: Any) -> Any:
         match ask:
-            case Entries(addresses):
+            case EntriesAt(addresses):
                 return {entry.address: entry for entry in self.state if entry.address in addresses}
             case ByUnit(path, ids):
                 return {e.id: e for e in self.state if e.id in ids and e.address.type_path == path}
@@ -320,7 +321,7 @@ def test_a_unit_that_is_not_there_and_cannot_be_made_is_a_mistake() -> None:
 
 def test_an_unknown_outcome_travels_with_its_sighting() -> None:
     address = Address.of("microvisor.devices", ("one",))
-    change = {"action": "update", "after": {}, "fields": []}
+    change = Attempt(Action.UPDATE)
     planner = join("devices", [device("one")], [[live_device(A, "one")]], World(), uncertain={address: change})
     assert [sighting.uncertain for sighting in planner.seen] == [True]
 

@@ -21,23 +21,23 @@ def begun(age_s: float) -> str:
 
 
 def test_the_wait_counts_from_the_intent():
-    assert remaining_s({}, begun(0), NOW, 45) == 45
-    assert remaining_s({}, begun(40), NOW, 45) == 5
-    assert remaining_s({}, begun(46), NOW, 45) == 0
+    assert remaining_s(None, begun(0), NOW, 45) == 45
+    assert remaining_s(None, begun(40), NOW, 45) == 5
+    assert remaining_s(None, begun(46), NOW, 45) == 0
 
 
 def test_an_intent_says_how_long_its_own_client_waits():
-    assert remaining_s({"late_s": 615.0}, begun(15), NOW, 45) == 600
+    assert remaining_s(615.0, begun(15), NOW, 45) == 600
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1000))
 def test_a_clock_that_was_set_makes_it_neither_longer_nor_negative(age_s: float, longest_s: float):
-    assert 0 <= remaining_s({}, begun(age_s), NOW, longest_s) <= longest_s
+    assert 0 <= remaining_s(None, begun(age_s), NOW, longest_s) <= longest_s
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-03-01T00:00:00"])
 def test_a_time_that_cannot_be_read_is_waited_for_in_full(text: str):
-    assert remaining_s({}, text, NOW, 45) == 45
+    assert remaining_s(None, text, NOW, 45) == 45
 
 
 class Clock:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from example_copies import EXAMPLES, Copy
 
-from reconcile.wiring import Request, document
+from reconcile.wiring import CommandRequest, document
 
 COLD_CHAIN = EXAMPLES / "cold-chain"
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
@@ -132,7 +132,7 @@ def test_the_devices_are_those_of_the_table_and_those_by_hand(fleet: str, sensor
     text = (COLD_CHAIN / fleet / "inventory/erp.csv").read_text("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
     assert sum(row["Status"] == "ACTIVE" for row in rows) == sensors < len(rows)
-    files = document(Request(str(COLD_CHAIN / fleet), environ={}))
+    files = document(CommandRequest(str(COLD_CHAIN / fleet), environ={}))
     assert files.count("microvisor.devices") == sensors + by_hand
 
 
@@ -140,7 +140,7 @@ def test_the_devices_are_those_of_the_table_and_those_by_hand(fleet: str, sensor
 def test_the_trackers_are_those_of_the_table_and_those_by_hand(fleet: str, trailers: int, by_hand: int) -> None:
     rows = list(csv.DictReader(io.StringIO((COLD_CHAIN / fleet / "inventory/trailers.csv").read_text("utf-8"))))
     assert sum(row["Status"] == "IN SERVICE" for row in rows) == trailers < len(rows)
-    files = document(Request(str(COLD_CHAIN / fleet), environ={}))
+    files = document(CommandRequest(str(COLD_CHAIN / fleet), environ={}))
     wanted = [files.at(handle).attrs for handle in files.roots("asset_tracker.trackers")]
     assert len(wanted) == trailers + by_hand
     fences = [attrs["configuration"]["locationTracking"]["geofence"] for attrs in wanted]
@@ -149,7 +149,7 @@ def test_the_trackers_are_those_of_the_table_and_those_by_hand(fleet: str, trail
 
 
 def test_the_trackers_by_hand_show_alerts_beacons_and_the_setting_of_an_agent() -> None:
-    files = document(Request(str(COLD_CHAIN / "dev"), environ={}))
+    files = document(CommandRequest(str(COLD_CHAIN / "dev"), environ={}))
     wanted = {(want := files.at(handle)).address.key: want.attrs for handle in files.roots("asset_tracker.trackers")}
     truck, trailer = wanted["truck-12"], wanted["trailer-3"]
     assert "agent" in truck and "url" in trailer

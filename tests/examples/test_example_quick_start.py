@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from example_copies import Copy
 
-from reconcile.wiring import Request, document
+from reconcile.wiring import CommandRequest, document
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not 
 def test_it_is_one_file_with_five_resources(tmp_path: Path) -> None:
     copy = Copy("quick-start", tmp_path)
     assert [path.name for path in copy.directory.iterdir()] == ["fleet.yaml"]
-    files = document(Request(str(copy.directory), environ={}))
+    files = document(CommandRequest(str(copy.directory), environ={}))
     paths = ("configs", "secrets", "devices", "devices.configs", "devices.secrets")
     assert [files.count(f"microvisor.{path}") for path in paths] == [1, 1, 1, 1, 1]
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, StateError
-from reconcile.secrets import FingerprintKey, Print, Secrets, config_dir, fingerprint, keyed, load_key, matches
+from reconcile.secrets import FingerprintKey, Print, SecretResolver, config_dir, fingerprint, keyed, load_key, matches
 
 KEY = FingerprintKey(bytes(range(32)))
 WHERE = {"lineage": "l", "type_path": "microvisor.devices.secrets", "unit": "UV1", "name": "psk"}
@@ -77,11 +77,11 @@ def test_subkeys_of_different_purposes_differ_and_are_stable():
 
 
 def test_the_secrets_of_a_command_make_and_compare_records(tmp_path):
-    with_key = Secrets(directory=tmp_path, root=None, environ={}, key=KEY)
+    with_key = SecretResolver(directory=tmp_path, root=None, environ={}, key=KEY)
     row = with_key.print_of(Secret("a"), **WHERE)
     assert with_key.matches(row, Secret("a")) is True
     assert with_key.matches(row, Secret("b")) is False
-    without = Secrets(directory=tmp_path, root=None, environ={}, key=None)
+    without = SecretResolver(directory=tmp_path, root=None, environ={}, key=None)
     assert without.print_of(Secret("a"), **WHERE) is None
     assert without.matches(row, Secret("a")) is None
 

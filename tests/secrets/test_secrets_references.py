@@ -10,7 +10,7 @@ import pytest
 
 from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput
-from reconcile.secrets import Secrets
+from reconcile.secrets import SecretResolver
 
 CANARY = "hunter2-canary"
 
@@ -23,7 +23,7 @@ def fleet(tmp_path):
 
 
 def opener(fleet, environ=None, outside=True):
-    return Secrets(directory=fleet, root=fleet.parents[1] if outside else None, environ=environ or {}, key=None)
+    return SecretResolver(directory=fleet, root=fleet.parents[1] if outside else None, environ=environ or {}, key=None)
 
 
 def open_ref(secrets, text):

@@ -10,8 +10,8 @@ from simulated_management import NORTH, PUMPS
 from simulated_vendors import TRAILER, TRUCK, all_vendors
 
 from reconcile.simulator import history
-from reconcile.simulator.clock import Stopped
-from reconcile.simulator.exchange import JSON, Request, json_answer
+from reconcile.simulator.clock import ClockStopped
+from reconcile.simulator.exchange import JSON, Call, json_answer
 from reconcile.simulator.sections import SECTIONS as APIS
 from reconcile.simulator.simulation import Simulation
 
@@ -24,7 +24,7 @@ class Story:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.simulation = Simulation({**all_vendors(), "now": "2024-05-01T00:00:00Z"}, None, 0)
-        self.clock = Stopped(self.simulation.world.clock.now())
+        self.clock = ClockStopped(self.simulation.world.clock.now())
         self.simulation.world.clock = self.clock
         self.campaigns: list[str] = []
 
@@ -33,7 +33,7 @@ class Story:
         api = next(api for api in APIS if api.claims(segments))
         form = segments[0] == "v1"
         raw = urlencode(body).encode() if form else json_answer(200, body).body
-        request = Request(method, segments, {}, "http://sim", "", FORM if form else JSON, self.clock.at, raw)
+        request = Call(method, segments, {}, "http://sim", "", FORM if form else JSON, self.clock.at, raw)
         answer = api.answer(request, self.simulation.world)
         self.simulation.keep()
         return answer

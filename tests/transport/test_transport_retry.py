@@ -11,7 +11,7 @@ from loopback import answer, client_of, run, serve
 
 from reconcile.errors import AccessDenied, ApiError, Locked, NoAnswer, NotSent
 from reconcile.transport import Policy
-from reconcile.transport.limit import Limit
+from reconcile.transport.limit import RateLimit
 from reconcile.transport.retry import retry_after_s
 
 NOW = datetime(2026, 11, 22, 1, 0, 0, tzinfo=UTC)
@@ -418,7 +418,7 @@ def test_requests_per_second_are_kept():
 
 def test_concurrency_halves_once_for_one_burst_and_grows_again():
     async def story():
-        limit = Limit(16)
+        limit = RateLimit(16)
         places = [await limit.enter() for _ in range(16)]
         for place in places:
             limit.leave(place, overloaded=True, good=False)
@@ -435,7 +435,7 @@ def test_concurrency_halves_once_for_one_burst_and_grows_again():
 
 def test_a_cancelled_wait_gives_its_place_on():
     async def story():
-        limit = Limit(1)
+        limit = RateLimit(1)
         first = await limit.enter()
         waiting = [asyncio.ensure_future(limit.enter()) for _ in range(3)]
         await asyncio.sleep(0)

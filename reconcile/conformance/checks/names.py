@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 from reconcile.conformance.bench import Bench, Lab
 from reconcile.conformance.checks.check import check
-from reconcile.conformance.subject import Member, Subject
+from reconcile.conformance.subject import Example, Subject
 from reconcile.core.resource_type import naming_of
 
 
@@ -87,7 +87,7 @@ def _assert_kept_nowhere(bench: Bench, secrets: list[str]) -> None:
             assert secret.encode() not in content, f"a secret is in {file.relative_to(bench.directory)}"
 
 
-def _change_all(bench: Bench, member: Member) -> None:
+def _change_all(bench: Bench, member: Example) -> None:
     """Somebody else changes everything back to the first values."""
     for leaf in bench.subject.watched:
         bench.account.change(member.id, leaf.path, bench.subject.held(leaf, leaf.of(bench.subject.entry)))

@@ -20,9 +20,9 @@ from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker
 from reconcile.simulator.asset_tracker.trackers import OTHER_PATHS, Trackers, agent_id, dump_tracker
 from reconcile.simulator.asset_tracker.validation import Invalid, check
 from reconcile.simulator.bodies import media_type
-from reconcile.simulator.exchange import JSON, Answer, Request, json_answer
+from reconcile.simulator.exchange import JSON, Call, Reply, json_answer
 from reconcile.simulator.shape import Path
-from reconcile.simulator.world import Credential, Key, Section, World, digest, unused
+from reconcile.simulator.world import Credential, Key, Section, SimulatedWorld, digest, unused
 
 _MAX_UPDATE = 1 << 20
 
@@ -41,10 +41,10 @@ class AssetTracker(Section[Trackers]):
     dump = staticmethod(trackers.dump)
     settle = staticmethod(Trackers.settle)
 
-    def parse(self, value: Any, path: Path, world: World) -> Trackers:
+    def parse(self, value: Any, path: Path, world: SimulatedWorld) -> Trackers:
         return trackers.parse(value, path, *self._credentials(world), world.clock.now())
 
-    def _credentials(self, world: World) -> tuple[str, str]:
+    def _credentials(self, world: SimulatedWorld) -> tuple[str, str]:
         return world.credentials["tracker_username"], world.credentials["tracker_password"]
 
     def units(self, known: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class AssetTracker(Section[Trackers]):
             agents[shape.text(shape.mapping(unit, at).get("agent"), (*at, "agent"))] = {}
         return {self.name: agents} if agents else {}
 
-    def add_units(self, world: World, count: int, seed: int) -> list[str]:
+    def add_units(self, world: SimulatedWorld, count: int, seed: int) -> list[str]:
         held: Trackers = world.trackers
         agents = unused(count, held.by_agent, lambda n: agent_id(digest(seed, f"tracker:{n}")))
         held.add_fleet(agents, *self._credentials(world), world.clock.now())
@@ -78,23 +78,23 @@ class AssetTracker(Section[Trackers]):
     def claims(self, segments: list[str]) -> bool:
         return len(segments) == 2 and segments[1] == "cfg" and segments[0] not in ("", *OTHER_PATHS)
 
-    def refuse(self, request: Request, world: World) -> Answer | None:
+    def refuse(self, request: Call, world: SimulatedWorld) -> Reply | None:
         tracker = world.trackers.by_agent.get(request.segments[0])
         # Without an agent there is nobody who could ask for credentials.
         if tracker is None or request.authorization == _authorization(tracker):
             return None
         return self.error(401, "Unauthorized")
 
-    def max_body(self, request: Request) -> int:
+    def max_body(self, request: Call) -> int:
         return _MAX_UPDATE
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Reply:
         return json_answer(status, {"message": "Unauthorized"}) if status == 401 else _text(status, message)
 
-    def about(self, request: Request, id_: str) -> Request | None:
+    def about(self, request: Call, id_: str) -> Call | None:
         return replace(request, method="GET", segments=[id_, "cfg"], body=b"")
 
-    def answer(self, request: Request, world: World) -> Answer:
+    def answer(self, request: Call, world: SimulatedWorld) -> Reply:
         tracker = world.trackers.find(request.segments[0], request.now)
         if tracker is None:
             return _text(404, "Agent not found")
@@ -113,8 +113,8 @@ def _authorization(tracker: Tracker) -> str:
     return "Basic " + base64.b64encode(f"{tracker.username}:{tracker.password}".encode()).decode()
 
 
-def _text(status: int, message: str) -> Answer:
-    return Answer(status, message.encode(), "text/plain; charset=utf-8")
+def _text(status: int, message: str) -> Reply:
+    return Reply(status, message.encode(), "text/plain; charset=utf-8")
 
 
 def view(tracker: Tracker) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def view(tracker: Tracker) -> dict[str, Any]:
     return {**answer, "agentConfiguration": {"debug": {"logLevel": tracker.agent_log_level}}}
 
 
-def _patch(tracker: Tracker, request: Request, world: World) -> Answer:
+def _patch(tracker: Tracker, request: Call, world: SimulatedWorld) -> Reply:
     """Checks all of an update before any of it is done; the agent's own settings hold at once, the rest is staged."""
     if media_type(request.content_type) != JSON:
         return _text(400, f"The content type must be {JSON}")
@@ -150,7 +150,7 @@ def _patch(tracker: Tracker, request: Request, world: World) -> Answer:
     try:
         document = _loads(request.body)
         if _is_current(document, tracker):
-            return Answer(200)
+            return Reply(200)
         check(document, scheme)
     except Invalid as e:
         return _text(400, str(e))
@@ -163,7 +163,7 @@ def _patch(tracker: Tracker, request: Request, world: World) -> Answer:
             update = {**update, "simUpdate": document["simUpdate"]}
         world.trackers.stage(tracker, update, request.now)
     world.changed.add(("tracker", tracker.agent))
-    return Answer(200)
+    return Reply(200)
 
 
 def _loads(body: bytes) -> Any:

@@ -42,7 +42,7 @@ from reconcile.simulator.asset_tracker.settings import (
 from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker, merged
 from reconcile.simulator.clock import LATEST
 from reconcile.simulator.shape import Path, ShapeError
-from reconcile.simulator.table import Field, Table, as_it_is, number, one_of, optional, whole
+from reconcile.simulator.table import Collection, Column, as_it_is, number, one_of, optional, whole
 
 # First segments of other paths (docs/architecture.md, "Simulator"): an agent of that name could not be reached.
 OTHER_PATHS = ("v1", "v2", "v3", "upload", "_sim")
@@ -146,23 +146,23 @@ def _times(value: Any, path: Path) -> bool | int:
     return shape.integer(value, path, 0, 2**53) or False
 
 
-_CREDENTIAL = Field(_credential)
-_FLAG = Field(shape.boolean)
+_CREDENTIAL = Column(_credential)
+_FLAG = Column(shape.boolean)
 # What a tracker reports, and so what is pending, is checked when its scheme is known.
-_CONFIGURATION = Field(as_it_is)
-_TRACKER = Table(
+_CONFIGURATION = Column(as_it_is)
+_TRACKER = Collection(
     username=_CREDENTIAL,
     password=_CREDENTIAL,
     reported=_CONFIGURATION,
     pending=_CONFIGURATION,
     online=_FLAG,
-    scheme=Field(one_of(*SCHEMES)),
-    tracker_id=Field(shape.text),
-    cfg_timestamp=Field(optional(whole(0, LATEST))),
-    agent_log_level=Field(one_of(*LEVELS)),
-    fail_apply=Field(_times),
+    scheme=Column(one_of(*SCHEMES)),
+    tracker_id=Column(shape.text),
+    cfg_timestamp=Column(optional(whole(0, LATEST))),
+    agent_log_level=Column(one_of(*LEVELS)),
+    fail_apply=Column(_times),
     fallback=_FLAG,
-    next_connection=Field(optional(number(0, LATEST))),
+    next_connection=Column(optional(number(0, LATEST))),
 )
 
 

@@ -40,7 +40,7 @@ from reconcile.simulator.device_management.resources import (
 )
 from reconcile.simulator.device_management.rollout import Rollout
 from reconcile.simulator.shape import Path, ShapeError
-from reconcile.simulator.world import Key, World
+from reconcile.simulator.world import Key, SimulatedWorld
 
 # Of the kinds of rows.
 _PREFIX = "device_management."
@@ -61,7 +61,7 @@ _DATES = {
 }
 
 
-def parse(value: Any, path: Path, world: World) -> Rollout:
+def parse(value: Any, path: Path, world: SimulatedWorld) -> Rollout:
     """
     The section of a world. Dates that are left out are now; the account's id is made from its other one.
 

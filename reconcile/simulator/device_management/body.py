@@ -9,11 +9,11 @@ from reconcile.simulator import bodies, shape
 from reconcile.simulator.bodies import BodyError
 from reconcile.simulator.device_management.fields import Record, Resource
 from reconcile.simulator.device_management.refusal import Invalid, Refused
-from reconcile.simulator.exchange import JSON, Request
+from reconcile.simulator.exchange import JSON, Call
 from reconcile.simulator.shape import ShapeError
 
 
-def document(request: Request) -> dict[str, Any]:
+def document(request: Call) -> dict[str, Any]:
     """
     The JSON object of a body.
 
@@ -31,7 +31,7 @@ def document(request: Request) -> dict[str, Any]:
     return value
 
 
-def accepted(request: Request, resource: Resource, *, creating: bool) -> Record:
+def accepted(request: Call, resource: Resource, *, creating: bool) -> Record:
     """
     What a JSON body sets.
 
@@ -44,7 +44,7 @@ def accepted(request: Request, resource: Resource, *, creating: bool) -> Record:
     return record
 
 
-def upload(request: Request, resource: Resource) -> tuple[Record, dict[str, memoryview]]:
+def upload(request: Call, resource: Resource) -> tuple[Record, dict[str, memoryview]]:
     """
     What an upload sets, and its parts.
 

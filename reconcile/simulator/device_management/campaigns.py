@@ -20,7 +20,7 @@ from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, unrecognized
 from reconcile.simulator.device_management.resources import CAMPAIGN, CAMPAIGNS, DEPLOYMENT, DEVICES, Phase
 from reconcile.simulator.device_management.rollout import PhaseError
-from reconcile.simulator.exchange import Answer, json_answer
+from reconcile.simulator.exchange import Reply, json_answer
 
 
 class Campaigns(Entities):
@@ -33,16 +33,16 @@ class Campaigns(Entities):
         manifest = view["root_manifest_id"]
         return {**view, "root_manifest_url": None if manifest is None else datafile(manifest)}
 
-    def create(self) -> Answer:
+    def create(self) -> Reply:
         sent = self._checked(creating=True)
         return self.add(self.directory.new_id(self.request.now), sent)
 
-    def update(self, id_: str) -> Answer:
+    def update(self, id_: str) -> Reply:
         if self._phase(id_) != Phase.DRAFT:
             raise Refused(403, f"The campaign is {self._phase(id_)}; only a draft can be changed")
         return self.updated(id_, self._checked(creating=False))
 
-    def delete(self, id_: str) -> Answer:
+    def delete(self, id_: str) -> Reply:
         if self._phase(id_) not in (Phase.DRAFT, Phase.STOPPED, Phase.ARCHIVED):
             raise Refused(409, f"The campaign is {self._phase(id_)}; it must be stopped before it is deleted")
         return super().delete(id_)
@@ -58,7 +58,7 @@ class Campaigns(Entities):
             raise Invalid([("root_manifest_id", "is not the id of a firmware manifest")])
         return sent
 
-    def below(self, id_: str, rest: list[str]) -> Answer:
+    def below(self, id_: str, rest: list[str]) -> Reply:
         match rest:
             case ["start"]:
                 return methods(self.request, POST=lambda: self._start(id_))
@@ -72,20 +72,20 @@ class Campaigns(Entities):
                 return methods(self.request, GET=lambda: self._deployments(id_))
         raise unrecognized(self.request)
 
-    def _start(self, id_: str) -> Answer:
+    def _start(self, id_: str) -> Reply:
         manifest = CAMPAIGN.get(self.by_id[id_], "root_manifest_id")
         if self._phase(id_) == Phase.DRAFT and manifest not in self.directory.manifests.by_key:
             raise Invalid([("root_manifest_id", "a campaign without a firmware manifest cannot start")])
         return self._move(id_, self.directory.start)
 
-    def _move(self, id_: str, move: Callable[[str, float], None]) -> Answer:
+    def _move(self, id_: str, move: Callable[[str, float], None]) -> Reply:
         try:
             move(id_, self.request.now)
         except PhaseError as e:
             raise Refused(409, str(e)) from None
-        return Answer(202)
+        return Reply(202)
 
-    def _metrics(self, id_: str) -> Answer:
+    def _metrics(self, id_: str) -> Reply:
         started = CAMPAIGN.get(self.by_id[id_], "started_at")
         if started is None:
             raise Refused(404, "The campaign has not started: there are no metrics")
@@ -100,7 +100,7 @@ class Campaigns(Entities):
             },
         )
 
-    def _deployments(self, id_: str) -> Answer:
+    def _deployments(self, id_: str) -> Reply:
         """The devices of a campaign; there are none before it is active."""
         # No field of them can be filtered.
         filters.of_query(self.request.query, {})

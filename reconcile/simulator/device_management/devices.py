@@ -12,7 +12,7 @@ from reconcile.simulator.device_management.body import accepted
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.refusal import Refused
 from reconcile.simulator.device_management.resources import DEVICE, DEVICES, UNENROLLED
-from reconcile.simulator.exchange import Answer
+from reconcile.simulator.exchange import Reply
 
 
 class Devices(Entities):
@@ -23,7 +23,7 @@ class Devices(Entities):
         groups = sorted(self.directory.memberships.get(id_, ()))
         return {**super().view(id_), "account_id": self.directory.account_id, "groups": groups}
 
-    def create(self) -> Answer:
+    def create(self) -> Reply:
         sent = accepted(self.request, DEVICE, creating=True)
         id_ = self.directory.new_id(self.request.now)
         endpoint = sent.get("endpoint_name") or id_
@@ -33,7 +33,7 @@ class Devices(Entities):
         self.directory.device_written(id_, self.by_id[id_], self.request.now)
         return answer
 
-    def update(self, id_: str) -> Answer:
+    def update(self, id_: str) -> Reply:
         sent = accepted(self.request, DEVICE, creating=False)
         answer = self.updated(id_, sent)
         if sent:

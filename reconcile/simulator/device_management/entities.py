@@ -12,7 +12,7 @@ from reconcile.simulator.device_management.listing import listing
 from reconcile.simulator.device_management.refusal import methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import RESOURCES
 from reconcile.simulator.device_management.rollout import Rollout
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 
 
 class Entities:
@@ -31,13 +31,13 @@ class Entities:
     mutable = True
     deep = False
 
-    def __init__(self, request: Request, directory: Rollout) -> None:
+    def __init__(self, request: Call, directory: Rollout) -> None:
         self.request = request
         self.directory = directory
         self.resource = RESOURCES[self.kind]
         self.by_id = directory.collections[self.kind].by_key
 
-    def answer(self, rest: list[str]) -> Answer:
+    def answer(self, rest: list[str]) -> Reply:
         """
         Args:
             rest: the path behind the collection's.
@@ -54,7 +54,7 @@ class Entities:
         update = {"PUT": lambda: self.update(id_)} if self.mutable else {}
         return methods(self.request, GET=lambda: self.read(id_), DELETE=lambda: self.delete(id_), **update)
 
-    def listing(self, members: set[str] | None = None) -> Answer:
+    def listing(self, members: set[str] | None = None) -> Reply:
         """Those that the filters let through; with `members`, of these only."""
         conditions = filters.of_query(self.request.query, FILTERED[self.kind])
         keys = self.directory.candidates(self.kind, conditions)
@@ -66,30 +66,30 @@ class Entities:
     def view(self, id_: str) -> dict[str, Any]:
         return self.resource.view(id_, self.by_id[id_])
 
-    def read(self, id_: str) -> Answer:
+    def read(self, id_: str) -> Reply:
         return json_answer(200, self.view(id_))
 
-    def create(self) -> Answer:
+    def create(self) -> Reply:
         raise NotImplementedError
 
-    def add(self, id_: str, record: Record) -> Answer:
+    def add(self, id_: str, record: Record) -> Reply:
         """Adds one that a POST has made."""
         self.directory.add(self.kind, id_, {**record, **created(self.request.now)})
         return json_answer(201, self.view(id_))
 
-    def update(self, id_: str) -> Answer:
+    def update(self, id_: str) -> Reply:
         raise NotImplementedError
 
-    def updated(self, id_: str, sent: Record) -> Answer:
+    def updated(self, id_: str, sent: Record) -> Reply:
         """Writes what a PUT has sent."""
         if sent:
             self.directory.write(self.kind, id_, sent, self.request.now)
         return self.read(id_)
 
-    def delete(self, id_: str) -> Answer:
+    def delete(self, id_: str) -> Reply:
         self.directory.remove(self.kind, id_, self.request.now)
-        return Answer(204)
+        return Reply(204)
 
-    def below(self, id_: str, rest: list[str]) -> Answer:
+    def below(self, id_: str, rest: list[str]) -> Reply:
         """Answers on a path below one that is there."""
         raise unrecognized(self.request)

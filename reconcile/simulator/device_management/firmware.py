@@ -21,7 +21,7 @@ from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.refusal import Refused
 from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
-from reconcile.simulator.exchange import Answer
+from reconcile.simulator.exchange import Reply
 
 # Larger images go to the vendor in chunks, another call.
 MAX_DATAFILE = 100_000_000
@@ -35,7 +35,7 @@ class Images(Entities):
     def view(self, id_: str) -> dict[str, Any]:
         return {**super().view(id_), "datafile": datafile(id_)}
 
-    def create(self) -> Answer:
+    def create(self) -> Reply:
         record, parts = upload(self.request, self.resource)
         content = parts["datafile"]
         if len(content) > MAX_DATAFILE:

@@ -14,7 +14,7 @@ from reconcile.simulator.device_management.devices import Devices
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
 from reconcile.simulator.device_management.resources import GROUP, GROUPS
-from reconcile.simulator.exchange import Answer
+from reconcile.simulator.exchange import Reply
 
 
 class Groups(Entities):
@@ -25,12 +25,12 @@ class Groups(Entities):
     def view(self, id_: str) -> dict[str, Any]:
         return {**super().view(id_), "devices_count": len(self.directory.members[id_])}
 
-    def create(self) -> Answer:
+    def create(self) -> Reply:
         sent = accepted(self.request, GROUP, creating=True)
         self._free(sent["name"], None)
         return self.add(self.directory.new_id(self.request.now), sent)
 
-    def update(self, id_: str) -> Answer:
+    def update(self, id_: str) -> Reply:
         sent = accepted(self.request, GROUP, creating=False)
         if "name" in sent:
             self._free(sent["name"], id_)
@@ -41,7 +41,7 @@ class Groups(Entities):
         if owner != id_:
             raise Refused(409, f"name {name!r} is that of Device group {owner}")
 
-    def below(self, id_: str, rest: list[str]) -> Answer:
+    def below(self, id_: str, rest: list[str]) -> Reply:
         directory = self.directory
         match rest:
             case ["devices"]:
@@ -53,11 +53,11 @@ class Groups(Entities):
                 return methods(self.request, POST=lambda: self._membership(id_, directory.leave))
         raise unrecognized(self.request)
 
-    def _membership(self, id_: str, change: Callable[[str, str, float], None]) -> Answer:
+    def _membership(self, id_: str, change: Callable[[str, str, float], None]) -> Reply:
         device = document(self.request).get("device_id")
         if not isinstance(device, str):
             raise Invalid([("device_id", "must be the id of a device")])
         if device not in self.directory.devices.by_key:
             raise not_found("Device", device)
         change(id_, device, self.request.now)
-        return Answer(204)
+        return Reply(204)

@@ -16,11 +16,11 @@ from reconcile.simulator.device_management.directory import Directory, created
 from reconcile.simulator.device_management.listing import limit
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found
 from reconcile.simulator.device_management.resources import ENDPOINT, KEY, KEYS
-from reconcile.simulator.exchange import EMPTY, Answer, Request, json_answer
+from reconcile.simulator.exchange import EMPTY, Call, Reply, json_answer
 from reconcile.simulator.ordered import after
 
 
-def answer_keys(request: Request, directory: Directory, rest: list[str]) -> Answer:
+def answer_keys(request: Call, directory: Directory, rest: list[str]) -> Reply:
     if not rest:
         return methods(request, GET=lambda: _listing(request, directory), POST=lambda: _create(request, directory))
     # The vendor's client leaves `/` in names as it is.
@@ -34,7 +34,7 @@ def _view(directory: Directory, endpoint: str) -> dict[str, Any]:
     return {"endpoint_name": endpoint, "created_at": directory.keys.by_key[endpoint]["created_at"]}
 
 
-def _listing(request: Request, directory: Directory) -> Answer:
+def _listing(request: Call, directory: Directory) -> Reply:
     filters.of_query(request.query, {})
     size = limit(request)
     marker = request.query.get("after") or None
@@ -67,7 +67,7 @@ def _read_marker(marker: str) -> tuple[str, int]:
         raise Invalid([("after", "is not a continuation marker")]) from None
 
 
-def _create(request: Request, directory: Directory) -> Answer:
+def _create(request: Call, directory: Directory) -> Reply:
     body = document(request)
     endpoint = body.get("endpoint_name")
     problems = []
@@ -83,16 +83,16 @@ def _create(request: Request, directory: Directory) -> Answer:
     if name in directory.keys.by_key:
         raise Refused(409, f"There is a key for {name!r} already; delete it first")
     directory.add(KEYS, name, {"secret_hex": secret, **created(request.now)})
-    return Answer(201)
+    return Reply(201)
 
 
-def _read(directory: Directory, endpoint: str) -> Answer:
+def _read(directory: Directory, endpoint: str) -> Reply:
     if endpoint not in directory.keys.by_key:
         raise not_found("Pre-shared key", endpoint)
     return json_answer(200, _view(directory, endpoint))
 
 
-def _delete(request: Request, directory: Directory, endpoint: str) -> Answer:
+def _delete(request: Call, directory: Directory, endpoint: str) -> Reply:
     if endpoint in directory.keys.by_key:
         directory.remove(KEYS, endpoint, request.now)
-    return Answer(204)
+    return Reply(204)

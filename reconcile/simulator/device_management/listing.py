@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcile.simulator.device_management.refusal import Invalid
 from reconcile.simulator.device_management.resources import ID
-from reconcile.simulator.exchange import AGAIN, EMPTY, Answer, Request, json_answer
+from reconcile.simulator.exchange import AGAIN, EMPTY, Call, Reply, json_answer
 from reconcile.simulator.ordered import after, before
 
 DEFAULT_LIMIT = 50
@@ -22,7 +22,7 @@ MOST = 1000
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
-def limit(request: Request) -> int:
+def limit(request: Call) -> int:
     """Out of range is clamped (docs/apis/device_management.md, "Lists")."""
     text = request.query.get("limit")
     if text is None:
@@ -33,11 +33,11 @@ def limit(request: Request) -> int:
 
 
 def listing(
-    request: Request,
+    request: Call,
     keys: list[str],
     matches: Callable[[str], bool] | None,
     view: Callable[[str], dict[str, Any]],
-) -> Answer:
+) -> Reply:
     """
     The page that the request asks for; in a listing without end it is the first one again, in another order.
 

@@ -6,7 +6,7 @@ and the request id that every answer carries.
 import uuid
 from collections.abc import Callable, Iterable
 
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 
 REQUEST_ID = "X-Request-ID"
 
@@ -48,7 +48,7 @@ def request_id() -> str:
     return uuid.uuid4().hex
 
 
-def error(status: int, message: str, type: str = "", fields: Iterable[tuple[str, str]] = ()) -> Answer:
+def error(status: int, message: str, type: str = "", fields: Iterable[tuple[str, str]] = ()) -> Reply:
     """
     An error as the vendor writes it, with its request id in the body and in the header.
 
@@ -76,11 +76,11 @@ def not_found(what: str, id_: str) -> Refused:
     return Refused(404, f"{what} {id_!r} was not found")
 
 
-def unrecognized(request: Request) -> Refused:
+def unrecognized(request: Call) -> Refused:
     return Refused(404, f"Unrecognized request URL /{'/'.join(request.segments)}", "unrecognized_request")
 
 
-def methods(request: Request, **handlers: Callable[[], Answer]) -> Answer:
+def methods(request: Call, **handlers: Callable[[], Reply]) -> Reply:
     """The answer of the handler for the request's method."""
     handler = handlers.get(request.method)
     if handler is None:

@@ -24,9 +24,9 @@ from reconcile.simulator.device_management.refusal import (
     unrecognized,
 )
 from reconcile.simulator.device_management.rollout import Rollout
-from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.exchange import Call, Reply
 from reconcile.simulator.shape import Path
-from reconcile.simulator.world import Credential, Section, World, digest
+from reconcile.simulator.world import Credential, Section, SimulatedWorld, digest
 
 _MAX_BODY = 1 << 20
 _UPLOADS = (["v3", "firmware-images"], ["v3", "firmware-manifests"])
@@ -56,7 +56,7 @@ class DeviceManagement(Section[Rollout]):
     def claims(self, segments: list[str]) -> bool:
         return segments[0] in ("v2", "v3")
 
-    def refuse(self, request: Request, world: World) -> Answer | None:
+    def refuse(self, request: Call, world: SimulatedWorld) -> Reply | None:
         scheme, _, key = request.authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != _SCHEME or not key:
@@ -72,14 +72,14 @@ class DeviceManagement(Section[Rollout]):
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 
-    def max_body(self, request: Request) -> int:
+    def max_body(self, request: Call) -> int:
         """The datafile of an upload is measured on its own; its form needs a little more."""
         return MAX_DATAFILE + _MAX_BODY if request.segments[:2] in _UPLOADS else _MAX_BODY
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Reply:
         return error(status, message)
 
-    def about(self, request: Request, id_: str) -> Request | None:
+    def about(self, request: Call, id_: str) -> Call | None:
         reading = request.method == "GET"
         match request.segments:
             case [_, _] if reading:
@@ -94,7 +94,7 @@ class DeviceManagement(Section[Rollout]):
                 return None
         return replace(request, method="GET", segments=segments, body=b"")
 
-    def answer(self, request: Request, world: World) -> Answer:
+    def answer(self, request: Call, world: SimulatedWorld) -> Reply:
         directory = world.device_management
         directory.settle(request.now)
         try:
@@ -117,7 +117,7 @@ _ENTITIES: dict[tuple[str, str], type[Entities]] = {
 }
 
 
-def _route(request: Request, directory: Rollout) -> Answer:
+def _route(request: Call, directory: Rollout) -> Reply:
     version, collection = (*request.segments, "")[:2]
     if (version, collection) == ("v2", "device-shared-keys"):
         return answer_keys(request, directory, request.segments[2:])

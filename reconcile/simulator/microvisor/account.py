@@ -30,8 +30,8 @@ from reconcile.simulator.microvisor.hardware import (
 )
 from reconcile.simulator.ordered import Ordered
 from reconcile.simulator.shape import Path, ShapeError
-from reconcile.simulator.table import Field, Table, matching, number, one_of, optional, whole
-from reconcile.simulator.world import Key, World
+from reconcile.simulator.table import Collection, Column, matching, number, one_of, optional, whole
+from reconcile.simulator.world import Key, SimulatedWorld
 
 APP_SID = re.compile("KA[0-9a-fA-F]{32}")
 DEVICE_SID = re.compile("UV[0-9a-fA-F]{32}")
@@ -183,45 +183,45 @@ def dump_dates(configs: dict[str, Entry], secrets: dict[str, Entry]) -> dict[str
     }
 
 
-_SID = Field(optional(matching(APP_SID)))
-_FLAG = Field(shape.boolean)
-_DATE = Field(shape.date, date)
-_OPTIONAL_DATE = Field(optional(shape.date), _dump_date)
-_VALUES = Field(_values, _dump_values)
+_SID = Column(optional(matching(APP_SID)))
+_FLAG = Column(shape.boolean)
+_DATE = Column(shape.date, date)
+_OPTIONAL_DATE = Column(optional(shape.date), _dump_date)
+_VALUES = Column(_values, _dump_values)
 
-SERVICE = Table(
-    api_keys=Field(_api_keys, lambda keys: dict(sorted(keys.items()))),
+SERVICE = Collection(
+    api_keys=Column(_api_keys, lambda keys: dict(sorted(keys.items()))),
     secrets_update=_FLAG,
-    paging=Field(one_of("cursor", "offset")),
+    paging=Column(one_of("cursor", "offset")),
     older_device_shape=_FLAG,
 )
-APP = Table(
-    unique_name=Field(_name),
-    hash=Field(shape.text),
-    manifest=Field(_base64, lambda manifest: base64.b64encode(manifest).decode()),
+APP = Collection(
+    unique_name=Column(_name),
+    hash=Column(shape.text),
+    manifest=Column(_base64, lambda manifest: base64.b64encode(manifest).decode()),
     date_created=_DATE,
     date_updated=_DATE,
 )
-_DEVICE_APP = Table(
+_DEVICE_APP = Collection(
     target_sid=_SID,
-    target_hash=Field(optional(shape.text)),
+    target_hash=Column(optional(shape.text)),
     date_targeted=_OPTIONAL_DATE,
-    update_status=Field(one_of(UP_TO_DATE, PENDING, ERROR)),
-    update_error_code=Field(whole(0, 2**31)),
+    update_status=Column(one_of(UP_TO_DATE, PENDING, ERROR)),
+    update_error_code=Column(whole(0, 2**31)),
     reported_sid=_SID,
     date_reported=_OPTIONAL_DATE,
 )
-_LOGGING = Table(enabled=_FLAG, date_expires=_OPTIONAL_DATE)
-DEVICE = Table(
-    unique_name=Field(_name),
-    app=Field(optional(_DEVICE_APP.parse), dump_device_app),
-    logging=Field(_LOGGING.parse, dump_logging),
+_LOGGING = Collection(enabled=_FLAG, date_expires=_OPTIONAL_DATE)
+DEVICE = Collection(
+    unique_name=Column(_name),
+    app=Column(optional(_DEVICE_APP.parse), dump_device_app),
+    logging=Column(_LOGGING.parse, dump_logging),
     configs=_VALUES,
     secrets=_VALUES,
     online=_FLAG,
-    check_in_s=Field(number(0.001, _MAX_PERIOD_S)),
+    check_in_s=Column(number(0.001, _MAX_PERIOD_S)),
     fail_update=_FLAG,
-    restarts=Field(whole(0, 2**53)),
+    restarts=Column(whole(0, 2**53)),
     date_created=_DATE,
     date_updated=_DATE,
 )
@@ -236,7 +236,7 @@ ROWS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def parse(value: Any, path: Path, world: World) -> Account:
+def parse(value: Any, path: Path, world: SimulatedWorld) -> Account:
     """
     The section of a world. Dates that are left out are now.
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.microvisor import bundle
 from reconcile.simulator.microvisor.account import Account, App
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
 from reconcile.simulator.world import digest
 
 
-def answer_apps(request: Request, account: Account, rest: list[str]) -> Answer:
+def answer_apps(request: Call, account: Account, rest: list[str]) -> Reply:
     base = f"{request.base}/v1/Apps"
     if not rest:
         apps = account.apps
@@ -49,16 +49,16 @@ def answer_apps(request: Request, account: Account, rest: list[str]) -> Answer:
     )
 
 
-def _delete_app(app: App, account: Account) -> Answer:
+def _delete_app(app: App, account: Account) -> Reply:
     for device in account.devices.by_key.values():
         if device.app is not None and device.app.target_sid == app.sid:
             raise Refused(409, f"App {app.sid} is targeted by Device {device.sid}")
     account.remove_app(app)
     account.changed.add(("app", app.sid))
-    return Answer(204)
+    return Reply(204)
 
 
-def answer_upload(request: Request, account: Account) -> Answer:
+def answer_upload(request: Call, account: Account) -> Reply:
     parts = bodies.parts(request.content_type, request.body)
     if "File" not in parts:
         raise Refused(400, "the part File is missing")
@@ -81,7 +81,7 @@ def answer_upload(request: Request, account: Account) -> Answer:
     return json_answer(201, _app_view(app, account, request))
 
 
-def _app_view(app: App, account: Account, request: Request) -> dict[str, Any]:
+def _app_view(app: App, account: Account, request: Call) -> dict[str, Any]:
     url = f"{request.base}/v1/Apps/{app.sid}"
     return {
         "sid": app.sid,

@@ -9,14 +9,14 @@ from typing import Any
 
 from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.microvisor.account import Account, dump_device_app, dump_logging
 from reconcile.simulator.microvisor.entries import Entries
 from reconcile.simulator.microvisor.hardware import ERROR, LOGGING_LEASE_S, PENDING, Device, settle, target
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
 
 
-def answer_devices(request: Request, account: Account, rest: list[str]) -> Answer:
+def answer_devices(request: Call, account: Account, rest: list[str]) -> Reply:
     devices = account.devices
 
     def view(sid: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def end_of_name(rest: list[str]) -> int:
     return next((n for n in range(1, len(rest)) if rest[n] in ("Configs", "Secrets")), len(rest))
 
 
-def _update_device(device: Device, request: Request, account: Account) -> Answer:
+def _update_device(device: Device, request: Call, account: Account) -> Reply:
     """All of a form is checked before any of it is done."""
     fields = bodies.form(request.content_type, request.body)
     logging = _boolean(fields, "LoggingEnabled")
@@ -100,7 +100,7 @@ def _boolean(fields: dict[str, str], name: str) -> bool | None:
     raise Refused(400, f"{name} must be true or false")
 
 
-def _device_view(device: Device, account: Account, request: Request) -> dict[str, Any]:
+def _device_view(device: Device, account: Account, request: Call) -> dict[str, Any]:
     url = f"{request.base}/v1/Devices/{device.sid}"
     app = dump_device_app(device.app)
     logging = dump_logging(device.logging)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from reconcile.simulator import bodies
 from reconcile.simulator.clock import date
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.microvisor.account import MAX_KEY, MAX_VALUE, Account
 from reconcile.simulator.microvisor.hardware import Device, Entry
 from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found
@@ -20,7 +20,7 @@ from reconcile.simulator.ordered import Ordered
 class Entries:
     """The configs or the secrets of the account or of one device: four collections with one behaviour."""
 
-    def __init__(self, request: Request, account: Account, name: str, device: Device | None) -> None:
+    def __init__(self, request: Call, account: Account, name: str, device: Device | None) -> None:
         self.request = request
         self.account = account
         self.name = name
@@ -34,7 +34,7 @@ class Entries:
             self.entries = device.configs if name == "configs" else device.secrets
             self.url = f"{request.base}/v1/Devices/{device.sid}/{name.capitalize()}"
 
-    def answer(self, rest: list[str]) -> Answer:
+    def answer(self, rest: list[str]) -> Reply:
         if not rest:
             return methods(self.request, GET=self._listing, POST=self._create)
         key = "/".join(rest)
@@ -47,11 +47,11 @@ class Entries:
             DELETE=lambda: self._delete(key),
         )
 
-    def _listing(self) -> Answer:
+    def _listing(self) -> Reply:
         keys = sorted(self.entries) if self.ordered is None else self.ordered.order()
         return listing(self.request, self.account.paging, keys, self.name, self.url, self._view)
 
-    def _create(self) -> Answer:
+    def _create(self) -> Reply:
         fields = bodies.form(self.request.content_type, self.request.body)
         key = fields.get("Key", "")
         if not 1 <= len(key) <= MAX_KEY:
@@ -62,23 +62,23 @@ class Entries:
         self._write(key, value)
         return json_answer(201, self._view(key))
 
-    def _read(self, key: str) -> Answer:
+    def _read(self, key: str) -> Reply:
         self._require(key)
         return json_answer(200, self._view(key))
 
-    def _update(self, key: str) -> Answer:
+    def _update(self, key: str) -> Reply:
         self._require(key)
         self._write(key, _value(bodies.form(self.request.content_type, self.request.body)))
         return json_answer(200, self._view(key))
 
-    def _delete(self, key: str) -> Answer:
+    def _delete(self, key: str) -> Reply:
         self._require(key)
         if self.ordered is None:
             del self.entries[key]
         else:
             self.ordered.remove(key)
         self._changed(key)
-        return Answer(204)
+        return Reply(204)
 
     def _require(self, key: str) -> None:
         if key not in self.entries:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconcile.simulator import paging
-from reconcile.simulator.exchange import Answer, Request, json_answer
+from reconcile.simulator.exchange import Call, Reply, json_answer
 
 INVALID = 20001
 UNAUTHORIZED = 20003
@@ -42,7 +42,7 @@ class Refused(Exception):
 _MAX_NAME = 256
 
 
-def error(status: int, message: str, detail: str | None = None) -> Answer:
+def error(status: int, message: str, detail: str | None = None) -> Reply:
     """An error as the vendor writes it; docs/apis/microvisor.md, "Errors" names some codes; others are the status."""
     code = _CODES.get(status, status)
     value = {"code": code, "message": message}
@@ -51,18 +51,18 @@ def error(status: int, message: str, detail: str | None = None) -> Answer:
     return json_answer(status, {**value, "more_info": f"https://www.twilio.com/docs/errors/{code}", "status": status})
 
 
-def not_found(request: Request) -> Refused:
+def not_found(request: Call) -> Refused:
     return Refused(404, f"The requested resource /{'/'.join(request.segments)} was not found")
 
 
-def methods(request: Request, **handlers: Callable[[], Answer]) -> Answer:
+def methods(request: Call, **handlers: Callable[[], Reply]) -> Reply:
     handler = handlers.get(request.method)
     if handler is None:
         raise Refused(405, f"{request.method} is not allowed here", ", ".join(sorted(handlers)))
     return handler()
 
 
-def listing(request: Request, kind: str, keys: list[str], name: str, url: str, view: Any) -> Answer:
+def listing(request: Call, kind: str, keys: list[str], name: str, url: str, view: Any) -> Reply:
     """
     A page of a list.
 

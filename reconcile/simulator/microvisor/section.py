@@ -14,7 +14,7 @@ from typing import Any
 
 from reconcile.simulator import bodies, paging, shape
 from reconcile.simulator.clock import date
-from reconcile.simulator.exchange import Answer, Request
+from reconcile.simulator.exchange import Call, Reply
 from reconcile.simulator.microvisor import account, bundle
 from reconcile.simulator.microvisor.account import DEVICE_SID, ROWS, SERVICE, Account
 from reconcile.simulator.microvisor.apps import answer_apps, answer_upload
@@ -23,7 +23,7 @@ from reconcile.simulator.microvisor.entries import Entries
 from reconcile.simulator.microvisor.hardware import Device
 from reconcile.simulator.microvisor.refusal import Refused, error, methods, not_found
 from reconcile.simulator.shape import Path, ShapeError
-from reconcile.simulator.world import Credential, Key, Section, World, digest, unused
+from reconcile.simulator.world import Credential, Key, Section, SimulatedWorld, digest, unused
 
 _ACCOUNT_SID = re.compile("AC[0-9a-fA-F]{32}")
 
@@ -83,7 +83,7 @@ class Microvisor(Section[Account]):
             world["account_sid"] = shape.matching(known["account_sid"], (*path, "account_sid"), _ACCOUNT_SID)
         return world
 
-    def add_units(self, world: World, count: int, seed: int) -> list[str]:
+    def add_units(self, world: SimulatedWorld, count: int, seed: int) -> list[str]:
         held: Account = world.microvisor
         now = int(world.clock.now())
         sids = unused(count, held.devices.by_key, lambda n: "UV" + digest(seed, f"device:{n}")[:32])
@@ -94,7 +94,7 @@ class Microvisor(Section[Account]):
     def claims(self, segments: list[str]) -> bool:
         return segments[0] == "v1" or segments[:2] == ["upload", "v1"]
 
-    def refuse(self, request: Request, world: World) -> Answer | None:
+    def refuse(self, request: Call, world: SimulatedWorld) -> Reply | None:
         if _authorized(request.authorization, world.microvisor.authorizations):
             return None
         answer = error(
@@ -105,17 +105,17 @@ class Microvisor(Section[Account]):
         answer.headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
         return answer
 
-    def max_body(self, request: Request) -> int:
+    def max_body(self, request: Call) -> int:
         return _MAX_BUNDLE if request.segments[0] == "upload" else _MAX_FORM
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Reply:
         return error(status, message)
 
-    def about(self, request: Request, id_: str) -> Request | None:
+    def about(self, request: Call, id_: str) -> Call | None:
         segments = _about(request, id_)
         return None if segments is None else replace(request, method="GET", segments=segments, body=b"")
 
-    def answer(self, request: Request, world: World) -> Answer:
+    def answer(self, request: Call, world: SimulatedWorld) -> Reply:
         try:
             return _route(request, world.microvisor)
         except Refused as refused:
@@ -141,7 +141,7 @@ def _authorized(header: str, accepted: frozenset[str]) -> bool:
     return any(hmac.compare_digest(canonical, own) for own in accepted)
 
 
-def _about(request: Request, id_: str) -> list[str] | None:
+def _about(request: Call, id_: str) -> list[str] | None:
     """
     The path of a unit in place of another.
 
@@ -165,7 +165,7 @@ def _about(request: Request, id_: str) -> list[str] | None:
     return None
 
 
-def _route(request: Request, held: Account) -> Answer:
+def _route(request: Call, held: Account) -> Reply:
     segments = request.segments
     if segments[0] == "upload":
         if segments == ["upload", "v1", "Apps"]:
