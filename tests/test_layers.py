@@ -109,6 +109,32 @@ def test_a_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(tree(path)), f"{path}: no docstring"
 
 
+def test_no_import_goes_round_in_a_circle() -> None:
+    """Neither between rooms nor inside one; a package's own `__init__` is its face, not a part of each of its files."""
+    files = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in modules()}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    needs = {name: set(needed(path, files)) - {name} for name, path in files.items()}
+    while free := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in free}
+    # What is left stands in a circle or needs one; what nothing else of it needs is not in the circle.
+    while loose := needs.keys() - set().union(*needs.values()):
+        needs = {name: others for name, others in needs.items() if name not in loose}
+    assert not needs, "\n".join(
+        f"{name} → {', '.join(sorted(others & needs.keys()))}" for name, others in needs.items()
+    )
+
+
+def needed(path: Path, files: dict[str, Path]) -> Iterator[str]:
+    """The modules of the house that a file imports; of `from a.b import c` that is `a.b.c` where it is a module."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in files)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield from (name for name in (inner if inner in files else node.module,) if name in files)
+
+
 def test_only_the_command_line_reaches_the_simulator() -> None:
     for path in modules():
         if room(path) not in ("cli", "simulator"):
