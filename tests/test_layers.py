@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,8 @@ ONLY_IN = {
 }
 PURE = {"asyncio", "os", "time", "socket", "random", "subprocess", "threading", "pathlib", "sqlite3"}
 PURE_EXCEPTIONS = {("core/ports.py", "random")}  # a type of the environment that is passed in
+# Packages in which a vendor's words are used as the vendor uses them.
+VENDORS = {path for room in ("providers", "simulator") for path in (ROOT / room).iterdir() if path.is_dir()}
 
 
 def modules() -> list[Path]:
@@ -133,6 +136,17 @@ def needed(path: Path, files: dict[str, Path]) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield from (name for name in (inner if inner in files else node.module,) if name in files)
+
+
+def test_no_public_class_name_is_defined_twice() -> None:
+    places = defaultdict(list)
+    for path in modules():
+        if not VENDORS & set(path.parents):
+            for node in tree(path).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(str(path.relative_to(ROOT)))
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert not twice, "\n".join(f"{name}: {', '.join(where)}" for name, where in sorted(twice.items()))
 
 
 def test_only_the_command_line_reaches_the_simulator() -> None:
