@@ -1,4 +1,7 @@
-"""The rooms of docs/architecture.md: imports go one way, and each library is imported where it belongs."""
+"""
+The rooms of docs/architecture.md: imports go one way, each library is imported where it belongs, and what keeps a room
+easy to read: no circle of imports, no public class name twice, few parameters. Complexity is ruff's C901.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,7 @@ PURE = {"asyncio", "os", "time", "socket", "random", "subprocess", "threading", 
 PURE_EXCEPTIONS = {("core/ports.py", "random")}  # a type of the environment that is passed in
 # Packages in which a vendor's words are used as the vendor uses them.
 VENDORS = {path for room in ("providers", "simulator") for path in (ROOT / room).iterdir() if path.is_dir()}
+PARAMETERS = 6  # of a function, `self` and `cls` aside
 
 
 def modules() -> list[Path]:
@@ -75,6 +79,10 @@ def imports(path: Path) -> Iterator[str]:
 
 def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -147,6 +155,20 @@ def test_no_public_class_name_is_defined_twice() -> None:
                     places[node.name].append(str(path.relative_to(ROOT)))
     twice = {name: where for name, where in places.items() if len(where) > 1}
     assert not twice, "\n".join(f"{name}: {', '.join(where)}" for name, where in sorted(twice.items()))
+
+
+def test_no_function_takes_more_than_six_parameters() -> None:
+    many = []
+    for path in modules():
+        for node in functions(path):
+            # What click calls gets one argument for each option of the command.
+            if any(ast.unparse(mark).startswith("click.") for mark in node.decorator_list):
+                continue
+            every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = [one.arg for one in every if one.arg not in ("self", "cls")]
+            if len(names) > PARAMETERS:
+                many.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} takes {len(names)}")
+    assert not many, "\n".join(many)
 
 
 def test_only_the_command_line_reaches_the_simulator() -> None:
