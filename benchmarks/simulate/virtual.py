@@ -16,7 +16,7 @@ from typing import Any
 from unittest import mock
 
 from reconcile import wiring
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.leases import Process
 from reconcile.providers.registry import Providers
 from reconcile.simulator import clock as simulated
 from reconcile.transport import Net
@@ -82,7 +82,7 @@ def in_place(clock: Clock, transport: Connector, rng: random.Random) -> Iterator
     """The tool and the simulator take their time from `clock`, the tool its randomness and its network from here."""
     with (
         mock.patch.object(wiring, "_now", clock.date),
-        mock.patch.object(wiring, "SqliteStore", partial(SqliteStore, uptime=lambda: clock.now)),
+        mock.patch.object(wiring, "Process", partial(Process, uptime=lambda: clock.now)),
         mock.patch.object(wiring, "random", SimpleNamespace(Random=lambda: random.Random(rng.random()))),
         mock.patch.object(wiring, "Net", partial(Net, transport=lambda base: transport)),
         mock.patch.object(wiring, "Providers", _providers),

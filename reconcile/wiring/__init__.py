@@ -20,7 +20,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from reconcile import __version__
-from reconcile.backends.leases import uptime
+from reconcile.backends.leases import Process, uptime
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
@@ -132,9 +132,8 @@ def state_path(request: CommandRequest, files: Document) -> Path:
 
 def store(request: CommandRequest, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    return SqliteStore(
-        path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid(), without_log=request.without_log
-    )
+    process = Process(socket.gethostname(), os.getpid())
+    return SqliteStore(path, now=_now, rng=rng, process=process, without_log=request.without_log)
 
 
 def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
