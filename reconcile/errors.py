@@ -24,7 +24,7 @@ them reach the user in one pass. No error ever holds the value of a secret.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 
@@ -76,6 +76,28 @@ class Problem:
         about = f"{self.address}: " if self.address else ""
         tail = f". {self.hint}" if self.hint else ""
         return f"{head}{about}{self.what}{tail}"
+
+
+def summarised(problems: Sequence[Problem]) -> list[Problem]:
+    """The same mistake in many resources as one problem with the first ones and a count."""
+    if len(problems) <= 10:
+        return list(problems)
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(_sort_of(problem), []).append(problem)
+    found: list[Problem] = []
+    for problem in problems:
+        first, *others = alike[_sort_of(problem)]
+        if len(others) < 3:
+            found.append(problem)
+        elif problem is first:
+            notes = tuple(f"also {other.address}: {other.what}" for other in others[:2])
+            found.append(replace(problem, notes=(*problem.notes, *notes, f"and {len(others) - 2} more")))
+    return found
+
+
+def _sort_of(problem: Problem) -> str:
+    return f"{getattr(problem.address, 'type_path', '')}{problem.what.split(' ')[:4]}"
 
 
 class ReconcileError(Exception):

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from reconcile import provider as r
 from reconcile.provider import rest
@@ -16,7 +16,7 @@ class Settings(rest.HttpSettings):
     token: r.SecretRef = r.SecretRef("env", "SIGNAGE_TOKEN")
 
 
-class Sign(BaseModel, extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True):
+class Sign(r.StrictModel):
     text: str
     brightness: Annotated[int, Field(strict=True, ge=1, le=100)] | None = None
     pin: r.SecretRef | None = None

@@ -13,8 +13,7 @@ from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
 from reconcile.core.ports import Ended, Head
-from reconcile.core.record import moved
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, moved
 from reconcile.errors import InvalidInput, Problem, Refused
 
 address_argument = click.argument("address")

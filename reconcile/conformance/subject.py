@@ -80,13 +80,13 @@ class Subject:
         self.case = case
         self.providers = self._providers()
         self.provider = self.providers[case.type.partition(".")[0]]
-        self.kind = self._kind()
+        self.rtype = self._rtype()
         self.place = tuple(case.place) or tuple(case.type.split("."))
         if ".".join((self.place[0], *self.place[1::2])) != case.type:
             raise ValueError(f"place {'.'.join(self.place)} is no place for entries of {case.type}: say where they go")
         self.entry, self.other = self._map(case.entry), self._map(case.other)
         self.found_by_id = self._found_by_id()
-        self.leaves = [leaf for leaf in _leaves(self.kind, self.entry) if not leaf.spec.marks & _NOT_SENT]
+        self.leaves = [leaf for leaf in _leaves(self.rtype, self.entry) if not leaf.spec.marks & _NOT_SENT]
 
     def _providers(self) -> Mapping[str, Provider]:
         """Every provider by name; read once, since looking for entry points takes as long as a small plan."""
@@ -97,22 +97,22 @@ class Subject:
             raise ValueError(f"no provider {name} is installed; there are {', '.join(known)}")
         return known
 
-    def _kind(self) -> ResourceType:
-        for kind in self.provider.types:
-            if kind.path == self.case.type:
-                return kind
+    def _rtype(self) -> ResourceType:
+        for rtype in self.provider.types:
+            if rtype.path == self.case.type:
+                return rtype
         raise ValueError(f"{self.provider.name} has no type {self.case.type}")
 
     def _map(self, entry: Mapping[str, Any] | str) -> dict[str, Any]:
         if isinstance(entry, Mapping):
             return copy.deepcopy(dict(entry))
-        if self.kind.scalar is None:
+        if self.rtype.scalar is None:
             raise ValueError(f"an entry of {self.case.type} is a map")
-        return {self.kind.scalar: entry}
+        return {self.rtype.scalar: entry}
 
     def _found_by_id(self) -> bool:
         unit = self.case.unit(0, self.case.key)
-        return self.kind.unit({**self.entry, **unit.fields}, unit.key)[0] is not None
+        return self.rtype.unit({**self.entry, **unit.fields}, unit.key)[0] is not None
 
     # -- fields -----------------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Subject:
         """Fields of the model that the case does not set, or to one value only."""
         return [
             ".".join(path)
-            for path, spec in _model_leaves(fields_of(self.kind.Model))
+            for path, spec in _model_leaves(fields_of(self.rtype.Model))
             if not spec.marks & _NOT_SENT
             and not any(".".join(path[:end]) in self.case.left_out for end in range(1, len(path) + 1))
             and not self._set(path, spec)
@@ -130,7 +130,7 @@ class Subject:
     @property
     def left_out_in_vain(self) -> list[str]:
         """What `left_out` names and no entry could set."""
-        paths = [path for path, spec in _model_leaves(fields_of(self.kind.Model)) if not spec.marks & _NOT_SENT]
+        paths = [path for path, spec in _model_leaves(fields_of(self.rtype.Model)) if not spec.marks & _NOT_SENT]
         known = {".".join(path[:end]) for path in paths for end in range(1, len(path) + 1)}
         return sorted(name for name in self.case.left_out if name not in known)
 
@@ -167,26 +167,26 @@ class Subject:
         dropped: list[str] = []
         for name in dict.fromkeys(leaf.path[0] for leaf in self.changeable if not leaf.trigger and not leaf.secret):
             rest = {field: value for field, value in left.values.items() if field != name}
-            required = fields_of(self.kind.Model)[name].required or name == naming_of(self.kind.Model)
-            if not required and not self.kind.check(rest, left.key):
+            required = fields_of(self.rtype.Model)[name].required or name == naming_of(self.rtype.Model)
+            if not required and not self.rtype.check(rest, left.key):
                 left, dropped = self.with_values(left, rest), [*dropped, name]
         return dropped
 
     @property
     def watched(self) -> list[Leaf]:
         """What a reading tells when somebody else changes it."""
-        told = type(self.kind).view is not ResourceType.view  # only a view says when a secret was rewritten
+        told = type(self.rtype).view is not ResourceType.view  # only a view says when a secret was rewritten
         return [leaf for leaf in self.changeable if not leaf.trigger and (told or not leaf.secret)]
 
     @property
     def creates(self) -> bool:
         """Whether one that is not there is made."""
-        return self.kind.lifecycle(self.member().values).create
+        return self.rtype.lifecycle(self.member().values).create
 
     @property
     def maps(self) -> frozenset[str]:
         """Names of members of answers whose keys are data."""
-        return frozenset(_maps(fields_of(self.kind.Model))) | self.case.data
+        return frozenset(_maps(fields_of(self.rtype.Model))) | self.case.data
 
     # -- resources --------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Subject:
         for leaf in self.changeable if other else ():
             if leaf.trigger <= triggers:
                 values = leaf.put(values, leaf.of(self.other))
-        naming = naming_of(self.kind.Model)
+        naming = naming_of(self.rtype.Model)
         if naming is not None and naming in values and not plain:
             values[naming] = f"{key}-2" if other and self.found_by_id else key
         name = str(values.get(naming) or unit.key) if naming else unit.key
@@ -222,7 +222,7 @@ class Subject:
         inner = made
         for step in self.place[:-1]:
             inner = inner.setdefault(step, {})
-        if self.kind.membership is not None:  # memberships are written as a list of their keys
+        if self.rtype.membership is not None:  # memberships are written as a list of their keys
             inner[self.place[-1]] = [member.key for member in members]
         else:
             written = {member.key: self._written(member) for member in members}
@@ -232,7 +232,7 @@ class Subject:
     def _written(self, member: Example) -> Any:
         if not isinstance(self.case.entry, str):
             return dict(member.values)
-        return member.values[self.kind.scalar or ""]
+        return member.values[self.rtype.scalar or ""]
 
     def held(self, leaf: Leaf, value: Any) -> Any:
         """A value of the document as the account shows it."""
@@ -258,7 +258,7 @@ class Subject:
         return found
 
 
-def _leaves(kind: ResourceType, values: Mapping[str, Any]) -> list[Leaf]:
+def _leaves(rtype: ResourceType, values: Mapping[str, Any]) -> list[Leaf]:
     found: list[Leaf] = []
 
     def walk(path: Path, spec: Field, value: Any) -> None:
@@ -270,7 +270,7 @@ def _leaves(kind: ResourceType, values: Mapping[str, Any]) -> list[Leaf]:
         else:
             found.append(Leaf(path, spec))
 
-    for name, spec in fields_of(kind.Model).items():
+    for name, spec in fields_of(rtype.Model).items():
         if name in values:
             walk((name,), spec, values[name])
     return found

@@ -11,14 +11,13 @@ from typing import Any
 from reconcile.core.compare import Comparison, Wanted, accepted_attrs, compare, nearest, wanted_of
 from reconcile.core.owned import Shape, dropped_sets, released
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason, Unsettled
-from reconcile.core.record import differs_in_record, protected, recordings
 from reconcile.core.resource import Desired, Edit, Entry, Mistake, Observed, Patch, Status, View
 from reconcile.core.resource_type import ResourceType, accepted_facts
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolve, Sighting, unsettled
 from reconcile.core.together import completed
 from reconcile.core.tree import mentioned
-from reconcile.core.values import Attrs, Ref
+from reconcile.core.values import Attrs, FileRef, Ref, to_json
 from reconcile.errors import InvalidInput, Problem
 
 PROTECTED = "it is protected: set `protect: false` and apply that first"
@@ -166,7 +165,7 @@ def _change(
         made = _creation(rtype, shape, replace(sighting, seen=None, prior=None, namesake=seen.id), wanted)
         return replace(made, reason=Reason.ANEW, notes=(write.replaces,), protect=protected(want, prior))
     fields = both.fields if write.settled is None else ()
-    notes = [*released(shape, prior, wanted.after), *recordings(shape, prior, wanted.after, want)]
+    notes = [*released(shape, prior, wanted.after), *_recordings(shape, prior, wanted.after, want)]
     if not fields and not notes and not _is_recorded(sighting, seen, wanted):
         return None
     action, reason = _action(sighting, fields)
@@ -212,7 +211,7 @@ def _is_recorded(sighting: Sighting, seen: Observed, wanted: Wanted) -> bool:
     prior = sighting.prior
     if prior is None or sighting.moved_from is not None or prior.id != seen.id:
         return True
-    return differs_in_record(wanted.after, sighting.want, prior)
+    return _differs_in_record(wanted.after, sighting.want, prior)
 
 
 def _action(sighting: Sighting, fields: tuple[FieldChange, ...]) -> tuple[Action, Reason]:
@@ -283,6 +282,51 @@ def _unsettled(shape: Shape, sighting: Sighting, view: View, names: Names) -> Un
         if spec.refers and isinstance(view.attrs.get(name), str):
             detail = detail.replace(view.attrs[name], str(accepted[name]))
     return replace(found, detail=detail)
+
+
+# -- what only the state learns: protection, labels, tokens. Nothing of it is sent -------------------------------------
+
+
+def _recordings(shape: Shape, prior: Entry | None, after: Attrs, want: Desired) -> list[str]:
+    """Sentences about what the state learns, beside attributes. `after`: what it records of those."""
+    notes = [
+        f"{name} is recorded; it happens when the token changes the next time"
+        for name in after
+        if Mark.TRIGGER in shape[name].marks and (prior is None or name not in prior.attrs)
+    ]
+    if prior is None:
+        return notes
+    if protected(want, prior) != prior.protect:
+        notes.append("its protection is lifted" if prior.protect else "it is protected from now on")
+    if want.on_removal != prior.on_removal:
+        notes.append(f"on_removal is {want.on_removal or 'the usual'} from now on")
+    if dict(want.labels) != dict(prior.labels):
+        notes.append("its labels are recorded")
+    return notes
+
+
+def _differs_in_record(after: Attrs, want: Desired, prior: Entry) -> bool:
+    """Whether the entry says anything else than the files, beyond what a field change will write anyway."""
+    if after != prior.attrs and to_json(after) != to_json(prior.attrs):
+        recorded, now = dict(prior.attrs), dict(after)
+        for name, value in now.items():
+            if isinstance(value, FileRef):  # where a bundle lies is not a fact about the app; its bytes are
+                old = recorded.get(name)
+                if isinstance(old, FileRef) and (value.sha256 is None or old.sha256 == value.sha256):
+                    recorded.pop(name)
+                    now[name] = None
+        if to_json({k: v for k, v in now.items() if v is not None}) != to_json(recorded):
+            return True
+    return (
+        protected(want, prior) != prior.protect
+        or want.on_removal != prior.on_removal
+        or dict(want.labels) != dict(prior.labels)
+    )
+
+
+def protected(want: Desired, recorded: Entry | None) -> bool:
+    """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
+    return want.protect if want.protect is not None else recorded is not None and recorded.protect
 
 
 # -- what is made ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.decide import decide
-from reconcile.core.fold import folded, untold
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
@@ -25,11 +24,11 @@ from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
-from reconcile.core.sighting import Decision, Match, Resolved, Sighting
+from reconcile.core.sighting import Decision, Match, Resolved, Sighting, unknown_secrets_warning
 from reconcile.core.tree import put, without
 from reconcile.core.uses import NamesAndUses
 from reconcile.core.values import Ref, SecretRef
-from reconcile.errors import AccessDenied, InvalidInput, Position, Problem
+from reconcile.errors import AccessDenied, InvalidInput, Position, Problem, summarised
 
 _UNOPENED = (Match.UNRESOLVED, Match.NOT_ALLOWED)
 PROTECTED_LEAVING = (
@@ -314,11 +313,11 @@ class Planner:
             hint = "It is an address, a block, or a pattern with `*`, as the plan shows them"
             self._problems.append(Problem(f"there is nothing at {option} {named}", hint=hint))
         if self._problems:
-            raise InvalidInput(*folded(list(dict.fromkeys(self._problems))))
+            raise InvalidInput(*summarised(list(dict.fromkeys(self._problems))))
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
-        plan.warnings += [untold(match, secrets) for match, secrets in self._untold.items()]
+        plan.warnings += [unknown_secrets_warning(match, secrets) for match, secrets in self._untold.items()]
         self._take_along()
         plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
         plan.changes = [self._uses.not_replaced(change) for change in plan.changes]

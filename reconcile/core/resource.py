@@ -7,8 +7,8 @@ What connects them to an API is a `resource_type.ResourceType`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -209,6 +209,17 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 def entry_from_json(row: Mapping[str, Any]) -> Entry:
     """The inverse of `entry_to_json`. Raises ValueError when `row` is not an entry."""
     return _ENTRY.load({name: value for name, value in row.items() if name != "type"})
+
+
+def moved(entry: Entry, under: Iterable[Entry], to: Address) -> list[Entry]:
+    """An entry under another address, with the entries that hang on it."""
+    return [
+        replace(entry, address=to),
+        *(
+            replace(child, address=to.child(child.address.type_path.rpartition(".")[2], child.address.key))
+            for child in under
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,18 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from reconcile.core.values import FileRef, SecretRef
 
 LARGEST = 4 << 30
 """Bytes of a file that is uploaded, unless its field says fewer: what 32 bits count, as no firmware is larger."""
+
+
+class StrictModel(BaseModel):
+    """Base of models of documents and settings: an unknown key is an error, and no error shows a value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
 
 class Mark(StrEnum):

@@ -6,7 +6,7 @@ Secrets arrive as the answer to "is it the value that was written", references a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -106,3 +106,21 @@ def unsettled(address: Address, view: View, now: datetime) -> Unsettled | None:
     if view.since is not None:
         since, age_s = view.since.isoformat(), max(0, int((now - view.since).total_seconds()))
     return Unsettled(address, view.status, view.detail or "", since, age_s, dict(view.holds))
+
+
+def unknown_secrets_warning(match: Match, secrets: Sequence[tuple[Address, SecretRef]]) -> str:
+    """The sentence about secrets of which nobody can tell here whether they changed."""
+    count = "1 secret" if len(secrets) == 1 else f"{len(secrets):,} secrets"
+    named = ", ".join(f"{address} ({reference})" for address, reference in sorted(secrets, key=str)[:3])
+    more = ", …" if len(secrets) > 3 else ""
+    if match is Match.NEEDED:
+        return f"{count} about to be made: there is no value here, and apply needs one: {named}{more}"
+    if match is Match.NOT_ALLOWED:
+        was = "was" if len(secrets) == 1 else "were"
+        return f"{count} {was} not compared: not allowed in an untrusted document: {named}{more}"
+    if match is Match.UNRESOLVED:
+        return f"{count} could not be compared, because there is no value here: {named}{more}"
+    return (
+        f"cannot tell whether {count} changed: they were recorded with a fingerprint key that is not here; "
+        f"--rewrite ADDR writes one again: {named}{more}"
+    )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Ended
-from reconcile.core.record import moved
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, moved
 from reconcile.engine.journal import Journal
 
 

@@ -29,7 +29,7 @@ from reconcile.core.resource_type import (
     ResourceType,
     Use,
 )
-from reconcile.core.schema import Gap, Largest, Mark, Refers, Same, Stage, Together, Unwritten
+from reconcile.core.schema import Gap, Largest, Mark, Refers, Same, Stage, StrictModel, Together, Unwritten
 from reconcile.core.staging import Staging
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
@@ -91,6 +91,7 @@ __all__ = [
     "Stage",
     "Staging",
     "Status",
+    "StrictModel",
     "Target",
     "Terms",
     "Together",

@@ -8,18 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from reconcile.core.schema import StrictModel
 from reconcile.errors import BadAnswer, InvalidInput
 from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms
 
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 
 
-class HttpSettings(BaseModel):
+class HttpSettings(StrictModel):
     """Settings that every HTTP API has: seconds for one attempt, and how hard it is driven."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     base_url: str
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 30

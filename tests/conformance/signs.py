@@ -62,11 +62,11 @@ class SignAccount(Account):
         return name
 
 
-def case_of(kind: Any, account: type[SignAccount] = SignAccount, **more: Any) -> Case:
+def case_of(rtype: Any, account: type[SignAccount] = SignAccount, **more: Any) -> Case:
     """The case of signs, over a provider with this type."""
 
     class Planted(signage.Signage):  # type: ignore[misc,name-defined]
-        types = (kind(),)
+        types = (rtype(),)
 
     given: dict[str, Any] = {"entry": ENTRY, "other": OTHER, "environ": PINS, "page_size": "limit", **more}
     return Case(type="signage.signs", account=account.served, provider=Planted(), **given)

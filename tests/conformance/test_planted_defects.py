@@ -213,10 +213,10 @@ class Plant:
     account: type[SignAccount] = SignAccount
     sized: bool = False
 
-    def case(self, kind: Any) -> Case:
+    def case(self, rtype: Any) -> Case:
         if not self.sized:
-            return case_of(kind, self.account)
-        return case_of(kind, self.account, entry={**ENTRY, "size": "small"}, other={**OTHER, "size": "large"})
+            return case_of(rtype, self.account)
+        return case_of(rtype, self.account, entry={**ENTRY, "size": "small"}, other={**OTHER, "size": "large"})
 
 
 LOST_WHILE = "answers_that_are_lost_while_it_is"
@@ -272,8 +272,8 @@ def check_of(subject: Subject, name: str) -> Check:
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.defect.__name__}-{plant.check}")
 def test_a_planted_defect_is_found(plant: Plant, tmp_path: Path) -> None:
-    for kind, place in ((plant.healthy, "healthy"), (plant.defect, "planted")):
-        subject = Subject(plant.case(kind))
+    for rtype, place in ((plant.healthy, "healthy"), (plant.defect, "planted")):
+        subject = Subject(plant.case(rtype))
         with Lab(subject, tmp_path / place) as lab:
             if place == "healthy":
                 check_of(subject, plant.check).run(lab)

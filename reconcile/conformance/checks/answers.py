@@ -65,7 +65,7 @@ def answers_that_are_lost_while_it_is_changed(lab: Lab) -> None:
         _lost(lab, _changed, _triggering, may_give_up=True)
 
 
-@check(lambda subject: subject.kind.lifecycle(subject.member().values).delete)
+@check(lambda subject: subject.rtype.lifecycle(subject.member().values).delete)
 def answers_that_are_lost_while_it_is_deleted(lab: Lab) -> None:
     """Whichever answer is lost while it is deleted: it is gone, and that it was gone already is no error."""
     _lost(lab, _two_made, _leaving)
@@ -116,7 +116,7 @@ def unknown_fields_in_answers_change_nothing(lab: Lab) -> None:
     bench.assert_in_sync("taken over, with unknown fields in every answer")
 
 
-@check(lambda subject: subject.kind.listed != "unit" and any(not leaf.trigger for leaf in subject.changeable))
+@check(lambda subject: subject.rtype.listed != "unit" and any(not leaf.trigger for leaf in subject.changeable))
 def an_answer_about_another_one_is_not_believed(lab: Lab) -> None:
     """What is read right before a write is answered about another one, which says the same: nothing is written."""
     bench = lab.bench()

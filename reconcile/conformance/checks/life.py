@@ -169,7 +169,7 @@ def what_leaves_the_document_is_deleted_or_forgotten(lab: Lab) -> None:
 
 def _is_deleted(subject: Subject, entry: Entry) -> bool:
     """As its type declares it, before it is asked about this one."""
-    lifecycle = subject.kind.lifecycle(entry.attrs)
+    lifecycle = subject.rtype.lifecycle(entry.attrs)
     return lifecycle.delete and lifecycle.on_removal == "delete"
 
 

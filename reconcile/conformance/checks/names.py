@@ -13,7 +13,7 @@ from reconcile.core.resource_type import naming_of
 
 def _named(subject: Subject) -> bool:
     """Whether a key of the document ever reaches the server."""
-    return bool(subject.case.hard_keys) and (subject.creates or naming_of(subject.kind.Model) is not None)
+    return bool(subject.case.hard_keys) and (subject.creates or naming_of(subject.rtype.Model) is not None)
 
 
 @check(_named)
@@ -44,7 +44,7 @@ def names_that_need_encoding_arrive_whole(lab: Lab) -> None:
 def _allowed(subject: Subject) -> Iterator[str]:
     for key in subject.case.hard_keys:
         member = subject.member(0, key)
-        if not subject.kind.check(member.values, key):
+        if not subject.rtype.check(member.values, key):
             yield key
 
 

@@ -49,7 +49,7 @@ def what_is_deleted_outside_is_made_again_or_an_error(lab: Lab) -> None:
         assert not bench.changing(ran), f"{gone.address} is gone, and something is sent: {ran}"
 
 
-@check(lambda subject: subject.case.page_size is not None and subject.kind.listed != "unit")
+@check(lambda subject: subject.case.page_size is not None and subject.rtype.listed != "unit")
 def pages_that_move_while_they_are_read_lose_and_double_nothing(lab: Lab) -> None:
     """Members come and go between two pages of a listing: the plan stays empty, and a take-over makes none twice."""
     bench = lab.bench()

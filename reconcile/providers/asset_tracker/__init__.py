@@ -32,6 +32,6 @@ class AssetTracker(Provider[AgentSettings, Agents, Net]):
         return settings.model_copy(update=there)
 
     def simulated_units(self, wanted: Callable[[str], Iterable[Desired]], settings: AgentSettings) -> Mapping[str, Any]:
-        kind = self.types[0]
-        units = (kind.unit(want.attrs, want.address.key)[0] for want in wanted(kind.path))
+        rtype = self.types[0]
+        units = (rtype.unit(want.attrs, want.address.key)[0] for want in wanted(rtype.path))
         return {"trackers": [{"agent": simulated_agent(unit)} for unit in units if unit]}

@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconcile.core import forms
+
 # One separator throughout: 0c2a69046a49, 0C:2A:69:04:6A:49, 0c-2a-69-04-6a-49, 0c2a.6904.6a49.
 _MAC = re.compile(
     r"[0-9a-f]{12}|[0-9a-f]{2}([:.-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}([:.-])[0-9a-f]{4}\2[0-9a-f]{4}"
 )
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _FORMS = {"mac": _MAC, "uuid": _UUID}
-_SEPARATORS = str.maketrans("", "", ":.-")
 
 
 def normal(form: str, key: str) -> str:
@@ -29,10 +30,9 @@ def normal(form: str, key: str) -> str:
     Raises:
         ValueError: it is no spelling of one.
     """
-    lower = key.lower()
-    if not key.isascii() or not _FORMS[form].fullmatch(lower):
+    if not key.isascii() or not _FORMS[form].fullmatch(key.lower()):
         raise ValueError(f"{key!r} is not a {form}")
-    return lower.translate(_SEPARATORS)
+    return forms.normal(form, key)
 
 
 def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any], scheme: str) -> dict[str, Any]:
@@ -44,18 +44,13 @@ def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any], schem
         scheme: of the agent; where nothing is reported, 1.0 has MACs with colons, 1.1 without
             (docs/apis/asset_tracker.md, "Beacons").
     """
-    there = {_loose(key): key for key in live}
+    there = {forms.normal(form, key): key for key in live}
     colons = any(":" in key for key in live) if live else scheme == "1.0"
     capitals = any(key != key.lower() for key in live)
     found = {}
     for key, value in wanted.items():
-        digits = _loose(key)
-        own = digits
+        own = digits = forms.normal(form, key)
         if form == "mac" and colons:
             own = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
         found[there.get(digits, own.upper() if capitals and form == "mac" else own)] = value
     return found
-
-
-def _loose(key: str) -> str:
-    return key.lower().translate(_SEPARATORS)

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from reconcile.core.schema import Field as Setting
 from reconcile.core.schema import Kind, fields_of
-from reconcile.provider import Mark, Same, SecretRef, Together
+from reconcile.provider import Mark, Same, SecretRef, StrictModel, Together
 
 LogLevel = Literal["ERROR", "INFO", "DEBUG"]
 
@@ -39,18 +39,14 @@ def _off_or_from_a_tenth(distance: float) -> float:
     return distance
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-
-class Point(_Part):
+class Point(StrictModel):
     """Where a beacon is: both or nothing."""
 
     lat: Single = Field(ge=-90, le=90, description="Latitude in degrees, -90 to 90.")
     lng: Single = Field(ge=-180, le=180, description="Longitude in degrees, -180 to 180.")
 
 
-class MotionMonitoring(_Part):
+class MotionMonitoring(StrictModel):
     """Locations are read from the moment the tracker begins to move."""
 
     enabled: bool | None = _plain("Whether it is on. Default: true.")
@@ -79,7 +75,7 @@ class MotionMonitoring(_Part):
     )
 
 
-class RepossessionMode(_Part):
+class RepossessionMode(StrictModel):
     """From a date on locations are read, so that the tracker can be collected."""
 
     enabled: bool | None = _plain("Whether it is on.")
@@ -91,7 +87,7 @@ class RepossessionMode(_Part):
     )
 
 
-class BleDevices(_Part):
+class BleDevices(StrictModel):
     """Bluetooth beacons at known places; each set is managed as one."""
 
     enabled: bool | None = _plain("Whether they are looked for. Default: false.")
@@ -103,7 +99,7 @@ class BleDevices(_Part):
     )
 
 
-class Geofence(_Part):
+class Geofence(StrictModel):
     """A circle whose border is watched. Its centre is written as a whole."""
 
     enabled: bool | None = _plain("Whether it is on. Default: false.")
@@ -118,7 +114,7 @@ class Geofence(_Part):
     )
 
 
-class LocationTracking(_Part):
+class LocationTracking(StrictModel):
     """When locations are read, and what is known about places."""
 
     locReadingPeriod: Single | None = _range(
@@ -131,7 +127,7 @@ class LocationTracking(_Part):
     geofence: Geofence | None = _plain("A circle whose border is watched.")
 
 
-class ShockDetected(_Part):
+class ShockDetected(StrictModel):
     """The tracker was hit or moved suddenly."""
 
     enabled: bool | None = _plain("Whether the alert is on. Default: true.")
@@ -140,7 +136,7 @@ class ShockDetected(_Part):
     )
 
 
-class Temperature(_Part):
+class Temperature(StrictModel):
     """The temperature crosses a limit."""
 
     enabled: bool | None = _plain("Whether the alert is on. Default: true.")
@@ -152,21 +148,21 @@ class Temperature(_Part):
     )
 
 
-class BatteryLow(_Part):
+class BatteryLow(StrictModel):
     """The battery is nearly empty."""
 
     enabled: bool | None = _plain("Whether the alert is on. Default: false.")
     threshold: Single | None = _range(0, 100, "The charge that raises it, in %. Default: 12.")
 
 
-class TamperingDetected(_Part):
+class TamperingDetected(StrictModel):
     """The case was opened."""
 
     enabled: bool | None = _plain("Whether the alert is on. Default: false.")
     pollingPeriod: Single | None = _range(0.1, 86400, "How often the case is looked at, in seconds.")
 
 
-class Alerts(_Part):
+class Alerts(StrictModel):
     """What is reported besides locations."""
 
     shockDetected: ShockDetected | None = _plain("The tracker was hit or moved suddenly.")
@@ -176,20 +172,20 @@ class Alerts(_Part):
     tamperingDetected: TamperingDetected | None = _plain("The case was opened.")
 
 
-class Debug(_Part):
+class Debug(StrictModel):
     """Logging, of the tracker or of its agent."""
 
     logLevel: LogLevel | None = _plain("ERROR, INFO or DEBUG. Default: DEBUG.")
 
 
-class SimUpdate(_Part):
+class SimUpdate(StrictModel):
     """Over-the-air updates of the SIM."""
 
     enabled: bool | None = _plain("Whether every connection waits for one.")
     duration: Single | None = _range(5, 300, "How long a connection is then kept, in seconds.")
 
 
-class Configuration(_Part):
+class Configuration(StrictModel):
     """The tracker's own settings. They are staged: the tracker fetches them when it next connects."""
 
     updateId: Annotated[str, Mark.COMPUTED] | None = _plain("Made anew for every update.")
@@ -216,13 +212,13 @@ SETS: Mapping[tuple[str, ...], str] = dict(_whole_maps(fields_of(Configuration))
 """The sets of beacons: the path of each below `configuration`, and the form of its keys."""
 
 
-class AgentConfiguration(_Part):
+class AgentConfiguration(StrictModel):
     """The agent's own settings. They hold at once."""
 
     debug: Debug | None = _plain("The agent's logging.")
 
 
-class Tracker(_Part):
+class Tracker(StrictModel):
     """
     `asset_tracker.trackers.<name>`: a tracker, reached through its own agent (docs/apis/asset_tracker.md, "Agents").
     """

@@ -18,7 +18,14 @@ from reconcile.core.tree import Path, get, leaves, put
 from reconcile.provider import Attrs, Edit, Entry, Mistake, Observed, Patch
 from reconcile.providers.asset_tracker.beacons import spelled
 from reconcile.providers.asset_tracker.configuration import SETS, Configuration
-from reconcile.providers.asset_tracker.updates import PREFIX, Update, followed, restarted_since, same_base
+from reconcile.providers.asset_tracker.updates import (
+    PREFIX,
+    Update,
+    configuration_of,
+    followed,
+    restarted_since,
+    same_base,
+)
 
 _MOTION: Path = ("locationTracking", "motionMonitoring")
 _ALERTS: Path = ("alerts",)
@@ -34,9 +41,7 @@ def compose(edit: Edit) -> Patch:
         An empty body when exactly this update waits at the agent already, so that only the state must learn of it.
     """
     paths, also, wanted, seen = edit.paths, edit.also, edit.wanted, edit.seen
-    configuration = dict(wanted.get("configuration", {}))
-    if "simUpdate" in wanted:
-        configuration["simUpdate"] = wanted["simUpdate"]
+    configuration = configuration_of(wanted)
     staged = _staged(paths)
     body: dict[str, Any] = {}
     for path in paths:

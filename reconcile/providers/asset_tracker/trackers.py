@@ -77,10 +77,7 @@ class TrackerType(ResourceType[Agents]):
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         """As if the last update was applied: nobody asks what became of it; a write is checked before it is sent."""
         update = updates.update_of(entry.facts)
-        configuration = {**entry.attrs.get("configuration", {})}
-        if "simUpdate" in entry.attrs:
-            configuration["simUpdate"] = entry.attrs["simUpdate"]
-        attrs = {**entry.attrs, "configuration": configuration}
+        attrs = {**entry.attrs, "configuration": updates.configuration_of(entry.attrs)}
         facts = {"scheme": entry.facts.get("scheme"), "current": update.id if update else None}
         return Observed(entry.id, updates.both_places(attrs), facts=facts)
 

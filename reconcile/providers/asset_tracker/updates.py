@@ -9,7 +9,7 @@ is *applied* when the reported `updateId` is its own; nothing else proves it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,17 +54,8 @@ class Update:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the state."""
-        return {
-            "id": self.id,
-            "content": self.content,
-            "base": self.base,
-            "restarted": self.restarted,
-            "attempts": self.attempts,
-            "patch": dict(self.patch),
-            "sent": self.sent.isoformat() if self.sent else None,
-            "waiting": self.waiting.isoformat() if self.waiting else None,
-            "applied": self.applied,
-        }
+        row = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def update_of(facts: Mapping[str, Any]) -> Update | None:
@@ -72,18 +63,9 @@ def update_of(facts: Mapping[str, Any]) -> Update | None:
     found = facts.get("update")
     if not isinstance(found, Mapping):
         return None
-    sent, waiting = found.get("sent"), found.get("waiting")
-    return Update(
-        found["id"],
-        found["content"],
-        found["base"],
-        found["restarted"],
-        found["attempts"],
-        found["patch"],
-        datetime.fromisoformat(sent) if sent else None,
-        datetime.fromisoformat(waiting) if waiting else None,
-        found.get("applied", False),
-    )
+    row = {part.name: found[part.name] for part in fields(Update) if part.name in found}
+    moments = {name: datetime.fromisoformat(row[name]) for name in ("sent", "waiting") if row.get(name)}
+    return Update(**{**row, **moments})
 
 
 def followed(seen: Observed, prior: Entry | None) -> Update | None:
@@ -157,8 +139,14 @@ def restarted_since(update: Update, seen: Observed) -> bool:
     return restarted is not None and (update.restarted is None or restarted > update.restarted)
 
 
+def configuration_of(attrs: Attrs) -> dict[str, Any]:
+    """The staged part of what a document says: its `configuration`, with `simUpdate` in it wherever it is written."""
+    found = dict(attrs.get("configuration", {}))
+    return {**found, "simUpdate": attrs["simUpdate"]} if "simUpdate" in attrs else found
+
+
 def both_places(attrs: Attrs) -> Attrs:
-    """`simUpdate` as a document may say it: in `configuration` and beside it."""
+    """The inverse: `simUpdate` in `configuration` and beside it, so that it is found where a document writes it."""
     configuration = attrs.get("configuration", {})
     return {**attrs, "simUpdate": configuration.get("simUpdate", {})}
 
@@ -203,7 +191,7 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
         return View(reported, lost=f"sent {times} and not applied by the tracker")
     assert prior is not None
     # What failed counts as accepted also where it was taken out of the files meanwhile: put back, it is no new request.
-    wanted = overlaid(accepted["configuration"], _configuration_of(prior.attrs))
+    wanted = overlaid(accepted["configuration"], configuration_of(prior.attrs))
     said = f"sent {update.attempts} times, and the tracker came back without it; --retry-failed sends it again"
     said += f". Now {foreign_words(pending)}" if pending else ""
     return View(
@@ -307,11 +295,3 @@ def _without(attrs: Attrs, stuck: Mapping[str, list[str]]) -> Attrs:
                     members = without(members, keys)
             configuration = put(configuration, path, members)
     return both_places({**attrs, "configuration": configuration})
-
-
-def _configuration_of(attrs: Attrs) -> Mapping[str, Any]:
-    """The staged part of what a document says, `simUpdate` in it."""
-    found = dict(attrs.get("configuration", {}))
-    if "simUpdate" in attrs:
-        found["simUpdate"] = attrs["simUpdate"]
-    return found

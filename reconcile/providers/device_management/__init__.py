@@ -41,11 +41,11 @@ class DeviceManagement(Provider[ManagementSettings, Api, Net]):
     def simulated_units(
         self, wanted: Callable[[str], Iterable[Desired]], settings: ManagementSettings
     ) -> Mapping[str, Any]:
-        kind = DeviceType()
+        rtype = DeviceType()
         units = []
-        for want in wanted(kind.path):
-            if not kind.lifecycle(want.attrs).create:  # else an apply makes it
+        for want in wanted(rtype.path):
+            if not rtype.lifecycle(want.attrs).create:  # else an apply makes it
                 id, endpoint = want.attrs.get("id"), want.attrs.get("endpoint_name")
-                name = None if id or endpoint else kind.unit(want.attrs, want.address.key)[1]
+                name = None if id or endpoint else rtype.unit(want.attrs, want.address.key)[1]
                 units.append({"id": str(id).lower() if id else None, "endpoint_name": endpoint, "name": name})
         return {"devices": units}

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
@@ -34,6 +34,7 @@ from reconcile.provider import (
     Reading,
     Refers,
     ResourceType,
+    StrictModel,
     Target,
     Unwritten,
     Use,
@@ -61,10 +62,8 @@ _WIRE = {
 _WORDS_ONLY = {"name", "description"}
 
 
-class Campaign(BaseModel):
+class Campaign(StrictModel):
     """`device_management.campaigns.<name>`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: Annotated[str, Mark.NAME] | None = Field(
         default=None, description="Its name at the API; the key unless it is written."

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Alias,
@@ -30,6 +30,7 @@ from reconcile.provider import (
     Reading,
     Ref,
     ResourceType,
+    StrictModel,
     Target,
 )
 from reconcile.provider.rest import body
@@ -57,10 +58,8 @@ _BY_ENDPOINT = "endpoint_name:"
 _SENT = ("description", "custom_attributes", "endpoint_type", "host_gateway", "device_key", "ca_id", "auto_update")
 
 
-class Device(BaseModel):
+class Device(StrictModel):
     """`device_management.devices.<name>`. The groups that it is in are resources of their own, under it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     id: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$"), Mark.LOCATOR] | None = Field(
         default=None, description="The Device ID: 32 hex digits. Not the id of its pre-shared key."

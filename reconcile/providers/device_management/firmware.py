@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Alias,
@@ -29,6 +29,7 @@ from reconcile.provider import (
     Reading,
     Ref,
     ResourceType,
+    StrictModel,
     Target,
     Upload,
     View,
@@ -51,10 +52,8 @@ NEWEST_FIRST = {"order": "DESC"}
 _BYTES = " sha256:"
 
 
-class Firmware(BaseModel):
+class Firmware(StrictModel):
     """What images and manifests have in common. The key is the name unless `name` says otherwise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     file: Annotated[FileRef, Mark.IMMUTABLE] = Field(description="The file to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(

@@ -10,9 +10,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reconcile.provider import Attrs, Edit, Mark, Mistake, Observed, Page, Patch, Reading, ResourceType, Target
+from reconcile.provider import (
+    Attrs,
+    Edit,
+    Mark,
+    Mistake,
+    Observed,
+    Page,
+    Patch,
+    Reading,
+    ResourceType,
+    StrictModel,
+    Target,
+)
 from reconcile.provider.rest import body
 from reconcile.providers.device_management import fields
 from reconcile.providers.device_management.connection import API, Api, by_id, delete, id_of, matching, pages, send, text
@@ -21,10 +33,8 @@ GROUPS = ("v3", "device-groups")
 MOST_ATTRIBUTES = 10
 
 
-class Group(BaseModel):
+class Group(StrictModel):
     """`device_management.groups.<name>`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: Annotated[str, Mark.NAME] | None = Field(
         default=None, description="Its name at the API; the key unless it is written."

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
@@ -34,6 +34,7 @@ from reconcile.provider import (
     ResourceType,
     Secret,
     SecretRef,
+    StrictModel,
     Target,
     View,
 )
@@ -45,10 +46,8 @@ _ENDPOINT = re.compile(r"[ -~]{16,64}")
 _SECRET = re.compile(r"(0[xX])?[0-9a-fA-F]{32,64}", re.ASCII)
 
 
-class SharedKey(BaseModel):
+class SharedKey(StrictModel):
     """`device_management.shared_keys.<endpoint name>: env:NAME` or another reference; never the value itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     endpoint_name: Annotated[str, Mark.NAME] | None = Field(
         default=None, description="What the device calls itself; the key unless it is written."

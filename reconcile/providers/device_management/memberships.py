@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
@@ -23,6 +23,7 @@ from reconcile.provider import (
     Reading,
     Refers,
     ResourceType,
+    StrictModel,
     Target,
 )
 from reconcile.providers.device_management.connection import Api, by_id, send
@@ -30,10 +31,8 @@ from reconcile.providers.device_management.devices import DEVICES, MEMBERSHIPS, 
 from reconcile.providers.device_management.groups import GROUPS
 
 
-class GroupMembership(BaseModel):
+class GroupMembership(StrictModel):
     """`device_management.devices.<name>.groups: [north, pumps]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     group: Annotated[str, Refers("device_management.groups"), Mark.COMPUTED] | None = Field(
         default=None, description="The group: the key says it."

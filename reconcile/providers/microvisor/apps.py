@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
@@ -28,6 +28,7 @@ from reconcile.provider import (
     Page,
     Reading,
     ResourceType,
+    StrictModel,
     Target,
     Upload,
     View,
@@ -37,10 +38,8 @@ from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import name_problems
 
 
-class App(BaseModel):
+class App(StrictModel):
     """`microvisor.apps.<name>`. The key is the unique name unless `unique_name` says otherwise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     bundle: Annotated[FileRef, Mark.IMMUTABLE, Largest(1 << 30)] = Field(description="The zip to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(

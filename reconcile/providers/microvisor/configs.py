@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reconcile.provider import Observed
+from reconcile.provider import Observed, StrictModel
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 from reconcile.providers.microvisor.names import VALUE_LENGTH
 
 
-class Config(BaseModel):
+class Config(StrictModel):
     """`configs.<key>: text`. What the document writes as `300` or `1.10` is sent as those characters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     value: Annotated[str, Field(max_length=VALUE_LENGTH)] = Field(description="The text, up to 4096 characters.")
 

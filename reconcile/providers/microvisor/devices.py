@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
@@ -31,6 +31,7 @@ from reconcile.provider import (
     ResourceType,
     Stage,
     Status,
+    StrictModel,
     Target,
     Use,
     View,
@@ -44,15 +45,13 @@ RENEW_BEFORE = timedelta(hours=6)  # docs/apis/microvisor.md, "Logging"
 _FORM = {"unique_name": "UniqueName", "app": "TargetApp", "logging": "LoggingEnabled", "restart": "RestartApp"}
 
 
-class Device(BaseModel):
+class Device(StrictModel):
     """
     `microvisor.devices.<name>`. Its configs and secrets are resources of their own, under it.
 
     They are written after the name and before the app, so that an app never starts with the old settings
     (docs/apis/microvisor.md, "Order of writes to a device").
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     sid: Annotated[str, Field(pattern="^UV[0-9a-fA-F]{32}$"), Mark.LOCATOR] | None = Field(
         default=None, description="The unit. Without it the device is found by its name."

@@ -13,17 +13,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from reconcile.provider import ApiError, Attrs, Entry, Observed, Ref, SecretRef, Target, View
+from reconcile.provider import ApiError, Attrs, Entry, Observed, Ref, SecretRef, StrictModel, Target, View
 from reconcile.providers.microvisor.connection import Api
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
 
-class SecretModel(BaseModel):
+class SecretModel(StrictModel):
     """`secrets.<key>: env:NAME` or another reference; never the value itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     value: SecretRef = Field(description="Where the value is, up to 4096 characters of it.")
 
