@@ -23,7 +23,11 @@ from pydantic_core import PydanticUndefined
 
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
-from reconcile.config import Inputs, fleet, load, operations, settings, slots, tables, variables
+from reconcile.config import Inputs, load
+from reconcile.config.compile import slots
+from reconcile.config.expressions import operations
+from reconcile.config.merge import fleet, settings, variables
+from reconcile.config.read import tables
 from reconcile.core.address import Address
 from reconcile.core.ports import Document
 from reconcile.core.schema import Field, fields_of

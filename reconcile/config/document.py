@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from reconcile.config import explain
-from reconcile.config.blocks import Built, Source
-from reconcile.config.check import Known, locate
-from reconcile.config.resources import desired, members
+from reconcile.config.check.checker import Known, locate
+from reconcile.config.check.resources import desired, members
+from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.ports import Limit, Origin

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reconcile.config.blocks import Built, Source
-from reconcile.config.build import Shape
-from reconcile.config.layers import ABSENT
+from reconcile.config.check.resources import address_of, members
+from reconcile.config.compile.blocks import Built, Source
+from reconcile.config.compile.build import Shape
+from reconcile.config.compile.layers import ABSENT
 from reconcile.config.report import Report
-from reconcile.config.resources import address_of, members
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.ports import Origin

@@ -7,23 +7,25 @@ import os
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconcile.config import fleet, settings, tables, variables
-from reconcile.config.blocks import Shared, entries_of
-from reconcile.config.check import Checker, Known, locate
+from reconcile.config.check.checker import Checker, Known, locate
+from reconcile.config.check.opened import Opened
+from reconcile.config.compile.blocks import Shared, entries_of
+from reconcile.config.compile.references import literal_files
+from reconcile.config.compile.slots import FamilySlots, families
 from reconcile.config.document import LoadedDocument
-from reconcile.config.fleet import FleetParts
-from reconcile.config.opened import Opened
-from reconcile.config.references import literal_files
+from reconcile.config.expressions.operations import Around, Names
+from reconcile.config.expressions.templates import Templates
+from reconcile.config.merge import fleet, settings, variables
+from reconcile.config.merge.fleet import FleetParts
+from reconcile.config.read import tables
+from reconcile.config.read.sources import Sources
+from reconcile.config.read.tables import ENDINGS, Spec, Table
+from reconcile.config.read.yaml import Map, Scalar
 from reconcile.config.report import Flaw, Report, Showing
-from reconcile.config.slots import FamilySlots, families
-from reconcile.config.sources import Sources
-from reconcile.config.tables import ENDINGS, Spec, Table
-from reconcile.config.templates import Templates
 from reconcile.config.world import Loading
-from reconcile.config.yaml import Map, Scalar
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
 from reconcile.core.trust import TRUSTED, Trust
@@ -98,19 +100,16 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
     settings.main_only(world, parts)
     _note_secret_files(world, parts)
     given = variables.resolve(parts, inputs.environ, inputs.var, files, sources, report)
-    names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn, "@budget": world.budget}
-    names["@broken"] = parts.variables.keys() - given.values.keys()
+    around = Around(world.budget, parts.torn, parts.variables.keys() - given.values.keys())
+    names = Names({"var": given.values, "fleet": parts.name}, around)
     provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
     state_path = settings.state_path(world, parts, names, elsewhere=inputs.state is not None)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
-    names["@broken"] = {*parts.variables, *declared} - {
-        *given.values,
-        *(name for name, table in declared.items() if table is not None),
-    }
     named = {name: table for name, table in declared.items() if table is not None}
-    shared = Shared(world, {**names, "table": named}, parts.profiles)
+    broken = {*parts.variables, *declared} - {*given.values, *named}
+    shared = Shared(world, Names({**names, "table": named}, replace(around, broken=broken)), parts.profiles)
     usable = _tables_by_path(world, parts, declared)
     known: dict[str, Known] = {}
     checker = Checker(world, opened)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconcile.config.budget import Budget
+from reconcile.config.expressions.templates import Templates
+from reconcile.config.read.sources import Sources
+from reconcile.config.read.yaml import place
 from reconcile.config.report import Report
-from reconcile.config.sources import Sources
-from reconcile.config.templates import Templates
-from reconcile.config.yaml import place
 from reconcile.errors import Position
 
 

@@ -7,8 +7,14 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from reconcile.config import Inputs, load
+from reconcile.config.compile.build import Shape
+from reconcile.config.read.tables import Table
+from reconcile.providers.registry import Providers
 
 CPU_S = 6  # three times what is promised: machines differ
 MEMORY = 512 << 20
@@ -184,3 +190,36 @@ def test_a_small_fleet_takes_little_time_and_memory(tmp_path: Path, case: str) -
     said, peak = ran.stdout.rsplit("\n", 2)[:2]
     assert words in said
     assert int(peak) * 1024 <= MEMORY
+
+
+def test_a_resource_is_built_once_to_be_checked_and_once_more_to_be_planned(tmp_path: Path) -> None:
+    """Counted by the rows of its table that are read: every template of a row looks at it once, when it is built."""
+    rows: dict[int, int] = {}
+    (tmp_path / "fleet.yaml").write_text(
+        "fleet: f\ntables: {t: {file: t.csv, key: k}}\n"
+        "microvisor: {configs: {c: {for_each: t, key: '{{ row.k }}', value: '{{ row.v }}'}, hand: {value: '1'}}}\n"
+    )
+    (tmp_path / "t.csv").write_text("k,v\n" + "".join(f"k{at},v{at}\n" for at in range(20)))
+    shapes = 0
+    row, made = Table.row, Shape.__init__
+
+    def counted(table: Table, index: int) -> Any:
+        rows[index] = rows.get(index, 0) + 1
+        return row(table, index)
+
+    def counting(shape: Shape, *args: Any, **more: Any) -> None:
+        nonlocal shapes
+        shapes += 1
+        made(shape, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "row", counted)
+        patch.setattr(Shape, "__init__", counting)
+        document = load(str(tmp_path), Providers(), Inputs({}))
+        assert set(rows.values()) == {1}
+        compiled = shapes
+        for handle in document.roots("microvisor.configs"):
+            assert document.at(handle).address == document.at(handle).address
+            assert list(document.children(handle)) == []
+        assert set(rows.values()) == {2} and len(rows) == 20
+        assert shapes == compiled  # nothing is compiled a second time, hand-written entries included

@@ -9,8 +9,8 @@ import math
 import re
 from typing import Any
 
+from reconcile.config.read.yaml import Map, Node, Scalar, Seq
 from reconcile.config.report import Flaw, suggestion
-from reconcile.config.yaml import Map, Node, Scalar, Seq
 from reconcile.core.schema import Kind
 from reconcile.core.text import printable
 

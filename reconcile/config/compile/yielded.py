@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconcile.config.coerce import as_boolean, as_number, as_text, choose, clean, shown
-from reconcile.config.layers import ABSENT
+from reconcile.config.compile.layers import ABSENT
+from reconcile.config.compile.slots import ENTRY, Slot
+from reconcile.config.expressions.coerce import as_boolean, as_number, as_text, choose, clean, shown
+from reconcile.config.read.yaml import Map, Node
 from reconcile.config.report import Flaw, did_you_mean, listed
-from reconcile.config.slots import ENTRY, Slot
-from reconcile.config.yaml import Map, Node
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
 

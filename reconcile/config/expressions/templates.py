@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.config.budget import CHARS_PER_FIELD, MAX_CHARS, STEPS_PER_FIELD, too_large
-from reconcile.config.coerce import as_text
-from reconcile.config.operations import Names, bounded, use
+from reconcile.config.expressions.coerce import as_text
+from reconcile.config.expressions.operations import Names, bounded, use
 from reconcile.config.report import Flaw
 
 Run = Callable[[Names], Any]
@@ -80,7 +80,7 @@ def _read(source: str) -> Template:
     parts.append(source[at:])
     if not any(isinstance(part, str) and ("{{" in part or "}}" in part) for part in parts):
         return Template(source, _joined([part for part in parts if part != ""]), False)
-    from reconcile.config import expressions
+    from reconcile.config.expressions import evaluate as expressions
 
     run, whole = expressions.parse(source)
     return Template(source, _guarded(run), whole)
@@ -101,14 +101,14 @@ def _lookup(found: re.Match[str]) -> Run:
     def cased(names: Names) -> Any:
         text = bounded(as_text(plain(names)) or "")
         if len(text) > CHARS_PER_FIELD:
-            names["@budget"].spend(len(text))
+            names.around.budget.spend(len(text))
         return case(text)
 
     return cased
 
 
 def _explain(of: str, name: str, names: Names) -> Any:
-    from reconcile.config import expressions
+    from reconcile.config.expressions import evaluate as expressions
 
     return expressions.parse("{{ " + f"{of}.{name}" + " }}")[0](names)
 
@@ -118,13 +118,13 @@ def _joined(parts: list[str | Run]) -> Run:
 
     def run(names: Names) -> str:
         if steps > STEPS_PER_FIELD:
-            names["@budget"].step(steps)
+            names.around.budget.step(steps)
         words = [part if isinstance(part, str) else as_text(part(names)) or "" for part in parts]
         chars = sum(map(len, words))
         if chars > CHARS_PER_FIELD:
             if chars > MAX_CHARS:
                 raise too_large()
-            names["@budget"].spend(chars)
+            names.around.budget.spend(chars)
         return "".join(words)
 
     return run

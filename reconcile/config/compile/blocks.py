@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from reconcile.config.build import Shape
-from reconcile.config.coerce import as_text, shown
-from reconcile.config.fleet import Said
-from reconcile.config.layers import ABSENT, Layer, Path_, Scope
+from reconcile.config.compile.build import Shape
+from reconcile.config.compile.layers import ABSENT, Layer, Path_, Scope
+from reconcile.config.compile.slots import ENTRY, WHEN, FamilySlots, Slot
+from reconcile.config.expressions.coerce import as_text, shown
+from reconcile.config.expressions.operations import Names
+from reconcile.config.merge.fleet import Said
+from reconcile.config.read.tables import Table
+from reconcile.config.read.yaml import Map, Node, Scalar
 from reconcile.config.report import Flaw, did_you_mean, listed, suggestion
-from reconcile.config.slots import ENTRY, WHEN, FamilySlots, Slot
-from reconcile.config.tables import Table
 from reconcile.config.world import Loading
-from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.address import quote
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
@@ -39,7 +40,7 @@ class Shared:
     """What all entries of a fleet share."""
 
     world: Loading
-    names: dict[str, Any]
+    names: Names
     profiles: Mapping[str, Said]
 
 
@@ -58,6 +59,10 @@ class Built:
     flaws: list[tuple[int, Path_, Flaw, bool]] = field(default_factory=list)
 
 
+KEPT = 2_000
+"""Hand-written entries of one section and file that are kept as they were built: more are data, not handwriting."""
+
+
 class Entries:
     """
     The hand-written entries of a section in one file.
@@ -74,6 +79,7 @@ class Entries:
         self.start = 0
         self.table: Table | None = None
         self.block: str | None = None
+        self._built: dict[int, Built | None] = {}  # an entry has a shape of its own, so it is not compiled twice
 
     @property
     def rows(self) -> int:
@@ -93,7 +99,7 @@ class Entries:
         """What an entry that is there is built of: what its templates see, and its layers."""
         key = self.keys[row]
         node = self.node.members[key]
-        scope = Scope({**self.shared.names, "key": key})
+        scope = Scope(self.shared.names.seeing("key", key))
         if type(node) is not Map or _ENTRY.isdisjoint(node.members):
             return scope, [Layer(node)]
         heads = _Heads(self.shared, node, f"{self.family.type.path}{quote(key)}")
@@ -101,13 +107,21 @@ class Entries:
 
     def build(self, row: int) -> Built | None:
         """The entry; None when it is reported as wrong or says nothing."""
+        if row in self._built:
+            return self._built[row]
+        built = self._build(row)
+        if len(self._built) < KEPT:
+            self._built[row] = built
+        return built
+
+    def _build(self, row: int) -> Built | None:
         key = self.keys[row]
         node = self.node.members[key]
         if type(node) is Scalar and node.null:
             return None
         shared, path = self.shared, self.family.type.path
         address = f"{path}{quote(key)}"
-        scope = Scope({**shared.names, "key": key})
+        scope = Scope(shared.names.seeing("key", key))
         profiles: tuple[str, ...] = ()
         layers = [Layer(node)]
         if type(node) is Map and not _ENTRY.isdisjoint(node.members):
@@ -140,7 +154,7 @@ class Block:
         self._body = _without_entry(node)
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._heads = _Heads(shared, node, self.address)
-        self._names = {**shared.names, "@table": table}
+        self._names = Names(shared.names, replace(shared.names.around, shown=table.shown))
 
     @property
     def rows(self) -> int:
@@ -157,13 +171,13 @@ class Block:
 
     def layers(self, row: int) -> tuple[Scope, list[Layer]]:
         """What a row that is there is built of: what its templates see, and its layers."""
-        scope = Scope({**self._names, "row": self.table.row(row)})
+        scope = Scope(self._names.seeing("row", self.table.row(row)))
         scope.names["key"] = self._heads.key(scope)
         return scope, [*_profile_layers(self.shared, self._heads.profiles(scope)), Layer(self._body)]
 
     def build(self, row: int) -> Built | None:
         """The resource of a row; its value is ABSENT when `when` says no, its key empty when that is wrong."""
-        scope = Scope({**self._names, "row": self.table.row(row)})
+        scope = Scope(self._names.seeing("row", self.table.row(row)))
         heads = self._heads
         if not heads.there(scope):
             return Built("", ABSENT, heads.empty, scope.flaws)
@@ -250,7 +264,7 @@ class _Heads:
                     notes=[note],
                     hint=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
                     kind=("profile", word),
-                    silent=bool(self._shared.names.get("@torn")),
+                    silent=self._shared.names.around.torn,
                 )
                 scope.wrong(self._where["profile"], ("profile",), missing, True)
         if all(word in there for word in words):
@@ -332,7 +346,7 @@ def _block(
                 (name for name in tables if "/" not in name),
                 "for_each takes the name of a table, or the path of a file",
             ),
-            silent=bool(shared.names.get("@torn")),
+            silent=shared.names.around.torn,
         )
         world.report.flaw(flaw, world.position(said.at), address=address)
     if table is None or node.get("key") is None:

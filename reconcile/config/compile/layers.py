@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from reconcile.config.expressions.operations import Names
+from reconcile.config.read.yaml import Map, Node
 from reconcile.config.report import Flaw
-from reconcile.config.yaml import Map, Node
 
 Path_ = tuple[str, ...]
 
@@ -32,7 +33,7 @@ class Scope:
 
     __slots__ = ("flaws", "names")
 
-    def __init__(self, names: dict[str, Any]) -> None:
+    def __init__(self, names: Names) -> None:
         self.names = names
         self.flaws: list[tuple[int, Path_, Flaw, bool]] = []
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from reconcile.config.coerce import Spelled, shown
+from reconcile.config.expressions.coerce import Spelled, shown
 from reconcile.config.report import no_such_characters
 
 MAX_VALUES = 8_000_000  # of a file: lists in lists are two bytes each in the file and sixty in memory

@@ -9,18 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from reconcile.config.build import Shape
-from reconcile.config.coerce import number_of, shown
-from reconcile.config.fleet import FleetParts, Said
-from reconcile.config.layers import ABSENT, Layer, Scope
-from reconcile.config.models import model_flaws
-from reconcile.config.opened import Opened
-from reconcile.config.references import secret_reference
+from reconcile.config.check.models import model_flaws
+from reconcile.config.check.opened import Opened
+from reconcile.config.compile.build import Shape
+from reconcile.config.compile.layers import ABSENT, Layer, Scope
+from reconcile.config.compile.references import secret_reference
+from reconcile.config.compile.slots import Slot, settings_slots
+from reconcile.config.expressions.coerce import number_of, shown
+from reconcile.config.expressions.operations import Names
+from reconcile.config.merge.fleet import FleetParts, Said
+from reconcile.config.read.tables import Spec, Table, read
+from reconcile.config.read.yaml import Map, Node, Scalar
 from reconcile.config.report import Flaw, Showing, suggestion
-from reconcile.config.slots import Slot, settings_slots
-from reconcile.config.tables import Spec, Table, read
 from reconcile.config.world import Loading
-from reconcile.config.yaml import Map, Node, Scalar
 from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Kind
@@ -46,7 +47,7 @@ _TABLE = Slot(
 
 
 def provider_settings(
-    world: Loading, parts: FleetParts, providers: Mapping[str, Provider], names: Mapping[str, Any], opened: Opened
+    world: Loading, parts: FleetParts, providers: Mapping[str, Provider], names: Names, opened: Opened
 ) -> tuple[dict[str, BaseModel], dict[str, Position]]:
     """
     The settings of each provider that the document uses or configures, in the order of the registry; and where each
@@ -85,7 +86,7 @@ def _settings(
     world: Loading,
     provider: Provider,
     node: Node | None,
-    names: Mapping[str, Any],
+    names: Names,
     places: dict[str, Position],
     opened: Opened,
 ) -> BaseModel | None:
@@ -114,11 +115,11 @@ def _settings(
 
 
 def evaluate(
-    world: Loading, slot: Slot, layers: list[Layer], address: str, names: Mapping[str, Any]
+    world: Loading, slot: Slot, layers: list[Layer], address: str, names: Names
 ) -> tuple[dict[str, Any] | None, Shape]:
     """A map of the main file, its templates evaluated; None when something is wrong, which is reported."""
     shape = Shape(world, slot, layers, address, plain_texts=True)
-    scope = Scope(dict(names))
+    scope = Scope(names)
     value = shape.build(scope)
     for at, path, flaw, show_line in scope.flaws:
         named = f"{address}.{'.'.join(path)}"
@@ -128,7 +129,7 @@ def evaluate(
     return ({} if value is ABSENT else value), shape
 
 
-def state_path(world: Loading, parts: FleetParts, names: Mapping[str, Any], elsewhere: bool) -> str:
+def state_path(world: Loading, parts: FleetParts, names: Names, elsewhere: bool) -> str:
     """
     Where the local state lives, all links on the way followed; a relative path below the root, else it is reported.
 
@@ -200,7 +201,7 @@ def _limit(node: Node) -> Limit:
     )
 
 
-def tables(world: Loading, declared: Mapping[str, Said], names: Mapping[str, Any]) -> dict[str, Table | None]:
+def tables(world: Loading, declared: Mapping[str, Said], names: Names) -> dict[str, Table | None]:
     """All declared tables, read; None for one that cannot be used, which is reported."""
     found: dict[str, Table | None] = {}
     for name, said in declared.items():

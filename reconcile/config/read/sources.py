@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from reconcile.config.coerce import shown
+from reconcile.config.expressions.coerce import shown
+from reconcile.config.read.yaml import MAX_BYTES, place
 from reconcile.config.report import Flaw, did_you_mean
-from reconcile.config.yaml import MAX_BYTES, place
 from reconcile.errors import Position
 from reconcile.files import NotRead, Root, open_anywhere, read
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconcile.config.blocks import Built, Source
-from reconcile.config.build import Shape
-from reconcile.config.layers import Path_
-from reconcile.config.slots import Parts, Slot
+from reconcile.config.compile.blocks import Built, Source
+from reconcile.config.compile.build import Shape
+from reconcile.config.compile.layers import Path_
+from reconcile.config.compile.slots import Parts, Slot
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconcile.config.coerce import as_text, plain, shown
-from reconcile.config.json_text import first_twice, json_data
-from reconcile.config.layers import ABSENT
+from reconcile.config.compile.layers import ABSENT
+from reconcile.config.expressions.coerce import as_text, plain, shown
+from reconcile.config.read.json_text import first_twice, json_data
+from reconcile.config.read.sources import YAML_ENDINGS, Sources
+from reconcile.config.read.yaml import Map, Scalar, Seq, decode, parse, place
 from reconcile.config.report import Flaw, Report, Showing, did_you_mean, letters, listed, suggestion
-from reconcile.config.sources import YAML_ENDINGS, Sources
-from reconcile.config.yaml import Map, Scalar, Seq, decode, parse, place
 from reconcile.errors import Position
 
 ENDINGS = (".csv", ".jsonl", ".json", *YAML_ENDINGS)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconcile.config.coerce import Spelled, as_boolean, as_number, plain, shown
-from reconcile.config.fleet import FleetParts, Said
-from reconcile.config.json_text import json_data
+from reconcile.config.expressions.coerce import Spelled, as_boolean, as_number, plain, shown
+from reconcile.config.expressions.templates import is_template
+from reconcile.config.merge.fleet import FleetParts, Said
+from reconcile.config.read.json_text import json_data
+from reconcile.config.read.sources import Sources
+from reconcile.config.read.yaml import Map, Node, Scalar, decode, parse, place
 from reconcile.config.report import Flaw, Report, Showing, listed, suggestion
-from reconcile.config.sources import Sources
-from reconcile.config.templates import is_template
-from reconcile.config.yaml import Map, Node, Scalar, decode, parse, place
 from reconcile.errors import Position
 
 TYPES = ("text", "number", "boolean", "list", "map")

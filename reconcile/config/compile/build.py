@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from reconcile.config.coerce import as_text, choose, scalar, shown
-from reconcile.config.layers import ABSENT, Const, Layer, Part, Path_, Scope, as_map, merge, object_part, value_of
-from reconcile.config.references import looks_like_reference, secret_reference
-from reconcile.config.report import Flaw
-from reconcile.config.slots import Slot
-from reconcile.config.templates import Template, is_template
-from reconcile.config.world import Loading
-from reconcile.config.yaml import Map, Node, Scalar, Seq
-from reconcile.config.yielded import (
+from reconcile.config.compile.layers import (
+    ABSENT,
+    Const,
+    Layer,
+    Part,
+    Path_,
+    Scope,
+    as_map,
+    merge,
+    object_part,
+    value_of,
+)
+from reconcile.config.compile.references import looks_like_reference, secret_reference
+from reconcile.config.compile.slots import Slot
+from reconcile.config.compile.yielded import (
     SPECIAL,
     WANTED,
     from_data,
@@ -26,6 +32,11 @@ from reconcile.config.yielded import (
     stands_for_scalar,
     unknown_key,
 )
+from reconcile.config.expressions.coerce import as_text, choose, scalar, shown
+from reconcile.config.expressions.templates import Template, is_template
+from reconcile.config.read.yaml import Map, Node, Scalar, Seq
+from reconcile.config.report import Flaw
+from reconcile.config.world import Loading
 from reconcile.core.schema import Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import FileRef

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
+from reconcile.config.read.yaml import Map, Node, Scalar, Seq
 from reconcile.config.report import Flaw, did_you_mean
-from reconcile.config.yaml import Map, Node, Scalar, Seq
 from reconcile.core.trust import OURS, is_ours
 from reconcile.core.values import SecretRef
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from reconcile.config.read.syntax import NO_ALIAS, explain, unquoted
 from reconcile.config.report import Flaw
-from reconcile.config.syntax import NO_ALIAS, explain, unquoted
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 64

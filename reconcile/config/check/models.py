@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from reconcile.config.coerce import shown
+from reconcile.config.expressions.coerce import shown
 from reconcile.config.report import Flaw
 from reconcile.core.schema import Field, fields_of
 from reconcile.core.values import FileRef, SecretRef

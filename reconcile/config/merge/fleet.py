@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconcile.config.coerce import shown
+from reconcile.config.expressions.coerce import shown
+from reconcile.config.read.sources import YAML_ENDINGS, Sources
+from reconcile.config.read.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 from reconcile.config.report import Flaw, Report, Showing, did_you_mean, listed, suggestion
-from reconcile.config.sources import YAML_ENDINGS, Sources
-from reconcile.config.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 from reconcile.errors import Position
 
 MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "rollouts")

@@ -13,10 +13,20 @@ from typing import Any
 from jinja2 import Environment, TemplateError, nodes
 
 from reconcile.config.budget import MAX_CHARS, Budget, too_large
-from reconcile.config.coerce import as_text, shown
-from reconcile.config.operations import ARITHMETIC, COMPARE, FILTERS, TESTS, Missing, Names, bounded, text, use
+from reconcile.config.expressions.coerce import as_text, shown
+from reconcile.config.expressions.operations import (
+    ARITHMETIC,
+    COMPARE,
+    FILTERS,
+    TESTS,
+    Missing,
+    Names,
+    bounded,
+    text,
+    use,
+)
+from reconcile.config.read.tables import Table
 from reconcile.config.report import Flaw, did_you_mean, listed, no_such_characters
-from reconcile.config.tables import Table
 
 Run = Callable[[Names], Any]
 
@@ -42,7 +52,7 @@ def parse(source: str) -> tuple[Run, bool]:
     """
     The function that evaluates a template, and whether it is one expression (then its value keeps its type).
 
-    What it evaluates is paid from the `Budget` under the name `@budget`, which no template can reach.
+    What it evaluates is paid from the `Budget` around the names, which no template can reach.
 
     Raises:
         Flaw: it is not one, or uses what templates do not have.
@@ -90,7 +100,7 @@ def _joined(parts: list[Run]) -> Run:
 
 
 def _budget(names: Names) -> Budget:
-    return names["@budget"]  # type: ignore[no-any-return]
+    return names.around.budget
 
 
 def _expression(node: nodes.Node) -> Run:
@@ -173,7 +183,7 @@ def _kind(value: Any) -> str:
 
 
 def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) -> Flaw:
-    if label in ("var", "table") and (names.get("@torn") or word in names.get("@broken", ())):
+    if label in ("var", "table") and (names.around.torn or word in names.around.broken):
         return Flaw("it is wrong where it is declared", silent=True)
 
     def near() -> str | None:
@@ -181,8 +191,7 @@ def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) ->
 
     there = listed(value, show=lambda name: f'"{name}"' if " " in name else name)
     if label == "row":
-        table = names.get("@table")
-        of = f" in {table.shown}" if table is not None else ""
+        of = f" in {names.around.shown}" if names.around.shown is not None else ""
         return Flaw(f'no column "{word}"{of}', notes=[f"Columns: {there}"], hint=near, kind=("column", word))
     if label == "var":
         note = f"Variables: {there}" if value else "No variable is declared"

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from reconcile.config.blocks import Built, Source
-from reconcile.config.coerce import shown
-from reconcile.config.index import HashIndex
-from reconcile.config.layers import ABSENT, Path_
-from reconcile.config.models import model_flaws
-from reconcile.config.opened import Opened, references
+from reconcile.config.check.models import model_flaws
+from reconcile.config.check.opened import Opened, references
+from reconcile.config.check.resources import Member, address_of, members, with_refs
+from reconcile.config.compile.blocks import Built, Source
+from reconcile.config.compile.layers import ABSENT, Path_
+from reconcile.config.compile.slots import FamilySlots
+from reconcile.config.expressions.coerce import shown
+from reconcile.config.read.index import HashIndex
 from reconcile.config.report import Flaw, Showing, did_you_mean
-from reconcile.config.resources import Member, address_of, members, with_refs
-from reconcile.config.slots import FamilySlots
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.errors import Position

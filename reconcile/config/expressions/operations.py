@@ -10,16 +10,49 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
-from reconcile.config.budget import MAX_CHARS, MAX_MEMBERS
+from reconcile.config.budget import MAX_CHARS, MAX_MEMBERS, Budget
 from reconcile.config.budget import too_large as _too_large
-from reconcile.config.coerce import as_text, number_of, shown
+from reconcile.config.expressions.coerce import as_text, number_of, shown
 from reconcile.config.report import Flaw
 
-Names = Mapping[str, Any]
-"""What a template sees, by name."""
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """
+    What stands around templates, and no template can reach.
+
+    Attributes:
+        budget: what they evaluate is paid from it.
+        torn: whether declarations may lack, because a file could not be read.
+        broken: variables and tables that are declared and wrong: said where they are declared, and nowhere again.
+        shown: the table of the row, for messages.
+    """
+
+    budget: Budget
+    torn: bool = False
+    broken: Set[str] = frozenset()
+    shown: str | None = None
+
+
+class Names(dict[str, Any]):
+    """What a template sees, by name."""
+
+    __slots__ = ("around",)
+
+    def __init__(self, seen: Mapping[str, Any], around: Around) -> None:
+        super().__init__(seen)
+        self.around = around
+
+    def seeing(self, name: str, value: Any) -> Names:
+        """The same, with one more name."""
+        found = Names(self, self.around)
+        found[name] = value
+        return found
+
 
 MAX_BITS = 2048
 MAX_TRIMMED = 100  # different characters that `trim` takes off

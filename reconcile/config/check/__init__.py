@@ -1,0 +1,1 @@
+"""Every resource built once and checked: models, references, units and names."""
