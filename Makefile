@@ -4,13 +4,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint format types layers bench simulate lock clean
+.PHONY: demo test test-newest test-quick check lint format types layers bench simulate lock clean
 
 demo: $(READY)
 	@$(BIN)/python examples/cold-chain/demo.py
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The suite once more, with the newest releases that pyproject.toml allows.
+NEWEST := .venv-newest
+test-newest:
+	@$(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
+	@$(NEWEST)/bin/python -m pytest -n 2 --dist loadgroup
+
+# The parts that need no server, on another interpreter: make test-quick PYTHON=python3.13
+QUICK := tests/core tests/config tests/render tests/backends tests/secrets tests/planfile
+test-quick: OTHER := .venv-$(notdir $(PYTHON))
+test-quick:
+	@$(PYTHON) -m venv $(OTHER)
+	@$(OTHER)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(OTHER)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(QUICK)
 
 check: lint types layers test
 
@@ -50,4 +66,4 @@ $(READY): pyproject.toml requirements.lock
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .venv-* .demo

@@ -3,7 +3,7 @@ Every error that a user can meet, and the exit code it leads to (docs/architectu
 
     ReconcileError                1   anything else
     ├── InvalidInput              3   document, arguments, variables, plan file; a reference that does not resolve
-    │   └── NotAllowed            3   a reference that nobody allowed the document to have opened
+    │   └── NotAllowed            3   a reference that the document is not allowed to have opened
     ├── ApiError                  1   an API answered with an error
     │   ├── AccessDenied          4   any 401 or 403
     │   ├── NotFound              1   a 404
@@ -116,7 +116,7 @@ class ReconcileError(Exception):
 
 
 class InvalidInput(ReconcileError):
-    """What the user wrote cannot be used. Nothing was sent."""
+    """The document, arguments, variables or plan file cannot be used. Nothing was sent."""
 
     exit_code = 3
 

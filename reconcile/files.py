@@ -1,7 +1,7 @@
 """
 Plain files, opened safely, and the root: the directory below which a document may name files.
 
-In: paths as somebody wrote them. Out: resolved paths and open files, or `NotRead` with what is wrong, in words that
+In: paths as they are written. Out: resolved paths and open files, or `NotRead` with what is wrong, in words that
 follow the file's name. A document is reviewed but not trusted: a path is judged as it is written and again after its
 links are followed, and what was judged is opened without following a link that was put there since.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from reconcile.errors import InvalidInput, Problem
 
 ROOT_VARIABLE = "RECONCILE_ROOT"
-WIDER = f"Whoever runs the command can name a wider root: --root DIR, or {ROOT_VARIABLE}"
+WIDER = f"The user of the command can name a wider root: --root DIR, or {ROOT_VARIABLE}"
 _GIT = ".git"
 _MOST_DIRECTORIES = 10_000  # remembered
 
@@ -31,7 +31,7 @@ class NotRead(Exception):
     A file that is not read.
 
     Attributes:
-        why: in words that follow the file's name. `kind`: one word for it.
+        why: the reason, in words that follow the file's name. `kind`: one word for it.
     """
 
     def __init__(self, kind: str, why: str, hint: str | None = None) -> None:
@@ -43,14 +43,15 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     """
     The directory below which a fleet may name files.
 
-    It is what whoever runs the command says, else the nearest parent with a `.git`, else the fleet's own directory.
+    It is the one that the command line or the environment names, else the nearest parent with a `.git`, else the
+    fleet's own directory.
 
     Args:
         directory: of the fleet, resolved.
         given: `--root`, relative to `cwd`; None = `RECONCILE_ROOT`, if that is set.
 
     Raises:
-        InvalidInput: what is given is no directory, or does not contain the fleet.
+        InvalidInput: the one that is named is not a directory, or does not contain the fleet.
     """
     name, said = ("--root", given) if given is not None else (ROOT_VARIABLE, environ.get(ROOT_VARIABLE) or None)
     if said is None:
@@ -91,7 +92,7 @@ class Root:
         The file or directory that `text` names in the directory `base`, all links followed.
 
         Raises:
-            NotRead: it is not there (kind `missing`), lies outside the root or in `.git`, or is no path.
+            NotRead: it is not there (kind `missing`), lies outside the root or in `.git`, or is not a path.
         """
         return Path(self._place(text, base, there=True))
 
@@ -115,7 +116,7 @@ class Root:
         The plain file that `find` gave, open for reading; no link is followed on the way.
 
         Raises:
-            NotRead: it is none, or cannot be read.
+            NotRead: it is not a plain file, or cannot be read.
         """
         *directories, name = path.relative_to(self.path).parts or (".",)
         try:
@@ -178,7 +179,7 @@ def _with_slash(path: str) -> str:
 
 
 def open_anywhere(path: Path) -> BufferedReader:
-    """A plain file that whoever runs the command names, open for reading. Raises NotRead."""
+    """A plain file that the user of the command names, open for reading. Raises NotRead."""
     try:
         handle = os.open(path, _READ)
     except (OSError, ValueError) as error:
@@ -211,15 +212,15 @@ def _plain(handle: int) -> BufferedReader:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        raise NotRead("kind", f"is {_kind(mode)}, not a plain file")
+        raise NotRead("kind", f"is {kind_of(mode)}, not a plain file")
     return os.fdopen(handle, "rb")
 
 
-def _kind(mode: int) -> str:
-    for test, word in ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")):
-        if test(mode):
-            return word
-    return "a device"
+def kind_of(mode: int) -> str | None:
+    """The kind of a file of this mode, in words; None for a plain one."""
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe"}
+    kinds |= {stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return None if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "not a file")
 
 
 def _in_git(parts: list[str]) -> bool:

@@ -39,7 +39,6 @@ from reconcile.engine.uploads import files_are_there
 from reconcile.engine.words import verb_of
 from reconcile.errors import NotAllowed, Problem, ReconcileError, Refused, StateError
 
-SCOPE = "fleet"
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
 
 __all__ = [
@@ -254,12 +253,10 @@ async def lock(world: World, wait_s: float) -> Journal:
     """The lease on the state, which is made if there is none; checked before every request. Raises Locked."""
     journal = await acquire(
         world.store,
-        scope=SCOPE,
         env=world.env,
         lineage=world.lineage,
         fleet=world.document.fleet,
         wait_s=wait_s,
-        note=lambda text: world.env.emit(Noted(text)),
         not_released=world.failures.append,
     )
     world.guard(journal.check)

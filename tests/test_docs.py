@@ -5,12 +5,14 @@ document may hold stands in its reference, and what points at a page or a headin
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
-from reconcile.config import fleet, load, operations, settings, slots, tables, variables
+from reconcile.config import Inputs, fleet, load, operations, settings, slots, tables, variables
 from reconcile.core.address import Address
 from reconcile.core.ports import Document
 from reconcile.core.schema import Field, fields_of
@@ -115,7 +117,11 @@ def test_the_examples_mean_what_is_said_beside_them(examples: Path) -> None:
 
 
 def loaded(directory: Path) -> Document:
-    return load(str(directory), providers=PROVIDERS, environ={})
+    return load(
+        str(directory),
+        providers=PROVIDERS,
+        inputs=Inputs(environ={}),
+    )
 
 
 def value(document: Document, path: str, *keys: str) -> Any:
@@ -286,6 +292,77 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if anchor:
             anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings(there)}
             assert anchor in anchors, f"{name}#{anchor}"
+
+
+SEE = re.compile(r"\b[Ss]ee `([^`]+)`")
+SEE_NAME = re.compile(r"\b[Ss]ee `([A-Za-z_][\w.]*)`")
+SEE_HEADING = re.compile(r"\b[Ss]ee \"([^\"]+)\"")
+DECISIONS = re.compile(r"\b[Dd]ecisions? (\d+)(?: and (\d+))?")
+FILE_NAME = re.compile(r"`([\w./-]+\.(?:py|yaml|json|toml|txt|md))`")
+
+
+@cache
+def defined(module: Path) -> set[str]:
+    """Names that a module, or any file of a package, defines: classes, functions, their parameters, and fields."""
+    found = set()
+    for path in module.glob("*.py") if module.is_dir() else [module]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    found.add(name)
+                case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                    found.add(name)
+    return found
+
+
+def leads(name: str, path: Path) -> bool:
+    """True when `name`, in a comment of `path`, is a module or defined in the one before it, else in the same room."""
+    steps = name.removeprefix("reconcile.").split(".")
+    for room in path.parents[: len(path.relative_to(ROOT).parts) - 1]:
+        for end in range(len(steps), 0, -1):
+            place = room.joinpath(*steps[:end])
+            for module in (place, place.with_suffix(".py")):
+                if module.exists():
+                    return set(steps[end:]) <= defined(module)
+    return set(steps) <= defined(path.parent)
+
+
+@pytest.mark.parametrize("room", ["reconcile", "benchmarks", "tests", "examples"])
+def test_what_a_comment_says_to_see_is_there(room: str) -> None:
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for name in SEE_NAME.findall(BREAK.sub(" ", path.read_text("utf-8"))):
+            assert leads(name, path), f"{path.relative_to(ROOT)}: see `{name}`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_page_says_to_see_is_there(path: Path) -> None:
+    text = BREAK.sub(" ", path.read_text("utf-8"))
+    for title in SEE_HEADING.findall(text):
+        assert title in headings(path), f'see "{title}"'
+    for name in SEE.findall(text):
+        assert f"| `{name}" in text or is_file(name, path), f"see `{name}`"
+    if path.name != "CHANGELOG.md":
+        for name in FILE_NAME.findall(text):
+            assert is_file(name, path) or "/" not in name, f"there is no file {name}"
+
+
+def is_file(name: str, page: Path) -> bool:
+    return any((base / name).is_file() for base in (ROOT, ROOT / "reconcile", page.parent))
+
+
+def test_every_decision_that_is_named_is_there() -> None:
+    there = {int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("*.md")}
+    for path in sources():
+        for numbers in DECISIONS.findall(path.read_text("utf-8")):
+            assert {int(number) for number in numbers if number} <= there, f"{path.relative_to(ROOT)}: {numbers}"
+
+
+def test_the_architecture_page_names_the_rooms_and_the_modules_that_are_there() -> None:
+    architecture = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rooms = {path.stem for path in (ROOT / "reconcile").iterdir() if not path.name.startswith(("_", "."))}
+    assert set(rows(section(architecture, "The rooms"))) - {"room"} == rooms
+    for name in rows(section(architecture, "One resource, in `core`")):
+        assert (ROOT / "reconcile/core" / name).is_file(), name
 
 
 def test_a_heading_of_the_apis_stands_once() -> None:

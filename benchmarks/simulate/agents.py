@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import httpx
-
 from benchmarks.simulate.virtual import Clock
 from reconcile.simulator.asset_tracker.defaults import DEFAULT_ID
 from reconcile.simulator.asset_tracker.section import AssetTracker, view
@@ -23,6 +21,8 @@ from reconcile.simulator.asset_tracker.tracker import Tracker
 from reconcile.simulator.clock import http_date
 from reconcile.simulator.exchange import JSON, Call, Reply
 from reconcile.simulator.simulation import Simulation
+from reconcile.transport.exchange import Outgoing, Received
+from reconcile.transport.faults import Lost
 
 USERNAME, PASSWORD = "fleet", "password-of-the-trackers"
 
@@ -99,7 +99,7 @@ class Kill:
 
 
 @dataclass
-class Agents(httpx.AsyncBaseTransport):
+class Agents:
     """
     Args:
         trackers: the section of a world.
@@ -131,25 +131,25 @@ class Agents(httpx.AsyncBaseTransport):
 
     # -- the tool -----------------------------------------------------------------------------------------------------
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def exchange(self, request: Outgoing) -> Received:
         """One request of the tool."""
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        body = b"".join([chunk async for chunk in request.stream])
-        agent = request.url.path.split("/")[1]
+        request.before_send()
+        body, method = b"".join(request.body), request.method.decode()
+        agent = request.target.decode().split("/")[1]
         await self._on_the_way(after=False)
-        fault = next((fault for fault in self.faults if fault.strikes(agent, request.method)), None)
+        fault = next((fault for fault in self.faults if fault.strikes(agent, method)), None)
         self.struck = self.struck or fault is not None
         if fault is not None and fault.effect == "before":
             self._meanwhile(fault)
-            raise httpx.ReadError("closed before the work")
+            raise Lost("closed before the work")
         if fault is not None and fault.effect.isdecimal():
             self._meanwhile(fault)
             return self._response(Reply(int(fault.effect)))
-        answer = self._work(request, agent, body)
+        answer = self._work(request, method, agent, body)
         if fault is not None:
             self._meanwhile(fault)
             if fault.effect == "after":
-                raise httpx.ReadError("closed after the work")
+                raise Lost("closed after the work")
             answer = Reply(500)
         response = self._response(answer)
         await self._on_the_way(after=True)
@@ -165,16 +165,19 @@ class Agents(httpx.AsyncBaseTransport):
         if self.dead:
             raise Killed
 
-    def _work(self, request: httpx.Request, agent: str, body: bytes) -> Reply:
+    async def aclose(self) -> None:
+        """There is no connection."""
+
+    def _work(self, request: Outgoing, method: str, agent: str, body: bytes) -> Reply:
         self.settle()
-        headers = {"authorization": request.headers.get("authorization", "")}
-        if request.method == "PATCH":
+        headers = {"authorization": dict(request.headers).get(b"Authorization", b"").decode()}
+        if method == "PATCH":
             patch = json.loads(body)
             self.witness.patched(agent, patch, self.read.get(agent))
             answer = self._ask("PATCH", agent, body, **headers)
             self.witness.taken(agent, patch, answer.status)
             return answer
-        answer = self._ask(request.method, agent, body, **headers)
+        answer = self._ask(method, agent, body, **headers)
         self.read[agent] = self.reading(agent)
         self.first.setdefault(agent, self.read[agent])
         return answer
@@ -183,9 +186,9 @@ class Agents(httpx.AsyncBaseTransport):
         asked = Call(method, [agent, "cfg"], {}, "", authorization, JSON, self.clock.now, body)
         return self._api.refuse(asked, self._world) or self._api.answer(asked, self._world)
 
-    def _response(self, answer: Reply) -> httpx.Response:
+    def _response(self, answer: Reply) -> Received:
         headers = {**answer.headers, "Date": http_date(int(self.clock.now)), "Content-Type": answer.content_type}
-        return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body))
+        return Received(answer.status, {name.lower(): value for name, value in headers.items()}, answer.body)
 
     def _meanwhile(self, fault: Fault) -> None:
         if fault.meanwhile is not None:

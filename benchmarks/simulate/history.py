@@ -93,18 +93,8 @@ class _Running:
                 self._apply_saved()
             case ("crash", options):
                 self._note(f"      {self._apply(kill=Kill(**options))}")
-            case ("foreign", str(agent), patch):
-                agents.stage(agent, patch)
-            case ("connect", str(agent)):
-                agents.connect(agent)
-            case ("restart agent", str(agent)):
-                agents.restart(agent)
-            case ("fail", str(agent), times):
-                agents.set(agent, fail_apply=times)
-            case ("fallback", str(agent)):
-                agents.set(agent, fallback=True)
-            case ("online", str(agent), online):
-                agents.set(agent, online=online)
+            case (what, str(agent), *more):
+                self._happens_to(agent, what, *more)
             case ("wait", seconds):
                 agents.advance(seconds)
             case ("faults", faults):
@@ -118,6 +108,24 @@ class _Running:
                 self._settle()
             case _:
                 raise ValueError(step)
+
+    def _happens_to(self, agent: str, what: str, value: Any = None) -> None:
+        """What becomes of one tracker without the tool."""
+        match what:
+            case "foreign":
+                self.agents.stage(agent, value)
+            case "connect":
+                self.agents.connect(agent)
+            case "restart agent":
+                self.agents.restart(agent)
+            case "fail":
+                self.agents.set(agent, fail_apply=value)
+            case "fallback":
+                self.agents.set(agent, fallback=True)
+            case "online":
+                self.agents.set(agent, online=value)
+            case _:
+                raise ValueError(what)
 
     def _write(self, agent: str, entry: Any) -> None:
         document = self.oracle.document

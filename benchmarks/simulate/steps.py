@@ -90,6 +90,7 @@ _WEIGHTS = {
     "lose": 1.5,
     "stubborn": 2,
 }
+_OF_A_TRACKER = {"connect": "connect", "restart": "restart agent", "fallback": "fallback"}  # steps with no more to say
 _MACS = ("0c2a69046a49", "00112233aabb", "d1d2d3d4d5d6")
 _UUIDS = ("0112233445566778899aabbccddeeff0", "ffffffffeeeeddddccccbbbbaaaa0000")
 _POINTS = ({"lat": 1.1, "lng": 2.2}, {"lat": 59.913868, "lng": 118.8839949}, {"lat": 0, "lng": 0})
@@ -150,6 +151,8 @@ class _Drawing:
     def _step(self) -> list[Step]:
         rng, agent = self.rng, self.rng.choice(list(self.schemes))
         kind = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        if kind in _OF_A_TRACKER:
+            return [(_OF_A_TRACKER[kind], agent)]
         match kind:
             case "edit":
                 return [self._edited(agent)]
@@ -162,14 +165,8 @@ class _Drawing:
                 return [("apply saved", {"overwrite": rng.random() < 0.3})]
             case "foreign":
                 return [("foreign", agent, self._theirs(agent))]
-            case "connect":
-                return [("connect", agent)]
-            case "restart":
-                return [("restart agent", agent)]
             case "fail":
                 return [("fail", agent, rng.choice((True, True, 1, 2, False)))]
-            case "fallback":
-                return [("fallback", agent)]
             case "wait":
                 return [("wait", rng.choice((1.0, 20.0, 200.0, 1800.0, HOUR, 3 * HOUR, 7 * HOUR, 400 * HOUR)))]
             case "online":

@@ -15,13 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import httpx
-
 from reconcile import wiring
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.leases import Process
 from reconcile.providers.registry import Providers
 from reconcile.simulator import clock as simulated
 from reconcile.transport import Net
+from reconcile.transport.exchange import Connector
 
 BEGIN = 1_800_000_000.0  # Unix seconds; any will do, as long as it is the same for everyone
 
@@ -79,11 +78,11 @@ def _providers() -> Providers:
 
 
 @contextlib.contextmanager
-def in_place(clock: Clock, transport: httpx.AsyncBaseTransport, rng: random.Random) -> Iterator[None]:
+def in_place(clock: Clock, transport: Connector, rng: random.Random) -> Iterator[None]:
     """The tool and the simulator take their time from `clock`, the tool its randomness and its network from here."""
     with (
         mock.patch.object(wiring, "_now", clock.date),
-        mock.patch.object(wiring, "SqliteStore", partial(SqliteStore, uptime=lambda: clock.now)),
+        mock.patch.object(wiring, "Process", partial(Process, uptime=lambda: clock.now)),
         mock.patch.object(wiring, "random", SimpleNamespace(Random=lambda: random.Random(rng.random()))),
         mock.patch.object(wiring, "Net", partial(Net, transport=lambda base: transport)),
         mock.patch.object(wiring, "Providers", _providers),

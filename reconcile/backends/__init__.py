@@ -1,1 +1,1 @@
-"""Where the state lives: one adapter of `core.ports.Store` per place."""
+"""Homes of the state: one adapter of `core.ports.Store` per place."""

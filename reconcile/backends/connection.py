@@ -1,10 +1,10 @@
 """
-The open state: held until it is closed, and how a transaction is carried through.
+The open state: held until it is closed, and its transactions.
 
 In: a function over an open database. Out: what it returns, its writes durable, or a `StateError` and none of them.
-Somebody else's write is waited for in short turns, so that the event loop goes on meanwhile.
+Another process's write is waited for in short turns, so that the event loop goes on meanwhile.
 
-After each transaction the file is brought up to date by itself, so that what its log holds more is what nobody was told
+After each transaction the file is brought up to date by itself, so that its log holds no more than what was not told
 yet: a log that is lost loses nothing. A state that was closed has no log. One that a process left in use keeps it, also
 when others read it meanwhile: SQLite removes a log with the last connection that could write, so a second one, which
 only reads, is held open until after that one is closed.
@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from reconcile.backends import copies, drafts, file, schema
+from reconcile.backends import copies, file, schema
 from reconcile.backends.schema import Meta, Step, broken, meta_of
 from reconcile.core.ports import Head
 from reconcile.errors import StateError
@@ -40,17 +40,15 @@ class StateFile:
 
     Args:
         path: absolute.
-        rng: draws how long a sleep lasts, and the marks of transactions.
-        read_only: everything that writes is a StateError.
-        without_log: whether a state that is in use may lack its log, which is otherwise a StateError.
+        rng: draws the length of sleeps, and the marks of transactions.
+        without_log: a state that is in use may lack its log, which is otherwise a StateError.
     """
 
-    def __init__(self, path: Path, rng: random.Random, *, read_only: bool, without_log: bool) -> None:
+    def __init__(self, path: Path, rng: random.Random, *, without_log: bool) -> None:
         self.path = path
-        self._rng = rng
-        self._read_only, self._without_log = read_only, without_log
+        self._rng, self._without_log = rng, without_log
         self._user = f"{rng.getrandbits(64):016x}"
-        # In this order, also when nobody closes them: see above.
+        # In this order, also when they are not closed: see the docstring of the module.
         self._db: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -61,12 +59,12 @@ class StateFile:
         """Makes an empty state if there is none. Raises StateError when it cannot be made."""
         self._may_write()
         with self._translated():
-            drafts.sweep(self.path)
+            file.sweep(self.path)
             if self._reader is None and file.examine(self.path) is None:
-                drafts.create(self.path, head)
+                file.create(self.path, head)
 
     async def read(self, work: Work[T], nothing: T) -> T:
-        """What `work` reads, or `nothing` when there is no state."""
+        """The result of `work`, or `nothing` when there is no state."""
 
         def attempt() -> T:
             db = self._open()
@@ -76,7 +74,7 @@ class StateFile:
 
     async def write(self, work: Change[T], nothing: Callable[[], T] | None = None) -> T:
         """
-        What `work` returns, in one durable transaction; any error undoes all of it.
+        The result of `work`, in one durable transaction; any error undoes all of it.
 
         Args:
             work: gets the row of `meta`, and returns with its result what that row becomes.
@@ -96,7 +94,7 @@ class StateFile:
 
     def _transact(self, db: sqlite3.Connection, work: Change[T], user: str) -> T:
         if not self._step.n:
-            self._bring_up_to_date(db)  # so that the log begins anew, and never holds more than what nobody was told
+            self._bring_up_to_date(db)  # so that the log begins anew, and holds no more than what was not told yet
         db.execute("BEGIN IMMEDIATE")
         try:
             schema.upgrade(self.path, db)
@@ -167,7 +165,7 @@ class StateFile:
                 both.callback(db.close)
 
     def _left_in_use(self) -> bool:
-        """Whether a process has the state in use, or died while it had; this one has it no more."""
+        """True when another process has the state in use, or died while it had; this one has it no more."""
         if self._db is None or file.inode(self.path) != self._inode:
             return True  # what is at the path now may be another's, log included
         try:
@@ -212,7 +210,7 @@ class StateFile:
         self._db, self._reader, self._inode = db, reader, found.inode
         return db or reader
 
-    def _opened_to_write(self, found: file.Found) -> sqlite3.Connection | None:
+    def _opened_to_write(self, found: file.FileStatus) -> sqlite3.Connection | None:
         """A connection that can write; None where the file or its directory cannot be written."""
         try:
             return file.open_writing(self.path) if found.writable else None
@@ -222,9 +220,9 @@ class StateFile:
             return None
 
     def _may_write(self) -> None:
-        if self._read_only or (self._reader is not None and self._db is None):
-            what = "was opened for reading only" if self._read_only else "is read-only"
-            raise broken(f"{self.path} {what}", hint="Check the permissions of the file (0600) and of its directory")
+        if self._reader is not None and self._db is None:
+            hint = "Check the permissions of the file (0600) and of its directory"
+            raise broken(f"{self.path} is read-only", hint=hint)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -234,7 +232,7 @@ class StateFile:
             raise file.translate(self.path, error) from error
 
     async def _patiently(self, attempt: Callable[[], T]) -> T:
-        """What `attempt` returns, tried again while somebody else writes."""
+        """The result of `attempt`, tried again while another process writes."""
         for turn in range(TRIES):
             with self._translated():
                 try:

@@ -1,7 +1,7 @@
 """
-Whether what lies at the path is one state, whole: the file together with its own log.
+The check that one whole state lies at the path: the file together with its own log.
 
-In: an open database. Out: nothing, or a `StateError` with the way out. A SQLite database in use is two files, and
+In: an open database. Out: nothing, or a `StateError` with a hint. A SQLite database in use is two files, and
 SQLite itself joins any log to any file of that name. What tells them apart stands in `meta`: whether a process has the
 state in use (then there must be a log), which transaction wrote the row, and which one the file held by itself then.
 """
@@ -23,8 +23,8 @@ def check(path: Path, db: sqlite3.Connection, *, without_log: bool) -> None:
     Raises StateError when the file is cut short, damaged, no state that this version knows, or not with its own log.
 
     Args:
-        db: a connection that holds no transaction; while it is open, nobody who leaves removes the log.
-        without_log: whether a state that is in use may lack its log.
+        db: a connection that holds no transaction; while it is open, no process that leaves removes the log.
+        without_log: a state that is in use may lack its log.
     """
     try:
         before = _whole(path, db)
@@ -115,7 +115,7 @@ def check_log(path: Path, db: sqlite3.Connection, before: Meta) -> None:
 
 def _broken_off(path: Path) -> bool:
     """
-    Whether the log was in use for a while and holds no whole transaction: a run was killed as it began one.
+    True for a log that was in use for a while and holds no whole transaction: a run was killed as it began one.
 
     It is read as SQLite wrote it (sqlite.org/fileformat2.html §4): what follows the head counts as far as it repeats
     the head's salts, and up to the last frame that ends a transaction.
@@ -131,7 +131,7 @@ def _broken_off(path: Path) -> bool:
 
 
 def _check_unused(path: Path) -> None:
-    """Raises StateError when nobody is just writing, and yet the log is that of a run that had the state in use."""
+    """Raises StateError when no process is writing, and yet the log is that of a run that had the state in use."""
     with closing(file.open_writing(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         if not meta_of(path, writer).used and _broken_off(path):
@@ -148,7 +148,7 @@ def _foreign_log(path: Path, what: str) -> StateError:
 
 def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
     held = next(map(leases.lease_of, leases.rows(db)), None)
-    by = f" by {printable(held.holder)} since {printable(held.since)}" if held else ""
+    by = f" by {leases.named(held)}" if held else ""
     return broken(
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",

@@ -1,58 +1,55 @@
 """
-The state's file: what stands at the path, how it is opened, and SQLite's errors in our words.
+The state's file: what stands at the path, how it is made and opened, and SQLite's errors in our words.
 
-What is there is judged by `lstat` before anything opens it, so that a FIFO blocks nobody and a link leads nowhere.
-This module never opens the database itself with `os.open`: closing such a descriptor would drop the locks that SQLite
-holds on the file in this process (sqlite.org/howtocorrupt.html §2.2).
+A state is built under another name, the draft, and given its own by a link, which never replaces a file. Whoever builds
+one holds a shared `flock` on the directory, so that drafts which a killed run left are told from those that are being
+built. What is there is judged by `lstat` before anything opens it, so that a FIFO blocks nothing and a link leads
+nowhere. This module never opens the database itself with `os.open`: closing such a descriptor would drop the locks that
+SQLite holds on the file in this process (sqlite.org/howtocorrupt.html §2.2).
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
+import secrets
 import sqlite3
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from reconcile.backends.schema import RESTORE, ROW_BYTES, broken
+from reconcile.backends.schema import RESTORE, ROW_BYTES, broken, build
+from reconcile.core.ports import Head
 from reconcile.errors import Problem, StateError
+from reconcile.files import kind_of, sync_directory
 
-BUSY_S = 0.25  # how long one call may hold up the event loop; 0.5 is allowed (docs/architecture.md, "State")
+BUSY_S = 0.25  # for so long one call may hold up the event loop; 0.5 is allowed (docs/architecture.md, "State")
+_SHUT = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")
 SIDES = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+_PRAGMAS = ("synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON", "temp_store=MEMORY", "foreign_keys=OFF")
 SMALL_BYTES = 8 * 2**20  # up to this size SQLite's own check of the whole file takes some tens of milliseconds
-
-_KINDS = (
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileStatus:
     """
     The file at the path.
 
     Attributes:
-        inode: device and inode: which file it is, whatever its name.
+        inode: device and inode, which tell the file whatever its name.
         size: in bytes; `log` of its write-ahead log, 0 when there is none or it is empty.
-        writable: whether its owner may write it.
+        writable: its owner may write it.
     """
 
     inode: tuple[int, int]
     size: int
     log: int
     writable: bool
-
-
-def kind(mode: int) -> str | None:
-    """What a file of this mode is, in words; None for a regular file."""
-    return next((words for holds, words in _KINDS if holds(mode)), None if stat.S_ISREG(mode) else "not a file")
 
 
 def inode(path: Path) -> tuple[int, int] | None:
@@ -65,7 +62,7 @@ def inode(path: Path) -> tuple[int, int] | None:
 
 
 def written(path: Path) -> tuple[int, int] | None:
-    """When the file was written last, in nanoseconds, and its size, which tell a later writing; None without it."""
+    """Time of the last write, in nanoseconds, and size, which together tell a later one; None without a file."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -73,14 +70,14 @@ def written(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def examine(path: Path) -> Found | None:
+def examine(path: Path) -> FileStatus | None:
     """
-    What stands at the path, without opening it; None when nothing does.
+    The file at the path, without opening it; None when there is none.
 
     Raises:
         StateError: it is not a plain file, is empty, is open to others, has a second name, or cannot be looked at.
     """
-    logs = {end: _side(path, end) for end in SIDES}
+    logs = {end: log_size(path, end) for end in SIDES}
     try:
         found = os.lstat(path)
         if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and _drop_draft(path, found):
@@ -94,7 +91,7 @@ def examine(path: Path) -> Found | None:
         return None
     except OSError as error:
         raise broken(f"{path} cannot be read: {error.strerror}", hint="Check the permissions") from error
-    if words := kind(found.st_mode):
+    if words := kind_of(found.st_mode):
         raise broken(f"{path} is {words}, not a file", hint="Move it away, or name the file itself with --state")
     if found.st_size == 0:
         raise broken(f"{path} is empty (zero bytes)")
@@ -112,28 +109,97 @@ def examine(path: Path) -> Found | None:
             f" mv {path}.copy {path}",
         )
     writable = bool(found.st_mode & stat.S_IWUSR) and os.access(path, os.W_OK)
-    return Found((found.st_dev, found.st_ino), found.st_size, logs["-wal"], writable)
+    return FileStatus((found.st_dev, found.st_ino), found.st_size, logs["-wal"], writable)
 
 
-def log_size(path: Path) -> int:
-    """The size of the write-ahead log beside the file; 0 when there is none."""
-    return _side(path, "-wal")
-
-
-def _side(path: Path, end: str) -> int:
-    """The size of a file that SQLite keeps beside the database; 0 when there is none."""
+def log_size(path: Path, end: str = "-wal") -> int:
+    """The size of the write-ahead log, or of another of `SIDES`, beside the file; 0 when there is none."""
     side = path.with_name(path.name + end)
     try:
         found = os.lstat(side)
     except OSError:
         return 0
-    if words := kind(found.st_mode):
+    if words := kind_of(found.st_mode):
         raise broken(f"{side} is {words}, not a file that SQLite left", hint="Move it away")
     return found.st_size
 
 
-def drafts(path: Path) -> list[Path]:
-    """The files, and what SQLite keeps beside them, in which a state for this path is or was made; see `drafts`."""
+def create(path: Path, head: Head) -> None:
+    """
+    Makes an empty state at the path; another run's that appears meanwhile is left alone.
+
+    Raises:
+        StateError: it cannot be made.
+        sqlite3.Error: likewise, in SQLite's words.
+    """
+    try:
+        _make_directory(path.parent)
+        with _held(path.parent, fcntl.LOCK_SH):
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            try:
+                # The file is empty, so it is opened for the first time here.
+                with contextlib.closing(open_writing(draft)) as db:
+                    build(db, head)
+                _give_name(draft, path)
+            finally:
+                for end in (*SIDES, ""):
+                    draft.with_name(draft.name + end).unlink(missing_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise broken(
+            f"{path} cannot be made: {error.strerror}", hint="Check the directory, its permissions and its space"
+        ) from error
+
+
+def sweep(path: Path) -> None:
+    """Removes the drafts of runs that were killed while they made this state; none while one is being made."""
+    if not (left := _drafts(path)):
+        return
+    with contextlib.suppress(OSError), _held(path.parent, fcntl.LOCK_EX) as alone:
+        # Those that are listed only now may be those of a run that began since, where the lock means nothing.
+        for draft in left if alone else ():
+            draft.unlink(missing_ok=True)
+
+
+def _make_directory(directory: Path) -> None:
+    """Makes it and its parents, so that a power cut leaves them there."""
+    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in reversed(missing):
+        sync_directory(made.parent)
+
+
+@contextlib.contextmanager
+def _held(directory: Path, how: int) -> Iterator[bool]:
+    """True when the lock on a directory could be had; it is not waited for, since it only protects drafts."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except OSError:  # held, or a file system that knows no such lock
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _give_name(draft: Path, path: Path) -> None:
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # A file system without hard links. Two first runs in the same instant could both come here; the lease of the
+        # one whose file went away is then an error at its first write.
+        if inode(path) is None:
+            draft.rename(path)
+
+
+def _drafts(path: Path) -> list[Path]:
+    """The files, and what SQLite keeps beside them, in which a state for this path is or was made."""
     draft = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+\.new({'|'.join(SIDES)})?")
     try:
         return [found for found in path.parent.iterdir() if draft.fullmatch(found.name)]
@@ -142,19 +208,17 @@ def drafts(path: Path) -> list[Path]:
 
 
 def _drop_draft(path: Path, found: os.stat_result) -> bool:
-    """Removes the name under which this file was made, when a kill left it; whether there was one."""
+    """True after it removed the name under which this file was made, when a kill left it."""
     gone = False
-    for draft in drafts(path):
+    for draft in _drafts(path):
         if inode(draft) == (found.st_dev, found.st_ino):
-            try:
+            with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
-            except OSError:
-                continue
-            gone = True
+                gone = True
     return gone
 
 
-def open_reading(path: Path, found: Found) -> sqlite3.Connection:
+def open_reading(path: Path, found: FileStatus) -> sqlite3.Connection:
     """
     The open database, which this connection neither writes nor tidies up.
 
@@ -184,7 +248,7 @@ def open_alone(path: Path) -> sqlite3.Connection:
 
 
 def unwritable(error: sqlite3.Error) -> bool:
-    """Whether a file or its directory cannot be written, so that it may still be read."""
+    """True for a file or directory that cannot be written, so that it may still be read."""
     return _name(error) in ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
 
 
@@ -193,13 +257,7 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     # A larger row is an error before it is built: one of 900 MB took two minutes.
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, ROW_BYTES)
     try:
-        for pragma in (
-            "synchronous = FULL",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "temp_store = MEMORY",
-            "foreign_keys = OFF",
-        ):
+        for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
@@ -214,16 +272,16 @@ def _name(error: sqlite3.Error) -> str:
 
 
 def busy(error: sqlite3.Error) -> bool:
-    """Whether somebody else has the database for the moment."""
+    """True while another process has the database."""
     return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
 
 
 class Busy(StateError):
-    """Somebody else is in the middle of a write, and stays there."""
+    """Another process is in the middle of a write, and stays there."""
 
 
 def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
-    """What SQLite or the file system says, as an error of the state that names the file and a way out."""
+    """An error of SQLite or the file system as one of the state, which names the file and has a hint."""
     if isinstance(error, OSError):
         return broken(f"{path}: {error.strerror}", hint="Check the directory, its permissions and its space")
     if busy(error):
@@ -232,9 +290,7 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StateError:
     for prefix, what, hint in (
         ("SQLITE_FULL", "the disk is full", "Make room; what was recorded before is safe"),
         ("SQLITE_READONLY", "the file or its directory cannot be written", "Check the permissions"),
-        ("SQLITE_CANTOPEN", "the file cannot be opened", "Check the permissions of the file and its directory"),
-        ("SQLITE_PERM", "the file cannot be opened", "Check the permissions of the file and its directory"),
-        ("SQLITE_AUTH", "the file cannot be opened", "Check the permissions of the file and its directory"),
+        (_SHUT, "the file cannot be opened", "Check the permissions of the file and its directory"),
         ("SQLITE_IOERR", f"the disk answers with an error ({error})", "Check the disk and its space"),
         ("SQLITE_NOTADB", "the file is not a state: SQLite does not know it", RESTORE),
         ("SQLITE_TOOBIG", f"a row has more than {ROW_BYTES:,} bytes, which no state of ours has", RESTORE),

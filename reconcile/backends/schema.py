@@ -13,14 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Head, Intent
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
-from reconcile.core.values import to_json
 from reconcile.errors import Problem, StateError
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
@@ -66,7 +65,7 @@ def broken(what: str, *, address: str | None = None, hint: str = RESTORE) -> Sta
 
 
 def checksum(*columns: str | int | None) -> bytes:
-    """BLAKE2b-16 over columns, each preceded by its length; None is told from the empty text."""
+    """BLAKE2b-16 over columns, each preceded by its length; None is told from the empty string."""
     digest = hashlib.blake2b(digest_size=16)
     for column in columns:
         data = b"" if column is None else str(column).encode()
@@ -77,7 +76,7 @@ def checksum(*columns: str | int | None) -> bytes:
 
 def text_of(value: Any, address: str) -> str:
     """
-    Plain JSON as text in ASCII.
+    Plain JSON as a string in ASCII.
 
     Raises:
         StateError: it holds what JSON has no word for, such as a NaN, or is larger than a row may be.
@@ -106,15 +105,8 @@ def entry_row(entry: Entry) -> tuple[Any, ...]:
         StateError: it holds what cannot be kept; see `text_of`.
         TypeError: it holds a secret.
     """
-    address = str(entry.address)
-    columns = (
-        address,
-        entry.address.type_path,
-        entry.id,
-        entry.address.parent,
-        text_of(entry_to_json(entry), address),
-    )
-    return _summed(columns, address)
+    at = entry.address
+    return _summed((str(at), at.type_path, entry.id, at.parent, text_of(entry_to_json(entry), str(at))), str(at))
 
 
 def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
@@ -122,19 +114,14 @@ def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
         return (*columns, checksum(*columns))
     except UnicodeEncodeError as error:
         raise broken(
-            f"an id or key that is no Unicode text cannot be kept in the state: {error.object!a}",
+            f"an id or key that is not valid Unicode cannot be kept in the state: {error.object!a}",
             address=address.encode("ascii", "backslashreplace").decode(),
             hint="Rename the unit at its API",
         ) from error
 
 
 def body_of(path: object, row: tuple[Any, ...]) -> str:
-    """
-    The entry's JSON text out of its columns.
-
-    Raises:
-        StateError: naming the address, when the checksum does not fit.
-    """
+    """The entry's JSON out of its columns. Raises StateError naming the address when the checksum does not fit."""
     *columns, recorded = row
     if checksum(*columns) != recorded:
         raise broken(f"{path}: the entry was edited or damaged: its checksum does not fit", address=str(columns[0]))
@@ -153,10 +140,41 @@ def entry_of(path: object, row: tuple[Any, ...]) -> Entry:
     return entry
 
 
+def refuse_twins(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """
+    Refuses one unit under two addresses, because each of the two would be written over the other for ever.
+
+    Only roots are looked at: what hangs on one is identified by it and by its own key, which is the address.
+
+    Args:
+        rows: of `ENTRY_COLUMNS`, about to be put, with distinct addresses. Entries that they replace, and those that
+            are dropped with them, are out of the table by now: units may move, and change places.
+
+    Raises:
+        StateError: naming both addresses. Nothing of the transaction may stay.
+    """
+    taken: dict[tuple[str, str], str] = {}
+    for address, type_path, unit, under, *_ in rows:
+        if under is not None or not unit:
+            continue
+        if (other := taken.setdefault((type_path, unit), address)) == address:
+            found = db.execute(
+                "SELECT address FROM entries WHERE type = ? AND unit = ? AND under IS NULL LIMIT 1", (type_path, unit)
+            ).fetchone()
+            if found is None:
+                continue
+            other = found[0]
+        raise broken(
+            f"{address} and {other} would both be unit {unit}; a unit can be in the state under one address only",
+            address=address,
+            hint=f"Plan again; if {other} is not it any more, take it out: reconcile state rm {other}",
+        )
+
+
 def begun_row(record: Begun, at: str, epoch: int) -> tuple[Any, ...]:
     """An intent as its columns without `n`; raises as `entry_row` does."""
     address = str(record.address)
-    columns = (record.operation, address, text_of(to_json(record.change), address), at, epoch)
+    columns = (record.operation, address, text_of(record.change, address), at, epoch)
     return _summed(columns, address)
 
 
@@ -174,7 +192,7 @@ def intent_of(path: object, row: tuple[Any, ...]) -> Intent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Which transaction something is: the how manyth, and a random mark, since copies count on by themselves."""
+    """A transaction: its number, and a random mark, since copies count on by themselves."""
 
     n: int = 0
     mark: str = ""
@@ -186,8 +204,8 @@ class Meta:
     The one row of `meta`. Every transaction writes it.
 
     Attributes:
-        epoch: the newest. `entries`: how many there must be.
-        used: by which process, under a name drawn at random; "" when the last one that wrote has closed it.
+        epoch: the newest. `entries`: the number that there must be.
+        used: the process that uses it, under a name drawn at random; "" when the last one that wrote has closed it.
         step: the transaction that wrote this row.
         whole: one that the file holds by itself, whatever becomes of its log.
     """
@@ -199,20 +217,15 @@ class Meta:
     step: Step = Step()
     whole: Step = Step()
 
-    def columns(self) -> tuple[Any, ...]:
-        """Its columns, checksum included, without `one`."""
+    def save(self, db: sqlite3.Connection) -> None:
+        """Writes it, within the caller's transaction."""
         head = self.head
         accounts = {name: list(pair) for name, pair in sorted(head.accounts.items())}
         columns = (
             *(head.lineage, head.serial, head.fleet, json.dumps(accounts), self.epoch, self.entries, head.run),
             *(self.used, self.step.n, self.step.mark, self.whole.n, self.whole.mark),
         )
-        return (*columns, checksum(*columns))
-
-    def save(self, db: sqlite3.Connection) -> None:
-        """Writes it, within the caller's transaction."""
-        columns = self.columns()
-        db.execute(f"INSERT OR REPLACE INTO meta VALUES (1{', ?' * len(columns)})", columns)
+        db.execute(f"INSERT OR REPLACE INTO meta VALUES (1, ?{', ?' * len(columns)})", (*columns, checksum(*columns)))
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -240,20 +253,11 @@ def meta_of(path: object, db: sqlite3.Connection) -> Meta:
         raise broken(f"{path}: the head of the state was edited or damaged: its checksum does not fit")
     run, used, step, mark, whole, whole_mark = late or (None, "", 0, "", 0, "")
     try:
-        return Meta(
-            Head(lineage, serial, fleet, _accounts(json.loads(accounts)), run),
-            int(epoch),
-            int(entries),
-            used,
-            Step(int(step), mark),
-            Step(int(whole), whole_mark),
-        )
-    except (TypeError, ValueError) as error:
+        bound = {name: (str(account), str(host)) for name, (account, host) in json.loads(accounts).items()}
+        head = Head(lineage, serial, fleet, bound, run)
+        return Meta(head, int(epoch), int(entries), used, Step(int(step), mark), Step(int(whole), whole_mark))
+    except (AttributeError, TypeError, ValueError) as error:
         raise broken(f"{path}: the head of the state cannot be read: {error}") from error
-
-
-def _accounts(parts: Mapping[str, list[str]]) -> dict[str, tuple[str, str]]:
-    return {name: (str(account), str(host)) for name, (account, host) in parts.items()}
 
 
 def verify(path: object, db: sqlite3.Connection) -> None:

@@ -2,14 +2,15 @@
 The local state: one SQLite file per fleet, `state/<fleet>.db`.
 
 In: records of what was begun and what came of it. Out: entries, intents, leases. Calls run on the event loop, each for
-at most `file.BUSY_S` while somebody else writes; then they are tried again after a sleep. Reading makes no file: where
-there is none, there is nothing. The file is in WAL mode, so that a reader never waits for a writer.
+at most `file.BUSY_S` while another process writes; then they are tried again after a sleep. Reading makes no
+file: where there is none, there is nothing. The file is in WAL mode, so that a reader never waits for a writer.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,30 +30,32 @@ from reconcile.backends.schema import (
     entry_row,
     intent_of,
     meta_of,
+    refuse_twins,
 )
-from reconcile.backends.twins import refuse_twins
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
+from reconcile.core.text import printable
 from reconcile.errors import Locked, Problem, Refused
 
 CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
 ROWS = 256  # fetched at a time
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class SqliteStore(Store):
     """
-    `core.ports.Store` in a file.
+    `core.ports.Store` in a file; what its methods promise stands there.
+
+    `entries`, `units` and `pull` read through their own connection, so that writes meanwhile neither wait nor show.
 
     Args:
         path: of the file; its directory is made when the state is.
         now: wall clock, aware UTC: for expiry and for what people read.
-        rng: draws lease ids and sleeps; None = the system's.
-        host, pid: of the process that holds a lease, so that a dead one is recognised.
-        read_only: everything that writes is a StateError.
-        without_log: whether a state that is in use may lack its log, so that `unlock` can end that.
-        uptime: seconds since the boot: how long a holder on this host still has it.
+        rng: draws lease ids and sleeps.
+        process: the one that holds a lease.
+        without_log: a state that is in use may lack its log, so that `unlock` can end that.
     """
 
     def __init__(
@@ -60,79 +63,56 @@ class SqliteStore(Store):
         path: Path,
         *,
         now: Callable[[], datetime],
-        rng: random.Random | None,
-        host: str,
-        pid: int,
-        read_only: bool = False,
+        rng: random.Random,
+        process: leases.Process,
         without_log: bool = False,
-        uptime: Callable[[], float] = leases.uptime,
     ) -> None:
-        self._rng = rng if rng is not None else random.SystemRandom()
-        self._file = StateFile(path.absolute(), self._rng, read_only=read_only, without_log=without_log)
-        self._now, self._uptime = now, uptime
-        self._host, self._pid = host, pid
+        self._rng, self._now, self._process = rng, now, process
+        self._file = StateFile(path.absolute(), rng, without_log=without_log)
 
     # ------------------------------------------------------------------ reading
 
     async def head(self) -> Head | None:
-        """What the state is; None when there is none."""
         return await self._file.read(lambda db: meta_of(self._file.path, db).head, None)
 
     async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
-        """The entries of these addresses; one that has none is left out."""
         found = await self._chosen("address IN ({})", addresses)
         return {entry.address: entry for entry in found}
 
     async def by_unit(self, path: str, ids: Sequence[str]) -> dict[str, Entry]:
-        """Entries of a type by the id of their unit; where several share one, that of the first address."""
         found = await self._chosen("type = ? AND unit IN ({})", ids, path)
         return {entry.id: entry for entry in reversed(found)}
 
     async def under(self, parents: Sequence[Address]) -> list[Entry]:
-        """Entries whose parent is one of these addresses, in the order of their addresses."""
         return await self._chosen("under IN ({})", parents)
 
     def entries(self, path: str | None = None) -> Iterator[Entry]:
-        """
-        All entries (of a type) in the order of their addresses, as they were when the first was asked for.
-
-        They are read through a connection of their own, so that writes meanwhile neither wait nor show.
-        """
         with self._file.snapshot() as db:
             if db is not None:
                 yield from (entry_of(self._file.path, row) for row in _rows(db, path))
 
     def units(self, path: str) -> Iterator[tuple[Address, str]]:
-        """
-        The address and the unit's id of every entry of a type, in the order of their addresses.
-
-        Only the columns are read, without the checksum: whoever acts on one gets its entry.
-        """
         with self._file.snapshot() as db:
             if db is not None:
+                # Only the columns are read, without the checksum: whoever acts on one gets its entry.
                 query = "SELECT address, unit FROM entries WHERE type = ? ORDER BY address"
                 for address, unit in db.execute(query, (path,)):
                     yield Address(address), unit
 
     async def count(self, path: str | None = None) -> int:
-        """How many entries there are (of a type)."""
         where, values = ("", ()) if path is None else (" WHERE type = ?", (path,))
-        return await self._file.read(
-            lambda db: int(db.execute(f"SELECT count(*) FROM entries{where}", values).fetchone()[0]), 0
-        )
+        query = f"SELECT count(*) FROM entries{where}"
+        return await self._file.read(lambda db: int(db.execute(query, values).fetchone()[0]), 0)
 
     async def unfinished(self) -> list[Intent]:
-        """Operations that began and did not end, in the order in which they began."""
         query = "SELECT operation, address, change, begun, epoch, sum FROM operations ORDER BY n"
         return await self._file.read(lambda db: [intent_of(self._file.path, row) for row in db.execute(query)], [])
 
     async def applied(self, plan: str) -> bool:
-        """Whether a run of the saved plan of this digest was begun already."""
         query = "SELECT 1 FROM plans WHERE digest = ?"
         return await self._file.read(lambda db: db.execute(query, (plan,)).fetchone() is not None, False)
 
     async def leases(self) -> list[Lease]:
-        """Leases that stand, expired ones included, by scope."""
         return await self._file.read(lambda db: [leases.lease_of(row) for row in leases.rows(db)], [])
 
     def pull(self) -> Iterator[str]:
@@ -154,8 +134,8 @@ class SqliteStore(Store):
 
     async def _chosen(self, condition: str, members: Sequence[str], *first: str) -> list[Entry]:
         """Entries that meet a condition with an IN list, in the order of their addresses."""
-        # What is no Unicode text, as an API may answer, cannot be in the file.
-        wanted = sorted({str(member) for member in members if member.isascii() or _encodable(member)})
+        # A string that is not valid Unicode, as an API may answer, cannot be in the file.
+        wanted = sorted({str(member) for member in members if not SURROGATE.search(member)})
 
         def read(db: sqlite3.Connection) -> list[Entry]:
             found: list[Entry] = []
@@ -171,44 +151,21 @@ class SqliteStore(Store):
     # ------------------------------------------------------------------ the lease
 
     async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
-        """
-        Takes the lease, making the state if there is none. A state that is there keeps its own lineage.
-
-        Args:
-            holder: who takes it, `user@host:pid`, for people to read.
-            ttl_s: seconds until it expires.
-
-        Raises:
-            Locked: somebody else has it.
-            Refused: the state is another fleet's.
-        """
-
         def take(db: sqlite3.Connection, meta: Meta) -> tuple[Lease, Meta]:
             if meta.head.fleet != fleet:
-                raise Refused(
-                    Problem(
-                        f"{self._file.path} is the state of the fleet {meta.head.fleet!r}, and this is {fleet!r}",
-                        hint="Name the state of this fleet with --state",
-                    )
-                )
-            now, up = self._now(), self._uptime()
+                what = f"{self._file.path} is the state of the fleet {meta.head.fleet!r}, and this is {fleet!r}"
+                raise Refused(Problem(what, hint="Name the state of this fleet with --state"))
+            now, process = self._now(), self._process
             row = leases.row_of(db, scope)
-            if row is not None and (held := leases.obstacle(row, now, up, ttl_s, self._host)) is not None:
+            if row is not None and (held := leases.obstacle(row, now, ttl_s, process)) is not None:
                 raise held
-            taken = Lease(
-                f"{self._rng.getrandbits(64):016x}",
-                scope,
-                holder,
-                meta.epoch + 1,
-                leases.stamp(now),
-                leases.stamp(now + timedelta(seconds=ttl_s)),
-            )
-            process = leases.process_of(self._pid)
+            id, expires = f"{self._rng.getrandbits(64):016x}", leases.stamp(now + timedelta(seconds=ttl_s))
+            taken = Lease(id, scope, holder, meta.epoch + 1, leases.stamp(now), expires)
             db.execute(
                 f"INSERT OR REPLACE INTO leases ({leases.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(taken.scope, taken.id, taken.holder, taken.epoch, taken.since, taken.expires),
-                    *(self._host, self._pid, process, up + ttl_s),
+                    *(process.host, process.pid, leases.process_of(process.pid), process.uptime() + ttl_s),
                 ),
             )
             return taken, replace(meta, epoch=taken.epoch)
@@ -220,32 +177,24 @@ class SqliteStore(Store):
             raise await self._held_up(scope) from busy
 
     async def _held_up(self, scope: str | None) -> Locked:
-        """Who holds the state that stays in the middle of a write: readers see what was there before it."""
-        nobody: list[tuple[Any, ...]] = []
-        rows = await self._file.read(leases.rows, nobody)
-        standing = [row for row in rows if leases.lives(row, self._host) is not False and scope in (None, row[0])]
-        return leases.busy(self._file.path, standing[0] if standing else None)
+        """The error that names the holder of a state in the middle of a write: readers see what was before it."""
+        none: list[tuple[Any, ...]] = []
+        rows = await self._file.read(leases.rows, none)
+        ours = (row for row in rows if scope in (None, row[0]))
+        standing = (row for row in ours if leases.lives(row, self._process.host) is not False)
+        return leases.busy(self._file.path, next(standing, None))
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease:
-        """
-        The same lease with a later expiry. One that has expired and that nobody took is renewed too.
-
-        Raises:
-            Locked: it was broken, or somebody else has it by now.
-        """
-
         def extend(db: sqlite3.Connection, meta: Meta) -> tuple[Lease, Meta]:
             leases.check(db, lease)
             later = replace(lease, expires=leases.stamp(self._now() + timedelta(seconds=ttl_s)))
-            until = self._uptime() + ttl_s
+            until = self._process.uptime() + ttl_s
             db.execute("UPDATE leases SET expires = ?, until = ? WHERE scope = ?", (later.expires, until, later.scope))
             return later, meta
 
         return await self._file.write(extend)
 
     async def release(self, lease: Lease) -> None:
-        """Gives the lease back; one that is somebody else's by now, or gone, is left as it is."""
-
         def drop(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
             db.execute("DELETE FROM leases WHERE id = ? AND epoch = ?", (lease.id, lease.epoch))
             return None, meta
@@ -253,15 +202,6 @@ class SqliteStore(Store):
         await self._file.write(drop, nothing=lambda: None)
 
     async def break_lease(self, id: str) -> None:
-        """
-        Ends the lease that has exactly this id; whoever held it writes no more.
-
-        A state that is in use without its log counts as it is from then on.
-
-        Raises:
-            Locked: no lease has this id, or its holder is in the middle of a write that does not end.
-        """
-
         def end(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
             held = leases.rows(db)
             scopes = [row[0] for row in held if str(row[1]) == id]
@@ -281,16 +221,6 @@ class SqliteStore(Store):
     # ------------------------------------------------------------------ writing
 
     async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
-        """
-        Counts the serial up by one, draws `Head.run`, and records the accounts and the plan's digest.
-
-        Accounts are merged with what is recorded: whether a provider may change its account is the caller's question.
-
-        Raises:
-            Locked: the lease is not the newest.
-            Refused: a run of this plan was begun already.
-        """
-
         def begin(db: sqlite3.Connection, meta: Meta) -> tuple[Head, Meta]:
             leases.check(db, lease)
             if plan is not None:
@@ -305,17 +235,6 @@ class SqliteStore(Store):
         return await self._file.write(begin)
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
-        """
-        All records, in their order, in one durable transaction.
-
-        An `Ended` whose operation never began is good: it writes its entries. Within one `Ended`, addresses are
-        dropped before entries are put.
-
-        Raises:
-            Locked: the lease is not the newest; nothing was written.
-            StateError: a root's unit would stand under two addresses; nothing was written.
-            TypeError: a record holds a secret; nothing was written.
-        """
         at = leases.stamp(self._now())
         entries: dict[str, tuple[Any, ...] | None] = {}
         operations: dict[str, tuple[Any, ...] | None] = {}
@@ -345,7 +264,6 @@ class SqliteStore(Store):
             await self._file.write(commit)
 
     async def close(self) -> None:
-        """Closes the file; a later call opens it again."""
         self._file.close()
 
 
@@ -358,19 +276,7 @@ def _rows(db: sqlite3.Connection, path: str | None) -> Iterator[tuple[Any, ...]]
         yield from batch
 
 
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
-    return Locked(
-        Problem(
-            f"no lease has the id {id!r}",
-            notes=tuple(f"{one.id} is held by {one.holder} since {one.since}" for one in held),
-            hint="reconcile lock list shows the leases that stand",
-        )
-    )
+    notes = tuple(f"{printable(one.id)} is held by {leases.named(one)}" for one in held)
+    hint = "reconcile lock list shows the leases that stand"
+    return Locked(Problem(f"no lease has the id {id!r}", notes=notes, hint=hint))

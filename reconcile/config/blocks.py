@@ -16,7 +16,7 @@ from reconcile.config.build import Shape
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.fleet import Said
 from reconcile.config.layers import ABSENT, Layer, Path_, Scope
-from reconcile.config.report import SILENT, Flaw, did_you_mean, listed, suggestion
+from reconcile.config.report import Flaw, did_you_mean, listed, suggestion
 from reconcile.config.slots import ENTRY, WHEN, FamilySlots, Slot
 from reconcile.config.tables import Table
 from reconcile.config.world import Loading
@@ -249,7 +249,8 @@ class _Heads:
                     f"there is no profile {shown(word)}",
                     notes=[note],
                     hint=lambda word=word: did_you_mean(word, there),  # type: ignore[misc]
-                    kind=SILENT if self._shared.names.get("@torn") else ("profile", word),
+                    kind=("profile", word),
+                    silent=bool(self._shared.names.get("@torn")),
                 )
                 scope.wrong(self._where["profile"], ("profile",), missing, True)
         if all(word in there for word in words):
@@ -331,7 +332,7 @@ def _block(
                 (name for name in tables if "/" not in name),
                 "for_each takes the name of a table, or the path of a file",
             ),
-            kind=SILENT if shared.names.get("@torn") else None,
+            silent=bool(shared.names.get("@torn")),
         )
         world.report.flaw(flaw, world.position(said.at), address=address)
     if table is None or node.get("key") is None:

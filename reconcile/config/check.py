@@ -18,7 +18,7 @@ from reconcile.config.index import HashIndex
 from reconcile.config.layers import ABSENT, Path_
 from reconcile.config.models import model_flaws
 from reconcile.config.opened import Opened, references
-from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.report import Flaw, Showing, did_you_mean
 from reconcile.config.resources import Member, address_of, members, with_refs
 from reconcile.config.slots import FamilySlots
 from reconcile.config.world import Loading
@@ -49,6 +49,15 @@ class Known:
     names: HashIndex = field(default_factory=HashIndex)
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltEntry:
+    """An entry of the files, or a row of a block, as it was built."""
+
+    source: Source
+    row: int
+    built: Built
+
+
 class Checker:
     """Goes through all resources, type by type, and gives each root its handle."""
 
@@ -69,12 +78,14 @@ class Checker:
                 built = source.build(row)
                 if built is None:
                     continue
-                self._flaws(source, row, built)
+                entry = BuiltEntry(source, row, built)
+                for at, path, flaw, line in built.flaws:
+                    self._say(entry, flaw, path, at, line)
                 if built.flaws and (wrong := wrong + 1) >= _MOST_WRONG and row + 1 < source.rows:
                     self.world.report.add(
                         f"{wrong:,} rows have mistakes, so the other {source.rows - row - 1:,} were not looked at",
                         source.where(row),
-                        show_line=False,
+                        shown=Showing(line=False),
                     )
                     break
                 if built.value is ABSENT or not built.key:
@@ -84,7 +95,7 @@ class Checker:
                 source.kept.append(row)
                 known.keys.add(built.key, handle)
                 folded.add(built.key.casefold(), handle)
-                self._members(known, source, row, built, handle, all_names)
+                self._members(known, entry, handle, all_names)
         known.last = self._handle
         for index in (known.keys, known.ids, known.names, folded, all_names):
             index.sort()
@@ -105,20 +116,18 @@ class Checker:
             if near := did_you_mean(name, keys[path], cutoff=0.85):
                 self.world.report.warn(f"{address} names {shown(name)}, which is not in the files. {near}", where)
 
-    def _flaws(self, source: Source, row: int, built: Built) -> None:
-        for at, path, flaw, show_line in built.flaws:
-            self._say(source, row, built, flaw, at, path, show_line)
-
-    def _say(
-        self, source: Source, row: int, built: Built, flaw: Flaw, at: int, path: Path_, show_line: bool = True
-    ) -> None:
+    def _say(self, entry: BuiltEntry, flaw: Flaw, path: Path_ = (), at: int | None = None, line: bool = True) -> None:
+        """`at`: the place, if it is known better than by the path."""
+        source, row, built = entry.source, entry.row, entry.built
+        at = _nearest(built.shape.places, path) if at is None else at
         address = built.shape.named(path)
         said = source.say(row)
         where = self.world.position(at) if at else source.where(row)
         alike = (source.family.type.path, path[-1:], flaw.kind) if said is None else None
-        self.world.report.flaw(flaw, where, address=address, show_line=show_line, row=said, alike=alike)
+        self.world.report.flaw(flaw, where, address=address, show_line=line, row=said, alike=alike)
 
-    def _members(self, known: Known, source: Source, row: int, built: Built, handle: int, all_names: HashIndex) -> None:
+    def _members(self, known: Known, entry: BuiltEntry, handle: int, all_names: HashIndex) -> None:
+        built = entry.built
         try:
             for member in members(self.world, known.family.slot, built):
                 self.counts[member.type.path] += 1
@@ -128,15 +137,15 @@ class Checker:
                 if member.constant:
                     shape.cache["checked", id(member.value)] = True
                 if not shape.broken and not built.flaws:
-                    self._model(source, row, built, member)
+                    self._model(entry, member)
                 if not member.path:
                     self._unit(known, member, handle, all_names)
-                self._refers(member, source, row, built)
-                self._secrets(member, source, row, built)
+                self._refers(member, entry)
+                self._secrets(member, entry)
         except Flaw as flaw:
-            self._say(source, row, built, flaw, 0, ())
+            self._say(entry, flaw, (), 0)
 
-    def _model(self, source: Source, row: int, built: Built, member: Member) -> None:
+    def _model(self, entry: BuiltEntry, member: Member) -> None:
         kind, attrs = member.type, member.attrs
         wrong: set[Path_] = set()
         try:
@@ -145,18 +154,19 @@ class Checker:
             for path, flaw in model_flaws(error, attrs, kind.Model):
                 full = (*member.path, *path)
                 wrong.add(full)
-                self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
+                self._say(entry, flaw, full)
         said = with_refs(member.slot, attrs)
         for path, what, hint in kind.check(said, member.keys[-1]):
             full = (*member.path, *path)
             if full in wrong:
                 continue
             flaw = Flaw(what, hint=hint, kind=("check", path, hint))
-            self._say(source, row, built, flaw, _nearest(built.shape.places, full), full)
+            self._say(entry, flaw, full)
         for path, what, hint in kind.cautions(said, member.keys[-1]) if not wrong else ():
-            self._warn(source, row, built, (*member.path, *path), what, hint)
+            self._warn(entry, (*member.path, *path), what, hint)
 
-    def _warn(self, source: Source, row: int, built: Built, path: Path_, what: str, hint: str | None) -> None:
+    def _warn(self, entry: BuiltEntry, path: Path_, what: str, hint: str | None) -> None:
+        source, row, built = entry.source, entry.row, entry.built
         at = _nearest(built.shape.places, path)
         where = self.world.position(at) if at else source.where(row)
         said = source.say(row)
@@ -174,7 +184,8 @@ class Checker:
         if member.type.names == "unique":
             all_names.add(name, handle)
 
-    def _refers(self, member: Member, source: Source, row: int, built: Built) -> None:
+    def _refers(self, member: Member, entry: BuiltEntry) -> None:
+        source, row, built = entry.source, entry.row, entry.built
         key = member.type.membership.key if member.type.membership is not None else None
         for name, slot in member.slot.parts.refers:
             value = member.attrs.get(name, member.keys[-1] if name == key else None)
@@ -187,7 +198,8 @@ class Checker:
                     where = self.world.position(at) if at else source.where(row)
                     self._named[path, word] = (address_of(member), where)
 
-    def _secrets(self, member: Member, source: Source, row: int, built: Built) -> None:
+    def _secrets(self, member: Member, entry: BuiltEntry) -> None:
+        built = entry.built
         for name in member.slot.parts.secrets:
             if (value := member.attrs.get(name)) is None:
                 continue
@@ -195,7 +207,7 @@ class Checker:
             at = _nearest(built.shape.places, path)
             for reference in references(value):
                 if (flaw := self.opened.note(reference, at)) is not None:
-                    self._say(source, row, built, flaw, at, path, show_line=False)
+                    self._say(entry, flaw, path, at, line=False)
 
     def _twins(self, known: Known, folded: HashIndex, all_names: HashIndex) -> None:
         report, path = self.world.report, known.family.type.path
@@ -213,8 +225,9 @@ class Checker:
                 two[0].where(two[1]),
                 address=b.shape.address if two[0].block else None,
                 hint="A key names one resource",
-                row=two[0].say(two[1]),
-                group=("key twice", path, b.shape.address) if two[0].block else None,
+                shown=Showing(
+                    row=two[0].say(two[1]), group=("key twice", path, b.shape.address) if two[0].block else None
+                ),
             )
         noun = known.family.type.noun
         for index, what in ((known.ids, "id"), (all_names, "name")):
@@ -258,9 +271,9 @@ class Checker:
             at_two,
             address=str(two),
             hint="One unit is one resource: keep one of them",
-            row=source.say(row),
-            group=("unit", known.family.type.path, what) if source.block else None,
-            show_line=False,
+            shown=Showing(
+                row=source.say(row), group=("unit", known.family.type.path, what) if source.block else None, line=False
+            ),
         )
 
 

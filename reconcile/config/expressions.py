@@ -15,7 +15,7 @@ from jinja2 import Environment, TemplateError, nodes
 from reconcile.config.budget import MAX_CHARS, Budget, too_large
 from reconcile.config.coerce import as_text, shown
 from reconcile.config.operations import ARITHMETIC, COMPARE, FILTERS, TESTS, Missing, Names, bounded, text, use
-from reconcile.config.report import SILENT, Flaw, did_you_mean, listed, no_such_characters
+from reconcile.config.report import Flaw, did_you_mean, listed, no_such_characters
 from reconcile.config.tables import Table
 
 Run = Callable[[Names], Any]
@@ -174,7 +174,7 @@ def _kind(value: Any) -> str:
 
 def _no_member(word: str, value: Mapping[str, Any], label: str, names: Names) -> Flaw:
     if label in ("var", "table") and (names.get("@torn") or word in names.get("@broken", ())):
-        return Flaw("it is wrong where it is declared", kind=SILENT)
+        return Flaw("it is wrong where it is declared", silent=True)
 
     def near() -> str | None:
         return did_you_mean(word, value)

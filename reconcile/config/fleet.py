@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconcile.config.coerce import shown
-from reconcile.config.report import Flaw, Report, did_you_mean, listed, suggestion
+from reconcile.config.report import Flaw, Report, Showing, did_you_mean, listed, suggestion
 from reconcile.config.sources import YAML_ENDINGS, Sources
 from reconcile.config.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 from reconcile.errors import Position
@@ -224,7 +224,7 @@ def _wrong_mains(mains: list[_File], main: Path | None, reader: _Reader) -> None
 def _report_file(file: _File, report: Report, sources: Sources) -> None:
     name = sources.show(file.path)
     if file.problem is not None:
-        line, column = file.problem.kind if isinstance(file.problem.kind, tuple) else (0, 0)
+        line, column = file.problem.at or (0, 0)
         report.flaw(file.problem, Position(name, line, column), show_line=False)
     for line, column, flaw in file.tree.mistakes:
         report.flaw(flaw, Position(name, line, column))
@@ -235,7 +235,7 @@ def _report_file(file: _File, report: Report, sources: Sources) -> None:
             f"a document is a map, this file is {kind}",
             Position(name, place(root.at)[1], place(root.at)[2]),
             hint="A file that is no document is named by a table, or begins with _",
-            show_line=False,
+            shown=Showing(line=False),
         )
 
 
@@ -286,7 +286,11 @@ def _merge(
         where = sources.position(*place(at))
         if name in MAIN_ONLY:
             if not is_main and name != "fleet":
-                report.add(f"`{name}` stands only in the main file, the one with `fleet:`", where, show_line=False)
+                report.add(
+                    f"`{name}` stands only in the main file, the one with `fleet:`",
+                    where,
+                    shown=Showing(line=False),
+                )
         elif name in SHARED:
             _merge_shared(getattr(parts, name), name, node, reader)
         elif name in providers:
@@ -298,7 +302,7 @@ def _merge(
                 where,
                 notes=[f"There is: {', '.join(known)}"],
                 hint=suggestion(name, known, "A file that is no document is named by a table, or begins with _"),
-                show_line=False,
+                shown=Showing(line=False),
             )
 
 
@@ -306,7 +310,11 @@ def _map_of(node: Node, what: str, reader: _Reader) -> Map | None:
     if type(node) is Map:
         return node
     if not (type(node) is Scalar and node.null):
-        reader.report.add(f"{what} is a map", reader.sources.position(*place(node.at)), show_line=False)
+        reader.report.add(
+            f"{what} is a map",
+            reader.sources.position(*place(node.at)),
+            shown=Showing(line=False),
+        )
     return None
 
 
@@ -332,7 +340,7 @@ def _merge_provider(parts: FleetParts, provider: str, node: Node, reader: _Reade
                 reader.sources.position(*place(at)),
                 notes=[f"There is: {', '.join(known)}"],
                 hint=suggestion(section, known),
-                show_line=False,
+                shown=Showing(line=False),
             )
             continue
         entries = _map_of(member, f"{provider}.{section}", reader)
@@ -361,7 +369,7 @@ def _twice(what: str, at: int, first: int, reader: _Reader) -> None:
         f"{what} is given twice, first in {reader.sources.position(*place(first))}",
         reader.sources.position(*place(at)),
         hint="Keep one of them",
-        show_line=False,
+        shown=Showing(line=False),
     )
 
 

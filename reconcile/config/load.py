@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import os
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconcile.config import fleet, settings, tables, variables
@@ -16,7 +17,7 @@ from reconcile.config.document import LoadedDocument
 from reconcile.config.fleet import FleetParts
 from reconcile.config.opened import Opened
 from reconcile.config.references import literal_files
-from reconcile.config.report import Flaw, Report
+from reconcile.config.report import Flaw, Report, Showing
 from reconcile.config.slots import FamilySlots, families
 from reconcile.config.sources import Sources
 from reconcile.config.tables import ENDINGS, Spec, Table
@@ -30,46 +31,53 @@ from reconcile.errors import InvalidInput, Problem
 from reconcile.files import NotRead, root_of
 
 
-def load(
-    path: str,
-    *,
-    providers: Mapping[str, Provider],
-    environ: Mapping[str, str],
-    var: Sequence[str] = (),
-    var_files: Sequence[str] = (),
-    cwd: Path | None = None,
-    secrets_schemes: Sequence[str] = ("env", "file"),
-    root: str | None = None,
-    state: str | None = None,
-    trust: Trust = TRUSTED,
-) -> Document:
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """
+    What a document is read with, beside its files.
+
+    Attributes:
+        environ: where `RECONCILE_VAR_…` is looked up.
+        var: `name=value` of `--var`. `var_files`: paths of `--var-file`, relative to `cwd`.
+        cwd: what paths are relative to and shown against.
+        schemes: those that a reference to a secret may have.
+        root: `--root`, below which the fleet may name files. `state`: `--state`, in place of what the files say.
+        trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
+    """
+
+    environ: Mapping[str, str]
+    var: Sequence[str] = ()
+    var_files: Sequence[str] = ()
+    cwd: Path | None = None
+    schemes: Sequence[str] = ("env", "file")
+    root: str | None = None
+    state: str | None = None
+    trust: Trust = TRUSTED
+
+
+def load(path: str, providers: Mapping[str, Provider], inputs: Inputs) -> Document:
     """
     A fleet's files, loaded and checked; needs no network and no credentials.
 
     Args:
         path: the fleet's directory or its main file, as the user typed it.
         providers: by name, in the order of the registry; only their declared halves are used.
-        environ: where `RECONCILE_VAR_…` is looked up.
-        var: `name=value` of `--var`. `var_files`: paths of `--var-file`, relative to `cwd`.
-        cwd: what paths are relative to and shown against.
-        secrets_schemes: the schemes that a reference to a secret may have.
-        root: `--root`, below which the fleet may name files. `state`: `--state`, in place of what the files say.
-        trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
 
     Raises:
         InvalidInput: with everything that is wrong, each with its place.
     """
-    here = (cwd or Path.cwd()).resolve()
+    here = (inputs.cwd or Path.cwd()).resolve()
     try:
         directory, main = fleet.locate(path, here)
     except Flaw as flaw:
         raise InvalidInput(Problem(flaw.what, notes=flaw.notes, hint=flaw.hint)) from None
-    sources = Sources(directory, root_of(directory, root, environ, here), here, Path(path).is_absolute())
+    root = root_of(directory, inputs.root, inputs.environ, here)
+    sources = Sources(directory, root, here, Path(path).is_absolute())
     report = Report(sources.line_of)
     with _collector_at_rest():
-        world = Loading(sources, report, Templates(), tuple(secrets_schemes))
+        world = Loading(sources, report, Templates(), tuple(inputs.schemes))
         try:
-            return _load(path, main, world, providers, environ, var, var_files, state, Opened(trust))
+            return _load(path, main, world, providers, inputs)
         except Flaw as flaw:  # one that has no place: too many files
             report.flaw(flaw, None)
             _finish(world, main)
@@ -78,33 +86,22 @@ def load(
             sources.forget()
 
 
-def _load(
-    path: str,
-    main: Path | None,
-    world: Loading,
-    providers: Mapping[str, Provider],
-    environ: Mapping[str, str],
-    var: Sequence[str],
-    var_files: Sequence[str],
-    state: str | None,
-    opened: Opened,
-) -> Document:
+def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, Provider], inputs: Inputs) -> Document:
+    opened = Opened(inputs.trust)
     sources, report = world.sources, world.report
     kinds = _Kinds(providers)
-    files = _variable_files(var_files, world)
+    files = _variable_files(inputs.var_files, world)
     parts = fleet.read(main, sources, report, kinds, files)
     if parts is None:
         _finish(world, main)
         raise AssertionError("no main file is always reported")
     settings.main_only(world, parts)
     _note_secret_files(world, parts)
-    given = variables.resolve(
-        parts.variables, parts.main.get("values"), environ, var, files, sources, report, parts.torn
-    )
+    given = variables.resolve(parts, inputs.environ, inputs.var, files, sources, report)
     names: dict[str, object] = {"var": given.values, "fleet": parts.name, "@torn": parts.torn, "@budget": world.budget}
     names["@broken"] = parts.variables.keys() - given.values.keys()
     provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
-    state_path = settings.state_path(world, parts, names, elsewhere=state is not None)
+    state_path = settings.state_path(world, parts, names, elsewhere=inputs.state is not None)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
@@ -119,7 +116,8 @@ def _load(
     checker = Checker(world, opened)
     for provider in providers:
         for section, family in kinds[provider].items() if provider in parts.used else ():
-            known[family.type.path] = _resources(world, shared, parts, provider, section, family, usable)
+            nodes = parts.sections.get((provider, section), ())
+            known[family.type.path] = _resources(shared, family, nodes, usable)
             checker.run(known[family.type.path])
     document = LoadedDocument(
         fleet=parts.name,
@@ -166,7 +164,7 @@ def _finish(world: Loading, main: Path | None) -> None:
     only = Report()
     rest = "Other problems are not shown until this is fixed: they might quote the file"
     for flaw, where in unfit:
-        only.add(flaw.what, where, notes=(rest,), hint=flaw.hint, show_line=False)
+        only.add(flaw.what, where, notes=(rest,), hint=flaw.hint, shown=Showing(line=False))
     only.raise_if_any()
 
 
@@ -198,18 +196,10 @@ def _key(known: Known, handle: int) -> str:
     return built.key if built is not None else ""
 
 
-def _resources(
-    world: Loading,
-    shared: Shared,
-    parts: FleetParts,
-    provider: str,
-    section: str,
-    family: FamilySlots,
-    usable: _Usable,
-) -> Known:
+def _resources(shared: Shared, family: FamilySlots, nodes: Iterable[Map], usable: _Usable) -> Known:
     found = []
-    for node in parts.sections.get((provider, section), ()):
-        found += entries_of(shared, family, node, usable.get(world.base(node.at), usable[None]))
+    for node in nodes:
+        found += entries_of(shared, family, node, usable.get(shared.world.base(node.at), usable[None]))
     return Known(family, found)
 
 

@@ -31,11 +31,34 @@ _MOST_SUGGESTED = 50  # problems of one load for which something is looked for
 
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
-SILENT = "silent"
 """The kind of a flaw that only follows from another one, which is reported: it is not said."""
 
 
-WayOut = str | Callable[[], str | None] | None
+Hint = str | Callable[[], str | None] | None
+
+
+Place = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """
+    How a mistake is told.
+
+    Attributes:
+        line: whether the line at its place may be shown.
+        row: the row that it was met in; the same `group` in other rows is counted, not repeated.
+        group: what makes two mistakes one; the sentence at its place unless it is given.
+        alike: mistakes of one kind in different entries; the first ten are shown, the rest is counted.
+    """
+
+    line: bool = True
+    row: str | None = None
+    group: Hashable = None
+    alike: Hashable = None
+
+
+PLAIN = Showing()
 
 
 class Flaw(Exception):
@@ -44,19 +67,31 @@ class Flaw(Exception):
 
     Attributes:
         what: one sentence without a full stop, without the place.
-        written_way_out: what to do, or what looks for it: see `hint`.
+        written_hint: what to do, or what looks for it: see `hint`.
         kind: equal for the same mistake in different rows; `what` unless it is given.
+        at: the line and the column, where only the file as a whole is being read.
+        silent: it follows from another mistake, which is told.
     """
 
-    def __init__(self, what: str, *, notes: Iterable[str] = (), hint: WayOut = None, kind: Hashable = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        notes: Iterable[str] = (),
+        hint: Hint = None,
+        kind: Hashable = None,
+        at: Place = None,
+        silent: bool = False,
+    ) -> None:
         super().__init__(what)
-        self.what, self.notes, self.written_way_out = what, tuple(notes), hint
+        self.what, self.notes, self.written_hint = what, tuple(notes), hint
         self.kind = what if kind is None else kind
+        self.at, self.silent = at, silent
 
     @property
     def hint(self) -> str | None:
         """What to do. A suggestion costs time, so it is looked for only when it is shown."""
-        return self.written_way_out() if callable(self.written_way_out) else self.written_way_out
+        return self.written_hint() if callable(self.written_hint) else self.written_hint
 
 
 def did_you_mean(word: str, known: Iterable[Any], cutoff: float = 0.6) -> str | None:
@@ -74,7 +109,7 @@ def did_you_mean(word: str, known: Iterable[Any], cutoff: float = 0.6) -> str | 
     return f'Did you mean "{close[0]}"?' if close else None
 
 
-def suggestion(word: str, known: Iterable[Any], otherwise: str | None = None) -> WayOut:
+def suggestion(word: str, known: Iterable[Any], otherwise: str | None = None) -> Hint:
     """`did_you_mean`, looked for when it is shown."""
     return lambda: did_you_mean(word, known) or otherwise
 
@@ -189,21 +224,11 @@ class Report:
         *,
         address: str | None = None,
         notes: Iterable[str] = (),
-        hint: WayOut = None,
-        show_line: bool = True,
-        row: str | None = None,
-        group: Hashable = None,
-        alike: Hashable = None,
+        hint: Hint = None,
+        shown: Showing = PLAIN,
     ) -> None:
-        """
-        One mistake.
-
-        Args:
-            show_line: whether the line at `where` may be shown.
-            row: the row that it was met in; the same `group` in other rows is counted, not repeated.
-            group: what makes two mistakes one; the sentence at its place unless it is given.
-            alike: mistakes of one kind in different entries; the first ten are shown, the rest is counted.
-        """
+        """One mistake."""
+        row, group, alike = shown.row, shown.group, shown.alike
         what = _without_userinfo(what)
         key = (what, where, address) if group is None else group
         if found := self._groups.get(key):
@@ -223,7 +248,7 @@ class Report:
             return
         said = (*notes, f"from {row}") if row is not None else tuple(notes)
         way = self._looked_for(hint) if callable(hint) else hint
-        made = _Group(Problem(what, where, address, notes=said, hint=way), show_line)
+        made = _Group(Problem(what, where, address, notes=said, hint=way), shown.line)
         self._groups[key] = made
         if alike is not None:
             self._last_alike[alike] = made
@@ -243,18 +268,15 @@ class Report:
         alike: Hashable = None,
     ) -> None:
         """A flaw, at its place."""
-        if flaw.kind == SILENT:
+        if flaw.silent:
             return
         self.add(
             flaw.what,
             where,
             address=address,
             notes=flaw.notes,
-            hint=flaw.written_way_out,
-            show_line=show_line,
-            row=row,
-            group=(flaw.kind, where) if row is not None else None,
-            alike=alike,
+            hint=flaw.written_hint,
+            shown=Showing(line=show_line, row=row, group=(flaw.kind, where) if row is not None else None, alike=alike),
         )
 
     def raise_if_any(self) -> None:

@@ -16,7 +16,7 @@ from reconcile.config.layers import ABSENT, Layer, Scope
 from reconcile.config.models import model_flaws
 from reconcile.config.opened import Opened
 from reconcile.config.references import secret_reference
-from reconcile.config.report import Flaw, suggestion
+from reconcile.config.report import Flaw, Showing, suggestion
 from reconcile.config.slots import Slot, settings_slots
 from reconcile.config.tables import Spec, Table, read
 from reconcile.config.world import Loading
@@ -63,10 +63,14 @@ def provider_settings(
                     world.position(node.key_at(name)),
                     notes=[f"Providers: {', '.join(providers)}"],
                     hint=suggestion(name, providers),
-                    show_line=False,
+                    shown=Showing(line=False),
                 )
     elif node is not None:
-        world.report.add("providers is a map", world.position(node.at), show_line=False)
+        world.report.add(
+            "providers is a map",
+            world.position(node.at),
+            shown=Showing(line=False),
+        )
     found: dict[str, BaseModel] = {}
     places: dict[str, Position] = {}
     for name in providers:
@@ -229,5 +233,5 @@ def main_only(world: Loading, parts: FleetParts) -> None:
             "rollouts are not supported yet",
             world.position(parts.main.key_at("rollouts")),
             hint="Leave them out",
-            show_line=False,
+            shown=Showing(line=False),
         )

@@ -24,7 +24,7 @@ def unquoted(source: str, line: int, column: int) -> Flaw:
         way += f'. Write:  {name}: "{value}"'
     elif not colon or "{{" in value:
         way += ". Put the whole value in double quotes"
-    return Flaw("quote a template that begins a value", hint=way, kind=(line, column))
+    return Flaw("quote a template that begins a value", hint=way, at=(line, column))
 
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:

@@ -19,7 +19,7 @@ from typing import Any
 from reconcile.config.coerce import as_text, plain, shown
 from reconcile.config.json_text import first_twice, json_data
 from reconcile.config.layers import ABSENT
-from reconcile.config.report import Flaw, Report, did_you_mean, letters, listed, suggestion
+from reconcile.config.report import Flaw, Report, Showing, did_you_mean, letters, listed, suggestion
 from reconcile.config.sources import YAML_ENDINGS, Sources
 from reconcile.config.yaml import Map, Scalar, Seq, decode, parse, place
 from reconcile.errors import Position
@@ -203,8 +203,7 @@ def _check_key(table: Table, report: Report) -> None:
             report.add(
                 f"a row of table {table.name} has no {table.key}, which is its key",
                 table.where(index),
-                row=table.say(index),
-                group=("key", table.shown),
+                shown=Showing(row=table.say(index), group=("key", table.shown)),
             )
         elif (first := table.by_key.get(word, index)) != index:
             wrong += 1
@@ -212,8 +211,7 @@ def _check_key(table: Table, report: Report) -> None:
                 f"{table.key} {shown(word)} is there twice in table {table.name}, first in row {first + 1} "
                 f"(line {table.lines[first]})",
                 table.where(index),
-                row=table.say(index),
-                group=("twice", table.shown),
+                shown=Showing(row=table.say(index), group=("twice", table.shown)),
             )
 
 
@@ -265,8 +263,7 @@ def _csv(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | Non
                 report.add(
                     f"a row has {len(row)} cells, the header has {len(columns)}",
                     Position(shown_path, here, 0, len(rows) + 1),
-                    row=f"{shown_path} line {here}",
-                    group=("length", shown_path, len(row)),
+                    shown=Showing(row=f"{shown_path} line {here}", group=("length", shown_path, len(row))),
                     hint="A cell that holds the delimiter stands in double quotes",
                 )
             else:
@@ -322,8 +319,7 @@ def _jsonl(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | N
             report.add(
                 f"a line is not a row of JSON: {getattr(error, 'msg', error)}",
                 Position(shown_path, number),
-                row=f"{shown_path} line {number}",
-                group=("jsonl", shown_path),
+                shown=Showing(row=f"{shown_path} line {number}", group=("jsonl", shown_path)),
             )
     return None if wrong else _from_maps(members, shown_path, len(data))
 

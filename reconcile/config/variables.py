@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.config.coerce import Spelled, as_boolean, as_number, plain, shown
-from reconcile.config.fleet import Said
+from reconcile.config.fleet import FleetParts, Said
 from reconcile.config.json_text import json_data
-from reconcile.config.report import Flaw, Report, listed, suggestion
+from reconcile.config.report import Flaw, Report, Showing, listed, suggestion
 from reconcile.config.sources import Sources
 from reconcile.config.templates import is_template
 from reconcile.config.yaml import Map, Node, Scalar, decode, parse, place
@@ -70,47 +70,106 @@ class _Given:
     where: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """
+    Where values are given: the last one wins.
+
+    Attributes:
+        declared: what the files declare. known: those of them that can have a value.
+        torn: whether declarations may lack, because a file could not be read: then no name is called undeclared.
+    """
+
+    declared: Mapping[str, Said]
+    sources: Sources
+    report: Report
+    torn: bool
+    known: dict[str, _Declared] = field(default_factory=dict)
+    given: dict[str, _Given] = field(default_factory=dict)
+
+    def undeclared(self, name: str, where: Position | None, what: str) -> None:
+        """A value for what no file declares."""
+        if not self.torn:
+            self.report.add(
+                f"{what}: no variable {shown(name)} is declared",
+                where,
+                notes=[f"Variables: {listed(self.declared)}" if self.declared else "No variable is declared"],
+                hint=suggestion(name, self.declared),
+                shown=Showing(line=False),
+            )
+
+    def map(self, node: Node, origin: str) -> None:
+        """The values of a map, as in `values` or a file."""
+        if type(node) is not Map:
+            where = self.sources.position(*place(node.at))
+            self.report.add(f"{origin} is a map from variables to values", where, shown=Showing(line=False))
+            return
+        for name, member, at in node.items():
+            where = self.sources.position(*place(at))
+            if name not in self.declared:
+                self.undeclared(name, where, origin)
+            elif _has_template(member):
+                place_of = self.sources.position(*place(member.at))
+                self.report.add("the value of a variable is not a template", place_of)
+            elif name in self.known and not (type(member) is Scalar and member.null):
+                self.given[name] = _Given(member, f"{origin} ({where})", self.sources.position(*place(member.at)))
+
+    def file(self, path: Path) -> None:
+        """The values of a file of `--var-file`."""
+        name = self.sources.show(path)
+        try:
+            text = decode(self.sources.read_given(path))
+            self.sources.keep(path, text)
+            tree = parse(text, self.sources.number(path))
+        except Flaw as flaw:
+            self.report.flaw(flaw, Position(name))
+            return
+        for line, column, mistake in tree.mistakes:
+            self.report.flaw(mistake, Position(name, line, column))
+        if tree.root is not None and not (type(tree.root) is Scalar and tree.root.null):
+            self.map(tree.root, name)
+
+    def option(self, text: str) -> None:
+        """The value of a `--var`."""
+        name, equals, value = text.partition("=")
+        if not equals:
+            self.report.add(f"--var {shown(name)} has no value", hint="Write --var name=value")
+        elif name not in self.declared:
+            self.undeclared(name, None, f"--var {name}")
+        else:
+            self.given[name] = _Given(value, "--var", None)
+
+
 def resolve(
-    declared: Mapping[str, Said],
-    values: Node | None,
+    parts: FleetParts,
     environ: Mapping[str, str],
     var: Sequence[str],
     var_files: Sequence[Path],
     sources: Sources,
     report: Report,
-    torn: bool = False,
 ) -> Variables:
     """
     The value of every variable that is declared. What is wrong is reported.
 
     Args:
-        values: the main file's `values`.
         environ: the environment.
         var: `name=value`, as on the command line. `var_files`: resolved paths.
-        torn: whether declarations may lack, because a file could not be read: then no name is called undeclared.
     """
-    known: dict[str, _Declared] = {}
-    given: dict[str, _Given] = {}
-    for name, said in declared.items():
+    taking = _Taking(parts.variables, sources, report, parts.torn)
+    known, given = taking.known, taking.given
+    for name, said in parts.variables.items():
         found = _declaration(name, said, given, sources, report)
         if found is not None:
             known[name] = found
     for name in known:
         if (text := environ.get(f"RECONCILE_VAR_{name}")) is not None:
             given[name] = _Given(text, f"RECONCILE_VAR_{name}", None)
-    if values is not None:
-        _take_map(values, "values", known, declared, given, sources, report, torn)
+    if (values := parts.main.get("values")) is not None:
+        taking.map(values, "values")
     for path in var_files:
-        _take_file(path, known, declared, given, sources, report, torn)
+        taking.file(path)
     for text in var:
-        name, equals, value = text.partition("=")
-        if not equals:
-            report.add(f"--var {shown(name)} has no value", hint="Write --var name=value")
-        elif name not in declared:
-            if not torn:
-                _undeclared(name, None, f"--var {name}", declared, report)
-        else:
-            given[name] = _Given(value, "--var", None)
+        taking.option(text)
     found_values = Variables()
     for name, variable in known.items():
         if (one := given.get(name)) is None:
@@ -131,8 +190,8 @@ def resolve(
                 f"variable {name}: {flaw.what}",
                 one.where or sources.position(*place(variable.at)),
                 notes=(*flaw.notes, f"The value comes from {one.origin}"),
-                hint=flaw.written_way_out,
-                show_line=one.where is not None,
+                hint=flaw.written_hint,
+                shown=Showing(line=one.where is not None),
             )
             continue
         found_values.values[name], found_values.origins[name] = value, one.origin
@@ -245,60 +304,3 @@ def _from_text(kind: str, text: str) -> Any:
     if not isinstance(found, list if kind == "list" else dict):
         raise Flaw(f"the value is not a {kind} written as JSON")
     return found
-
-
-def _undeclared(name: str, where: Position | None, what: str, declared: Mapping[str, Said], report: Report) -> None:
-    report.add(
-        f"{what}: no variable {shown(name)} is declared",
-        where,
-        notes=[f"Variables: {listed(declared)}" if declared else "No variable is declared"],
-        hint=suggestion(name, declared),
-        show_line=False,
-    )
-
-
-def _take_map(
-    node: Node,
-    origin: str,
-    known: Mapping[str, _Declared],
-    declared: Mapping[str, Said],
-    given: dict[str, _Given],
-    sources: Sources,
-    report: Report,
-    torn: bool,
-) -> None:
-    if type(node) is not Map:
-        report.add(f"{origin} is a map from variables to values", sources.position(*place(node.at)), show_line=False)
-        return
-    for name, member, at in node.items():
-        where = sources.position(*place(at))
-        if name not in declared:
-            if not torn:
-                _undeclared(name, where, origin, declared, report)
-        elif _has_template(member):
-            report.add("the value of a variable is not a template", sources.position(*place(member.at)))
-        elif name in known and not (type(member) is Scalar and member.null):
-            given[name] = _Given(member, f"{origin} ({where})", sources.position(*place(member.at)))
-
-
-def _take_file(
-    path: Path,
-    known: Mapping[str, _Declared],
-    declared: Mapping[str, Said],
-    given: dict[str, _Given],
-    sources: Sources,
-    report: Report,
-    torn: bool,
-) -> None:
-    name = sources.show(path)
-    try:
-        text = decode(sources.read_given(path))
-        sources.keep(path, text)
-        tree = parse(text, sources.number(path))
-    except Flaw as flaw:
-        report.flaw(flaw, Position(name))
-        return
-    for line, column, mistake in tree.mistakes:
-        report.flaw(mistake, Position(name, line, column))
-    if tree.root is not None and not (type(tree.root) is Scalar and tree.root.null):
-        _take_map(tree.root, name, known, declared, given, sources, report, torn)

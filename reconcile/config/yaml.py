@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,27 +128,27 @@ def decode(data: bytes) -> str:
     The text of a file.
 
     Raises:
-        Flaw: it is not UTF-8, too large, or holds characters that YAML does not allow. `kind` is `(line, column)`.
+        Flaw: it is not UTF-8, too large, or holds characters that YAML does not allow. `at` says where.
     """
     if len(data) > MAX_BYTES:
-        raise Flaw(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read", kind=(0, 0))
+        raise Flaw(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read", at=(0, 0))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Flaw("the file is UTF-16, it has to be UTF-8", hint="Save it as UTF-8", kind=(1, 0))
+        raise Flaw("the file is UTF-16, it has to be UTF-8", hint="Save it as UTF-8", at=(1, 0))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Flaw("the file is not UTF-8", hint="Save it as UTF-8", kind=(line, 0)) from None
+        raise Flaw("the file is not UTF-8", hint="Save it as UTF-8", at=(line, 0)) from None
     text = text.removeprefix("\ufeff")
     if found := _CONTROL.search(text):
         before = text[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
         if found[0] == "\r":
-            raise Flaw("a line ends with CR alone", hint="Save the file with LF or CRLF line ends", kind=(line, column))
+            raise Flaw("a line ends with CR alone", hint="Save the file with LF or CRLF line ends", at=(line, column))
         raise Flaw(
             f"character U+{ord(found[0]):04X} may not stand in a file",
             hint=f'In double quotes it can be written as "\\u{ord(found[0]):04x}"' if found[0] != "\0" else None,
-            kind=(line, column),
+            at=(line, column),
         )
     return text
 
@@ -162,7 +162,7 @@ def parse(text: str, file: int) -> Tree:
     """
     tree = Tree()
     try:
-        _build(tree, text, file)
+        _Composer(tree, text, file).run()
     except yaml.MarkedYAMLError as error:
         if "Unicode character escape" in (error.problem or "") and _PAIR.search(text):
             # JSON writes what lies beyond U+FFFF as two escapes, which libyaml does not read.
@@ -171,8 +171,7 @@ def parse(text: str, file: int) -> Tree:
     except (yaml.YAMLError, ValueError) as error:
         tree.mistakes.append((1, 0, Flaw(f"this is not YAML: {str(error).splitlines()[0]}")))
     except Flaw as flaw:
-        where: Any = flaw.kind
-        tree.mistakes.append((*where, flaw))
+        tree.mistakes.append((*(flaw.at or (1, 0)), flaw))
     tree.mistakes.sort(key=lambda mistake: mistake[:2])
     return tree
 
@@ -197,98 +196,119 @@ class _Frame:
         self.keys: list[int] = []
         self.key: str | bool | None = False  # False = a key comes next, None = its value is dropped
 
+    @property
+    def wants_key(self) -> bool:
+        """Whether what comes next is a key."""
+        return self.key is False and type(self.members) is dict
 
-def _build(tree: Tree, text: str, file: int) -> None:
-    line: int
-    column: int
-    stack: list[_Frame] = []
-    frame: _Frame | None = None
-    texts: dict[str, str] = {}
-    nodes = 0
-    base = file << _LINE_BITS
-    scalar, mapping, sequence = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
-    documents = 0
-    most = min(MAX_NODES, max(FEW_NODES, len(text) // BYTES_PER_NODE))
-    for event in _events(text):
-        kind = type(event)
-        mark = event.start_mark
-        line = mark.line + 1
-        column = mark.column + 1
-        if kind is scalar:
-            word = event.value
-            quoted = bool(event.style)
-            if column > _COLUMN_MOST or line > _LINE_MOST:
-                at = pack(file, line, column, quoted)
-            else:
-                at = ((base | line) << _COLUMN_BITS | column) << 1 | quoted
-            if event.tag is not None or event.anchor is not None:
-                _decorated(tree, event, line, column)
-            if frame is not None and frame.key is False and type(frame.members) is dict:
-                _key(tree, frame, texts.setdefault(word, word), at, quoted)
+
+class _Composer:
+    """Makes nodes of events, with a method for each kind of event; what is open stands in `stack` and `frame`."""
+
+    def __init__(self, tree: Tree, text: str, file: int) -> None:
+        self.tree, self.text, self.file, self.base = tree, text, file, file << _LINE_BITS
+        self.stack: list[_Frame] = []
+        self.frame: _Frame | None = None
+        self.texts: dict[str, str] = {}
+        self.nodes = self.documents = 0
+        self.most = min(MAX_NODES, max(FEW_NODES, len(text) // BYTES_PER_NODE))
+
+    def run(self) -> None:
+        """Raises Flaw, with its place, where reading cannot go on."""
+        handlers: dict[type[Any], Callable[[Any, int, int], Node | None]] = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.MappingStartEvent: self.start,
+            yaml.SequenceStartEvent: self.start,
+            yaml.MappingEndEvent: self.end,
+            yaml.SequenceEndEvent: self.end,
+            yaml.AliasEvent: self.alias,
+            yaml.DocumentStartEvent: self.document,
+        }
+        for event in _events(self.text):
+            handler = handlers.get(type(event))
+            if handler is None:
                 continue
-            if "\0" in word:
-                _mistake(tree, line, column, Flaw("a text may not hold the character U+0000"))
-            node: Node = Scalar(word, at)
-        elif kind is mapping or kind is sequence:
-            if event.tag is not None or event.anchor is not None:
-                _decorated(tree, event, line, column)
-            if frame is not None and frame.key is False and type(frame.members) is dict:
-                _complex_key(tree, text, line, column, kind is mapping)
-                frame.key = True
-            if frame is not None:
-                stack.append(frame)
-            if len(stack) >= MAX_DEPTH:
-                raise Flaw(f"this is nested more than {MAX_DEPTH} deep", kind=(line, column))
-            frame = _Frame(pack(file, line, column), {} if kind is mapping else [])
-            nodes += 1
-            continue
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            assert frame is not None
-            done = frame
-            frame = stack.pop() if stack else None
-            if frame is not None and frame.key is True:  # it stood where a key belongs
-                frame.key = None
-                continue
-            if type(done.members) is dict:
-                node = Map(done.members, done.at, array("Q", done.keys).tobytes())
-            else:
-                node = Seq(done.members, done.at)
-        elif kind is yaml.AliasEvent:
-            _mistake(
-                tree,
-                line,
-                column,
-                Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}"),
-            )
-            if frame is not None and frame.key is False and type(frame.members) is dict:
-                frame.key = None
-                continue
-            node = Scalar("", pack(file, line, column))
-        elif kind is yaml.DocumentStartEvent:
-            documents += 1
-            if documents > 1:
-                raise Flaw(
-                    "a second document begins here, a file holds one",
-                    hint="Put it into a file of its own",
-                    kind=(line, 1),
-                )
-            continue
+            mark = event.start_mark
+            node = handler(event, mark.line + 1, mark.column + 1)
+            if node is not None:
+                self.add(node, mark.line + 1, mark.column + 1)
+
+    def scalar(self, event: Any, line: int, column: int) -> Node | None:
+        """A text: a key, or a value."""
+        word, quoted = event.value, bool(event.style)
+        if column > _COLUMN_MOST or line > _LINE_MOST:
+            at = pack(self.file, line, column, quoted)
         else:
-            continue
-        nodes += 1
-        if nodes > most:
-            raise Flaw(f"the file has more than {most:,} values", kind=(line, column))
+            at = ((self.base | line) << _COLUMN_BITS | column) << 1 | quoted
+        if event.tag is not None or event.anchor is not None:
+            _decorated(self.tree, event, line, column)
+        frame = self.frame
+        if frame is not None and frame.key is False and type(frame.members) is dict:
+            _key(self.tree, frame, self.texts.setdefault(word, word), at, quoted)
+            return None
+        if "\0" in word:
+            _mistake(self.tree, line, column, Flaw("a text may not hold the character U+0000"))
+        return Scalar(word, at)
+
+    def start(self, event: Any, line: int, column: int) -> None:
+        """A list or a map begins."""
+        mapping, frame = type(event) is yaml.MappingStartEvent, self.frame
+        if event.tag is not None or event.anchor is not None:
+            _decorated(self.tree, event, line, column)
+        if frame is not None:
+            if frame.wants_key:
+                _complex_key(self.tree, self.text, line, column, mapping)
+                frame.key = True
+            self.stack.append(frame)
+        if len(self.stack) >= MAX_DEPTH:
+            raise Flaw(f"this is nested more than {MAX_DEPTH} deep", at=(line, column))
+        self.frame = _Frame(pack(self.file, line, column), {} if mapping else [])
+        self.nodes += 1
+
+    def end(self, event: Any, line: int, column: int) -> Node | None:
+        """A list or a map ends."""
+        done = self.frame
+        assert done is not None
+        self.frame = self.stack.pop() if self.stack else None
+        if self.frame is not None and self.frame.key is True:  # it stood where a key belongs
+            self.frame.key = None
+            return None
+        if type(done.members) is dict:
+            return Map(done.members, done.at, array("Q", done.keys).tobytes())
+        return Seq(done.members, done.at)
+
+    def alias(self, event: Any, line: int, column: int) -> Node | None:
+        """Something stands for what an anchor names: a mistake."""
+        flaw = Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}")
+        _mistake(self.tree, line, column, flaw)
+        if self.frame is not None and self.frame.wants_key:
+            self.frame.key = None
+            return None
+        return Scalar("", pack(self.file, line, column))
+
+    def document(self, event: Any, line: int, column: int) -> None:
+        """A document begins."""
+        self.documents += 1
+        if self.documents > 1:
+            what = "a second document begins here, a file holds one"
+            raise Flaw(what, hint="Put it into a file of its own", at=(line, 1))
+
+    def add(self, node: Node, line: int, column: int) -> None:
+        """A value goes where it belongs."""
+        self.nodes += 1
+        if self.nodes > self.most:
+            raise Flaw(f"the file has more than {self.most:,} values", at=(line, column))
+        frame = self.frame
         if frame is None:
-            tree.root = node
+            self.tree.root = node
         elif type(frame.members) is list:
             frame.members.append(node)
         else:
-            key = frame.key
-            frame.key = False
+            key, frame.key = frame.key, False
             if type(key) is str:
                 frame.members[key] = node
                 if (key == "file" or key == "for_each") and type(node) is Scalar:
-                    tree.named.append(node.text)
+                    self.tree.named.append(node.text)
 
 
 def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
@@ -323,7 +343,7 @@ def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
 
 def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
     if len(tree.mistakes) >= MAX_MISTAKES:
-        raise Flaw("and more mistakes in this file", kind=(line, column))
+        raise Flaw("and more mistakes in this file", at=(line, column))
     tree.mistakes.append((line, column, flaw))
 
 

@@ -27,9 +27,9 @@ def quote(key: str) -> str:
 
 class Address(str):
     """
-    A resource's address in its canonical spelling; equal text is the same resource.
+    A resource's address in its canonical spelling; equal strings are the same resource.
 
-    It is its own JSON form and its own key in the state. Make one with `of` or `parse`, never by formatting text.
+    It is its own JSON form and its own key in the state. Make one with `of` or `parse`, never by formatting a string.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""What `destroy` plans against: the same fleet, without a resource."""
+"""The document that `destroy` plans against: the same fleet, without a resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said while something runs. The engine emits, a renderer shows; nothing is decided by an event."""
+"""Events: progress that the engine emits and a renderer shows. No decision depends on one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconcile.errors import Position
 
 @dataclass(frozen=True, slots=True)
 class ReadingStarted:
-    """A type is being read; `expected` resources, or None when nobody knows."""
+    """A type is being read; `expected` resources, or None when that is unknown."""
 
     type_path: str
     noun: str

@@ -1,5 +1,5 @@
 """
-What refuses a plan: limits, an emptied document, and `protect` (docs/document.md, "Limits").
+Guards, which refuse a plan: limits, an emptied document, and `protect` (docs/document.md, "Limits").
 
 A guard never hides anything: the plan is shown, marked blocked, and only `apply` refuses, with the words that allow it.
 """
@@ -26,20 +26,20 @@ def guard(
     nouns: Mapping[str, str],
 ) -> None:
     """
-    Adds to `plan.blocked` what the limits say.
+    Adds to `plan.blocked` the limits that the plan exceeds.
 
     Args:
         allow: ceilings of `--allow KIND=N`.
-        held: how many resources of each type the state holds.
-        wanted: how many resources the files hold; 0 against a state that is not empty is refused.
-        nouns: what a resource of each type is called.
+        held: the number of resources of each type in the state.
+        wanted: the number of resources in the files; 0 against a state that is not empty is refused.
+        nouns: the word for a resource of each type.
     """
     total = sum(held.values())
     leaving = sum(change.action in (Action.DELETE, Action.FORGET) for change in plan.changes)
     if wanted == 0 and leaving:
         plan.blocked.append(
             Blocked(
-                f"the files hold no resource at all, and the state holds {total}",
+                f"the files declare no resources, but the state has {total}",
                 "If that is meant, `reconcile destroy` lets go of everything",
                 "empty",
                 leaving,

@@ -1,7 +1,7 @@
 """
-What the engine needs of the adapters: the document, the state, secrets, and an environment with a clock.
+Ports: the document, the state, secrets, and an environment with a clock, as the engine needs them.
 
-Protocols stand here, next to those who use them; adapters live in `config`, `backends`, `secrets`.
+Protocols stand here, next to their users; adapters live in `config`, `backends`, `secrets`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Document(Protocol):
         variables: SHA-256, hex, of the variables' values.
         warnings: sentences with a position.
         opens: the variables that its references name, as `RECONCILE_ALLOWED_ENV` takes them; defaults in their own
-            settings, which need nobody's leave, are left out.
+            settings, which need no permission, are left out.
     """
 
     fleet: str
@@ -77,13 +77,13 @@ class Document(Protocol):
         """Handles of the root resources of a type, in the order of the files."""
 
     def count(self, path: str) -> int:
-        """How many resources of a type the files hold, children counted where `path` is a child's."""
+        """The number of resources of a type in the files, children counted where `path` is a child's."""
 
     def at(self, handle: int) -> Desired:
         """The root resource of a handle, built afresh."""
 
     def children(self, handle: int) -> Sequence[Desired]:
-        """What hangs on it, in the order of the types and then of the files."""
+        """The resources that hang on it, in the order of the types and then of the files."""
 
     def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
         """
@@ -104,7 +104,7 @@ class Document(Protocol):
 @dataclass(frozen=True, slots=True)
 class Head:
     """
-    What a state is: its lineage, its serial, and what it is bound to.
+    The identity of a state: its lineage, its serial, and its bindings.
 
     Attributes:
         run: of the run that began last, at random: a state that was put back from a backup counts the same serials
@@ -172,31 +172,35 @@ class Store(Protocol):
 
     Reading needs no lease. A store for which nothing exists yet has `head() is None` and is made by `acquire`.
     What was written stands, whatever becomes of the process. A home that can tell that a part of it is gone, or that
-    it is an older copy of itself, is not used: a StateError that names the way out.
+    it is an older copy of itself, is not used: a StateError with a hint.
     """
 
-    async def head(self) -> Head | None: ...
+    async def head(self) -> Head | None:
+        """The head of the state; None when there is none."""
 
-    async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]: ...
+    async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
+        """The entries of these addresses; one that has none is left out."""
 
     async def by_unit(self, path: str, ids: Sequence[str]) -> dict[str, Entry]:
-        """Entries of a type by the id of their unit."""
+        """Entries of a type by the id of their unit; where several share one, that of the first address."""
 
     async def under(self, parents: Sequence[Address]) -> list[Entry]:
-        """Entries that hang on these addresses."""
+        """Entries that hang on these addresses, in the order of their addresses."""
 
     def entries(self, path: str | None = None) -> Iterator[Entry]:
-        """All entries (of a type), in the order of their addresses, streamed."""
+        """All entries (of a type), in the order of their addresses, streamed as they were at the first."""
 
     def units(self, path: str) -> Iterator[tuple[Address, str]]:
         """The address and the unit's id of every entry of a type, in the order of their addresses, streamed."""
 
-    async def count(self, path: str | None = None) -> int: ...
+    async def count(self, path: str | None = None) -> int:
+        """The number of entries (of a type)."""
 
-    async def unfinished(self) -> list[Intent]: ...
+    async def unfinished(self) -> list[Intent]:
+        """Operations that began and did not end, in the order in which they began."""
 
     async def applied(self, plan: str) -> bool:
-        """Whether the saved plan of this digest was carried out already."""
+        """True once a run of the saved plan of this digest was begun."""
 
     async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
         """
@@ -205,40 +209,68 @@ class Store(Protocol):
         A holder whose process is known to have ended holds nothing; one that is known to live is not taken over
         because a clock was set.
 
+        Args:
+            holder: `user@host:pid`, for people to read.
+            ttl_s: seconds until it expires.
+
         Raises:
-            Locked: somebody else has it, or is in the middle of a write that does not end.
+            Locked: another run has it, or is in the middle of a write that does not end.
+            Refused: the state is another fleet's.
         """
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease:
-        """A later expiry. Raises Locked when somebody else has it by now."""
+        """
+        The same lease with a later expiry; one that has expired and that no run took is renewed too.
 
-    async def release(self, lease: Lease) -> None: ...
+        Raises:
+            Locked: it was broken, or another run has it by now.
+        """
+
+    async def release(self, lease: Lease) -> None:
+        """Gives the lease back; one that is another run's by now, or gone, is left as it is."""
 
     async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
         """
         Begins a run that will write: counts the serial up by one, draws `Head.run`, and records accounts and the
-        plan's digest.
+        plan's digest. Accounts are merged with those recorded: to allow another account is up to the caller.
+
+        Raises:
+            Locked: the lease is not the newest.
+            Refused: a run of this plan was begun already.
         """
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
         """
-        All records in one durable transaction.
+        All records, in their order, in one durable transaction.
+
+        An `Ended` whose operation never began is good: it writes its entries. Within one `Ended`, addresses are
+        dropped before entries are put.
 
         Raises:
             Locked: the epoch is not the newest.
             StateError: the unit of a root would stand under two addresses.
+            TypeError: a record holds a secret.
         """
 
-    async def leases(self) -> list[Lease]: ...
+    async def leases(self) -> list[Lease]:
+        """Leases that stand, expired ones included, by scope."""
 
     async def break_lease(self, id: str) -> None:
-        """`unlock`: raises Locked when no lease has exactly this id. The next epoch is a newer one."""
+        """
+        Ends the lease that has exactly this id: its holder writes no more. The next epoch is a newer one.
 
-    async def close(self) -> None: ...
+        A state that lost a part while it was in use counts as it is from then on.
+
+        Raises:
+            Locked: no lease has this id, or its holder is in the middle of a write that does not end.
+        """
+
+    async def close(self) -> None:
+        """Closes the store; a later call opens it again."""
 
 
 class Secrets(Protocol):
-    """Opens secret references, and tells whether a value is the one that was written."""
+    """Opens secret references, and compares values with those that were written."""
 
     async def open(self, ref: SecretRef) -> Secret:
         """Raises InvalidInput naming the reference when there is no value."""
@@ -249,7 +281,7 @@ class Secrets(Protocol):
         """The fingerprint to record, plain JSON; None when there is no key."""
 
     def matches(self, recorded: Mapping[str, Any], value: Secret) -> bool | None:
-        """Whether `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
+        """True when `recorded` is of this value; None = made by another key, or there is no key: cannot tell."""
 
     def keyed(self, purpose: str, *parts: str | Secret) -> str | None:
         """A digest of the parts, hex, that only the key can make, of one purpose alone; None when there is no key."""
@@ -258,11 +290,11 @@ class Secrets(Protocol):
 @dataclass(frozen=True, slots=True)
 class Env:
     """
-    Everything that makes a run differ from the last one.
+    The inputs that make a run differ from the last one.
 
     Attributes:
         now: wall clock, aware UTC; only for what people read and for expiry, never for order.
-        emit: where events go. `holder`: who takes the lease, `user@host:pid`.
+        emit: the sink of events. `holder`: of the lease, `user@host:pid`.
         slept: seconds that the machine has slept since its boot, which a monotonic clock such as the loop's leaves out.
     """
 

@@ -1,4 +1,4 @@
-"""How the seal of a saved plan stands on this machine. Pure: making and checking one is the plan file's business."""
+"""The seal of a saved plan, as seen on this machine. Pure: the plan file makes and checks it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Fit(StrEnum):
-    """What was found out about a seal."""
+    """The outcome of checking a seal."""
 
     FITS = "fits"
     NONE = "none"  # the file has no seal
@@ -19,12 +19,12 @@ class Fit(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Seal:
     """
-    What is known of a plan's seal.
+    A plan's seal, with the key of this machine.
 
     Attributes:
         key_id: of the key that the file names; None without a seal.
         here: of the key on this machine; None without one.
-        why: of a plan that was just written without a seal, why there is no key.
+        why: of a plan that was just written without a seal, the reason that there is no key.
     """
 
     fit: Fit
@@ -34,5 +34,5 @@ class Seal:
 
     @property
     def verified(self) -> bool:
-        """Whether the file holds what was written by somebody who has the key that is here."""
+        """True when the file was written by someone who has the key of this machine."""
         return self.fit is Fit.FITS

@@ -1,4 +1,4 @@
-"""Text that strangers wrote: what a name may not hold, and how a value is shown without moving a terminal."""
+"""Strings that strangers wrote: the flaws of a name, and a form of a value that does not move a terminal."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def flaw_in_name(name: str) -> str | None:
-    """What keeps `name` from being a name or key, as the end of a sentence; None when nothing does."""
+    """The reason that `name` cannot be a name or key, as the end of a sentence; None when it can."""
     if not name:
         return "is empty"
     if name in (".", ".."):
         return "cannot be used in a URL"
     if found := _UNSEEN.search(name):
-        return f"has a character that nobody can see: {printable(found[0])}"
+        return f"has an invisible character: {printable(found[0])}"
     if unicodedata.normalize("NFC", name) != name:
         return "is not in Unicode's composed form (NFC), so that it looks like another name and is not it"
     if name != name.strip():
-        return "begins or ends with a blank"
+        return "begins or ends with a space"
     return None

@@ -12,10 +12,12 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
+from reconcile.core.events import Noted
 from reconcile.core.ports import Env, Lease, Record, Store
 from reconcile.engine import young
 from reconcile.errors import Locked, Problem, ReconcileError, StateError
 
+SCOPE = "fleet"
 TTL_S = 60.0
 RENEW_S = 10.0
 MARGIN_S = 15.0  # requests stop this long before the lease ends
@@ -139,12 +141,10 @@ class Journal:
 async def acquire(
     store: Store,
     *,
-    scope: str,
     env: Env,
     lineage: str,
     fleet: str,
     wait_s: float,
-    note: Callable[[str], None],
     not_released: Callable[[ReconcileError], None],
 ) -> Journal:
     """
@@ -164,12 +164,12 @@ async def acquire(
     while True:
         asked = loop.time() + env.slept()
         try:
-            lease = await store.acquire(scope=scope, holder=env.holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
+            lease = await store.acquire(scope=SCOPE, holder=env.holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
             return Journal(store, lease, asked, env.slept, not_released)
         except Locked as held:
             if loop.time() >= give_up:
                 raise
             if not said:
-                note(f"Waiting for the state: {held.problems[0].what}")
+                env.emit(Noted(f"Waiting for the state: {held.problems[0].what}"))
                 said = True
             await asyncio.sleep(min(1.0, max(0.0, give_up - loop.time())))

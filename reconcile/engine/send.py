@@ -94,39 +94,29 @@ class Write:
                 if lost is None or stopped.outcome is not Outcome.SKIPPED:
                     raise
                 raise _unknown(lost, stopped.error or lost) from None
-            except (Locked, StateError) as error:
-                if lost is not None:
-                    raise _unknown(lost, error) from None
-                await _closed_quietly(self.closed)
-                raise Stopped(Outcome.SKIPPED, str(error), error) from None
-            except (NoAnswer, BadAnswer) as error:
-                lost = error
-            except Conflict as error:
-                # A second try of ours may meet the first one, which arrived late.
-                if lost is not None and (seen := await self._look(lost)) is not None:
-                    return seen
-                if lost is not None:
-                    raise _unknown(lost, error) from None
-                await self.closed()
-                raise Stopped(self.taken, str(error), error) from None
-            except ApiError as error:
-                if error.status < 500:
-                    if lost is not None:
-                        raise _unknown(lost, error) from None
-                    await self.closed()
-                    outcome = Outcome.CONFLICT if isinstance(error, NotFound) else Outcome.FAILED
-                    raise Stopped(outcome, str(error), error) from None
-                lost = error
             except ReconcileError as error:
-                if lost is not None:
-                    raise _unknown(lost, error) from None
-                await self.closed()
-                raise Stopped(Outcome.FAILED, str(error), error) from None
+                if lost is not None and isinstance(error, Conflict) and (seen := await self._look(lost)) is not None:
+                    return seen  # a second try of ours met the first one, which arrived late
+                if not _is_lost(error):
+                    raise await self._failed(error, lost) from None
+                lost = error
             if (seen := await self._look(lost)) is not None:
                 return seen
             if self.once:
                 break
         raise Stopped(Outcome.UNKNOWN, f"its outcome is unknown: {lost}", lost)
+
+    async def _failed(self, error: ReconcileError, lost: ReconcileError | None) -> Stopped:
+        """What a try that certainly did nothing means, after earlier ones of which one was `lost` or none was."""
+        if lost is not None:
+            return _unknown(lost, error)
+        if isinstance(error, Locked | StateError):
+            await _closed_quietly(self.closed)
+            return Stopped(Outcome.SKIPPED, str(error), error)
+        await self.closed()
+        if isinstance(error, Conflict):
+            return Stopped(self.taken, str(error), error)
+        return Stopped(Outcome.CONFLICT if isinstance(error, NotFound) else Outcome.FAILED, str(error), error)
 
     async def _sent(self, lost: ReconcileError | None) -> Observed:
         """One try. It is begun anew while what it rests on gets too old before it leaves."""
@@ -152,6 +142,13 @@ class Write:
         except ReconcileError as error:  # never sent again without knowing what is there
             said = f"{lost}; read back: {error}"
             raise Stopped(Outcome.UNKNOWN, f"its outcome is unknown: {said}", error) from None
+
+
+def _is_lost(error: ReconcileError) -> bool:
+    """Whether it is not known what became of a request: there was no answer, or none that says so."""
+    if isinstance(error, ApiError):
+        return error.status >= 500
+    return isinstance(error, NoAnswer | BadAnswer)
 
 
 def _unknown(lost: ReconcileError, error: ReconcileError) -> Stopped:

@@ -44,7 +44,7 @@ from reconcile.errors import (
     NotSent,
     Problem,
 )
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Upload, in_turns
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms, Upload, in_turns
 
 __all__ = [
     "AccessDenied",
@@ -93,6 +93,7 @@ __all__ = [
     "Status",
     "StrictModel",
     "Target",
+    "Terms",
     "Together",
     "Unwritten",
     "Upload",

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from reconcile.core.schema import StrictModel
 from reconcile.errors import BadAnswer, InvalidInput
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms
 
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 
@@ -25,6 +25,11 @@ class HttpSettings(StrictModel):
     max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     requests_per_s: Annotated[float, Field(gt=0)] | None = None
 
+    @property
+    def terms(self) -> Terms:
+        """How the API is driven."""
+        return Terms(self.timeout_s, self.max_concurrency, self.requests_per_s)
+
 
 def client_of(
     net: Net,
@@ -34,19 +39,10 @@ def client_of(
     auth: BasicAuth | BearerAuth | None,
     name: str,
     base_url: str | None = None,
-    any_type: bool = False,
 ) -> Client:
     """A client with these settings, as `Net.client`; `base_url`: in place of theirs. Raises InvalidInput."""
-    return net.client(
-        base_url=base_url or settings.base_url,
-        default_host=default_host,
-        auth=auth,
-        name=name,
-        any_type=any_type,
-        timeout_s=settings.timeout_s,
-        max_concurrency=settings.max_concurrency,
-        requests_per_s=settings.requests_per_s,
-    )
+    url = base_url or settings.base_url
+    return net.client(base_url=url, default_host=default_host, auth=auth, name=name, terms=settings.terms)
 
 
 def about(error: InvalidInput, address: str) -> InvalidInput:

@@ -16,7 +16,7 @@ _DEPTH_MOST = 64
 _NOT_WRITTEN = ("", "~", "null", "Null", "NULL")
 
 
-class Missing:
+class NoSecret:
     """A value that is not written: JSON's null, YAML's `~` or blank."""
 
 
@@ -58,7 +58,7 @@ def value_at(document: SecretDocument, pointer: str) -> Located:
             return Located(None, "the pointer leads to nothing")
     if isinstance(value, str):
         return Located(value)
-    if isinstance(value, Missing):
+    if isinstance(value, NoSecret):
         return Located(None, "the pointer leads to a value that is not written (null)")
     return Located(None, "the pointer leads to a map or a list, not to one value")
 
@@ -97,7 +97,7 @@ def _texts(value: Any) -> Any:
         case list():
             return [_texts(member) for member in value]
         case None:
-            return Missing()
+            return NoSecret()
         case bool():
             return "true" if value else "false"
     return value
@@ -145,7 +145,7 @@ def _tree(events: Iterator[Any], depth: int, event: Any = None) -> Any:
         raise _Refused("it has tags, which are not read")
     if isinstance(event, yaml.ScalarEvent):
         plain = event.style in (None, "")
-        return Missing() if plain and event.value in _NOT_WRITTEN else event.value
+        return NoSecret() if plain and event.value in _NOT_WRITTEN else event.value
     if isinstance(event, yaml.SequenceStartEvent):
         members: list[Any] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):

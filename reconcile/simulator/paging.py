@@ -40,7 +40,7 @@ def page(
         url: the absolute URL of the list, without a query.
         name: the field of the answer that holds the list.
         paging: "cursor" or "offset".
-        endless: see `exchange.Request`.
+        endless: see `exchange.Call`.
 
     Raises:
         PagingError: a parameter is out of range, or no token of ours.

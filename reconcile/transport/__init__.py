@@ -2,11 +2,11 @@
 HTTP to the vendors' APIs: who may be asked, with which credentials, how often, and what the answers mean.
 
 In go method, path segments, parameters and a body with secrets in it; out come `Answer` or one of `reconcile.errors`.
-`Net` is the network of one command, `Client` one API. Importing this does not import httpx.
+`Net` is the network of one command, `Client` one API. Importing this imports no HTTP library.
 """
 
 from reconcile.transport.client import Client
-from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, RequestDone, Upload
+from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, RequestDone, Terms, Upload
 from reconcile.transport.hosts import LOOPBACK, allow_list, is_loopback
 from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
@@ -22,6 +22,7 @@ __all__ = [
     "Net",
     "Policy",
     "RequestDone",
+    "Terms",
     "Upload",
     "allow_list",
     "in_turns",

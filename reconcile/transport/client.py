@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
 from reconcile.transport import body, decode, hosts, pieces, retry
-from reconcile.transport.exchange import Answer, Auth, Form, Params, RequestDone, Upload
+from reconcile.transport.exchange import Answer, Auth, Form, Params, Received, RequestDone, Terms, Upload
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.limit import RateLimit
 from reconcile.transport.listing import Ids, Listing, by_content
 from reconcile.transport.outage import Outage
+from reconcile.transport.traffic import Traffic
 
 if TYPE_CHECKING:
-    from reconcile.transport.net import Net
     from reconcile.transport.wire import Wire
 
 _date = lru_cache(maxsize=64)(retry.http_date)  # thousands of answers carry the same second
@@ -44,24 +45,14 @@ class Client:
     """
 
     def __init__(
-        self,
-        net: Net,
-        wire: Wire,
-        base: hosts.Base,
-        *,
-        auth: Auth | None,
-        limit: RateLimit,
-        policy: retry.Policy,
-        timeout_s: float,
-        name: str,
-        any_type: bool = False,
-        named: bool = False,
+        self, traffic: Traffic, wire: Wire, base: hosts.Base, *, auth: Auth | None, name: str, terms: Terms
     ) -> None:
-        self.base_url, self.host, self.named = base.url, base.host, named
-        self.name, self.timeout_s, self._any_type = name, timeout_s, any_type
-        self._net, self._wire, self._base = net, wire, base
-        self._auth, self._limit, self._policy = auth, limit, policy
-        self._budget, self._outage = retry.RetryBudget(policy), Outage(policy)
+        self.base_url, self.host, self.named = base.url, base.host, False
+        self.name, self.timeout_s, self._any_type = name, terms.timeout_s, terms.any_type
+        self._net, self._wire, self._base = traffic, wire, base
+        self._auth, self._limit = auth, RateLimit(terms.max_concurrency, terms.requests_per_s)
+        self._policy = traffic.policy
+        self._budget, self._outage = retry.RetryBudget(traffic.policy), Outage(traffic.policy)
         if auth is not None:
             body.authorization(auth)  # credentials that no header can carry are an error before the first request
 
@@ -98,7 +89,6 @@ class Client:
         self,
         method: str,
         *segments: str,
-        params: Params | None = None,
         form: Form | None = None,
         json: Any = None,
         files: Mapping[str, Upload] | None = None,
@@ -120,7 +110,7 @@ class Client:
         """
         return await self._call(
             method.upper(),
-            hosts.target(self._base, segments, params, slash),
+            hosts.target(self._base, segments, None, slash),
             idempotent=idempotent,
             form=form,
             json=json,
@@ -201,20 +191,19 @@ class Client:
                 attempt += 1
                 # Encoded anew each time: between attempts no revealed secret is kept.
                 outbound = body.encode(form=form, json_value=json, files=files, rng=self._net.rng)
-                status, headers, content = await self._attempt(method, target, outbound, attempt)
+                received = await self._attempt(method, target, outbound, attempt)
+                status, headers = received.status, received.headers
                 at, alone = loop.time(), False
                 now = _date(headers.get("date"))
                 overloaded, good = status in (429, 503), status < 400
                 if 200 <= status < 300:
-                    value = await self._decoded(method, path, status, headers, content)
+                    value = await self._decoded(method, path, received)
                     return Answer(status, value, now, at, decode.request_id(headers), headers, attempt)
                 if status < 400:
                     self._bad(method, path, f"is a redirect ({status}), which would take the credentials elsewhere")
                 hidden, sensitive = body.carried(self._auth, form, json)
                 hush = (sensitive or status in (401, 403)) and not self._net.wordy
-                failed = decode.api_error(
-                    method, path, status, headers, self._plain(headers, content), hidden, hush=hush
-                )
+                failed = decode.api_error(method, path, self._plain(received), hidden, hush=hush)
                 again = status == retry.TOO_MANY or (idempotent and status in retry.UNCERTAIN)
                 free = status == retry.TOO_MANY
                 after_s = retry.retry_after_s(headers.get("retry-after"), now) if again else None
@@ -246,9 +235,7 @@ class Client:
                 raise failed from None
             await asyncio.sleep(wait_s)
 
-    async def _attempt(
-        self, method: str, target: str, outbound: body.Body, attempt: int
-    ) -> tuple[int, dict[str, str], bytes]:
+    async def _attempt(self, method: str, target: str, outbound: body.Body, attempt: int) -> Received:
         """One attempt, counted and reported; raises NeverSent, Lost, BadAnswer, and what the lease check raises."""
         loop = asyncio.get_running_loop()
         path = target.partition("?")[0]
@@ -256,17 +243,12 @@ class Client:
         status, outcome = None, "not sent"
         self._net.begin()
         try:
-            received = await self._wire.exchange(
-                method,
-                target,
-                outbound,
-                authorization=body.authorization(self._auth) if self._auth else None,
-                before_send=partial(self._sending, method, attempt),
-                timeout_s=self.timeout_s,
-            )
+            authorization = body.authorization(self._auth) if self._auth else None
+            sending = partial(self._sending, method, attempt), self.timeout_s
+            received = await self._wire.exchange(self._wire.request(method, target, outbound, authorization, sending))
             status, outcome = received.status, "answered"
             self._outage.reached()
-            return received.status, received.headers, received.body
+            return received
         except Lost:
             outcome = "no answer"
             self._outage.reached()
@@ -274,7 +256,7 @@ class Client:
         except Malformed as fault:
             outcome = "bad answer"
             self._outage.reached()
-            self._bad(method, path, f"is not one of this API: {fault}")
+            self._unexpected(method, path, f": {fault}")
         finally:
             self._net.end(RequestDone(self.name, method, path, status, outcome, loop.time() - begun, attempt))
 
@@ -284,22 +266,28 @@ class Client:
         if self._wire.connects_first:
             self._outage.reached()
 
-    async def _decoded(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> Any:
+    async def _decoded(self, method: str, path: str, received: Received) -> Any:
+        status, headers = received.status, received.headers
         try:
-            plain = await _slowly(pieces.inflating(content, headers.get("content-encoding", "").strip().lower()))
+            plain = await _slowly(pieces.inflating(received.body, headers.get("content-encoding", "").strip().lower()))
             if not plain and method == "GET" and status != 204:
-                raise Malformed("empty")
+                raise Malformed("empty body")
             return await _slowly(decode.reading(plain, "" if self._any_type else headers.get("content-type", "")))
         except Malformed as fault:
-            self._bad(method, path, f"({status}) is not one of this API: {fault}")
+            self._unexpected(method, path, f" ({status}): {fault}")
 
     @staticmethod
-    def _plain(headers: Mapping[str, str], content: bytes) -> bytes:
-        """The body of an error, as far as it can be read: the status says enough without it."""
+    def _plain(received: Received) -> Received:
+        """An error with its body decoded, as far as it can be: the status says enough without it."""
         try:
-            return decode.inflate(content, headers.get("content-encoding", "").strip().lower(), 1024 * 1024)
+            encoding = received.headers.get("content-encoding", "").strip().lower()
+            return replace(received, body=decode.inflate(received.body, encoding, 1024 * 1024))
         except Malformed:
-            return b""
+            return replace(received, body=b"")
+
+    @staticmethod
+    def _unexpected(method: str, path: str, why: str) -> NoReturn:
+        raise BadAnswer(Problem(f"unexpected response to {method} {path}{why}")) from None
 
     @staticmethod
     def _bad(method: str, path: str, why: str) -> NoReturn:

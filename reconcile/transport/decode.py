@@ -14,6 +14,7 @@ from typing import Any
 from reconcile.core.text import printable
 from reconcile.errors import AccessDenied, ApiError, Conflict, NotFound
 from reconcile.transport import pieces
+from reconcile.transport.exchange import Received
 from reconcile.transport.faults import Malformed
 from reconcile.transport.pieces import LIMIT, Work, inflating, whole
 from reconcile.transport.words import LONGEST, NOTHING, WITHHELD, Hidden, is_code, is_type, said
@@ -47,9 +48,7 @@ def reading(body: bytes, content_type: str) -> Work[Any]:
 def api_error(
     method: str,
     path: str,
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
+    received: Received,
     hidden: Hidden = NOTHING,
     *,
     hush: bool = False,
@@ -62,9 +61,11 @@ def api_error(
     has no message.
 
     Args:
+        received: its body decoded.
         hidden: what the request carried; words that hold a part of it are withheld.
         hush: whether words are withheld in any case. Codes never are, unless they are a secret themselves.
     """
+    status, headers, body = received.status, received.headers, received.body
     code: str | None = None
     parts: list[str] = []
     given = request_id(headers)

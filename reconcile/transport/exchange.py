@@ -5,11 +5,11 @@ request. No I/O. Nothing here prints a secret, a header or a body.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput
@@ -82,6 +82,71 @@ class Answer:
     request_id: str | None
     headers: Mapping[str, str] = field(repr=False)
     attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """
+    A request as it goes out: made once for each attempt, in the form in which it is written.
+
+    Attributes:
+        target: path and query, percent-encoded.
+        headers: with `Host`, and with `Content-Length` when there is a body.
+        body, length: exactly `length` bytes.
+        before_send: called right before the first byte is written, with no await between; what it raises ends the
+            exchange with nothing sent.
+        timeout_s: for connecting, and again for the whole answer, counted from the last byte that was written.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    body: Iterable[bytes] = field(repr=False)
+    length: int
+    before_send: Callable[[], None]
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer as it came: header names lower case, equal ones joined by a comma; `body` still encoded."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Connector(Protocol):
+    """The way to one host, for one request after the other."""
+
+    async def exchange(self, request: Outgoing) -> Received:
+        """
+        One request and its answer.
+
+        Raises:
+            NeverSent, Lost, Malformed: see `faults`; and whatever `before_send` and the body raise.
+        """
+
+    async def aclose(self) -> None:
+        """Closes what is idle; what is under way belongs to who waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """
+    How an API is driven.
+
+    Attributes:
+        timeout_s: for connecting, and again for a whole answer, of one attempt.
+        max_concurrency: requests under way at once, at most; fewer when the API says "too much".
+        requests_per_s: at most; None = as fast as it answers.
+        any_type: whether JSON is taken whatever the answer's content type says.
+    """
+
+    timeout_s: float = 30
+    max_concurrency: int = 16
+    requests_per_s: float | None = None
+    any_type: bool = False
 
 
 @dataclass(frozen=True, slots=True)

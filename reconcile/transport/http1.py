@@ -13,26 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import h11
 
+from reconcile.transport.exchange import Outgoing, Received
 from reconcile.transport.faults import Lost, Malformed, NeverSent, why_not_connected
 
 _HEAD = 32 * 1024  # bytes of status line and headers that are always read; twice as many never are
 _UNREAD_MOST = 1024 * 1024  # bytes kept while nobody reads, as during an upload
 _WHOLE = 64 * 1024  # a body up to this is written together with its head
 _IDLE_MOST_S = 4.0  # a second less than the shortest keep-alive in wide use (Node's 5 s)
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """An answer as it came: header names lower case, equal ones joined by a comma; `body` still encoded."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class _Stream(asyncio.Protocol):
@@ -138,43 +129,22 @@ class Connections:
         self._host, self._port, self._tls, self._limit = host, port, tls, limit
         self._idle: list[tuple[_Stream, float]] = []
 
-    async def exchange(
-        self,
-        method: bytes,
-        target: bytes,
-        headers: Sequence[tuple[bytes, bytes]],
-        body: AsyncIterable[bytes],
-        length: int,
-        *,
-        before_send: Callable[[], None],
-        timeout_s: float,
-    ) -> Received:
-        """
-        One request and its answer.
-
-        Args:
-            headers: with `Host`, and with `Content-Length` when there is a body.
-            body, length: exactly `length` bytes.
-            before_send: called right before the first byte is written, with no await between; what it raises ends
-                the exchange with nothing sent.
-            timeout_s: for connecting, and again for the whole answer, counted from the last byte that was written.
-
-        Raises:
-            NeverSent, Lost, Malformed: see `faults`; and whatever `before_send` and `body` raise.
-        """
-        request = _request(method, target, headers)
-        whole = b"".join([chunk async for chunk in body]) if length <= _WHOLE else None
+    async def exchange(self, request: Outgoing) -> Received:
+        """One request and its answer; see `Connector`."""
+        head = _request(request.method, request.target, request.headers)
+        whole = b"".join(request.body) if request.length <= _WHOLE else None
+        timeout_s = request.timeout_s
         stream = self._take() or await self._connect(timeout_s)
         try:
-            first = stream.http.send(request)
+            first = stream.http.send(head)
             if whole is not None:
                 first += stream.http.send(h11.Data(whole)) + stream.http.send(h11.EndOfMessage())
-            before_send()
+            request.before_send()
             stream.transport.write(first)
             try:
                 async with asyncio.timeout(timeout_s) as clock:
                     if whole is None:
-                        await _upload(stream, body, clock, timeout_s)
+                        await _upload(stream, request.body, clock, timeout_s)
                     received = await _receive(stream, self._limit)
             except TimeoutError:
                 raise Lost(f"no answer within {timeout_s:g} s", slow=True) from None
@@ -225,10 +195,10 @@ def _request(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]
     raise NeverSent("it is a request that HTTP/1.1 cannot carry", lasting=True)
 
 
-async def _upload(stream: _Stream, body: AsyncIterable[bytes], clock: asyncio.Timeout, timeout_s: float) -> None:
+async def _upload(stream: _Stream, body: Iterable[bytes], clock: asyncio.Timeout, timeout_s: float) -> None:
     """Writes a large body as fast as it is taken; stops when the API answers before it has all of it."""
     loop = asyncio.get_running_loop()
-    async for chunk in body:
+    for chunk in body:
         if stream.received or stream.ended:
             return
         stream.transport.write(stream.http.send(h11.Data(chunk)))

@@ -156,29 +156,28 @@ def _walk(text: str) -> Work[Any]:
                 at = _blanks(text, at).end()  # type: ignore[union-attr]
                 if into is top:
                     break
-            # A value has ended, and perhaps what it stands in.
-            while True:
-                mark = text[at]
-                if mark == ("}" if type(into) is dict else "]"):
-                    within.pop()
-                    into = within[-1]
-                    at = _blanks(text, at + 1).end()  # type: ignore[union-attr]
-                    if into is top:
-                        break
-                    continue
-                if mark != ",":
-                    raise json.JSONDecodeError("", text, at)
-                at = _blanks(text, at + 1).end()  # type: ignore[union-attr]
-                key, at = _key(text, at) if type(into) is dict else (None, at)
-                break
+            at = _closed(text, at, within)
+            into = within[-1]
             if into is top:
                 break
+            if text[at] != ",":
+                raise json.JSONDecodeError("", text, at)
+            at = _blanks(text, at + 1).end()  # type: ignore[union-attr]
+            key, at = _key(text, at) if type(into) is dict else (None, at)
     except IndexError:
         at = len(text)
         top.clear()
     if at != len(text) or not top:
         raise json.JSONDecodeError("", text, at)
     return top[0]
+
+
+def _closed(text: str, at: int, within: list[Any]) -> int:
+    """Where the text goes on after a value and after all that ends with it, which is taken off the open ones."""
+    while len(within) > 1 and text[at] == ("}" if type(within[-1]) is dict else "]"):
+        within.pop()
+        at = _blanks(text, at + 1).end()  # type: ignore[union-attr]
+    return at
 
 
 def _key(text: str, at: int) -> tuple[str, int]:

@@ -20,9 +20,9 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from reconcile import __version__
-from reconcile.backends.leases import uptime
+from reconcile.backends.leases import Process, uptime
 from reconcile.backends.sqlite import SqliteStore
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document, Env
@@ -101,12 +101,14 @@ def document(request: CommandRequest) -> Document:
     return load(
         request.path,
         providers=Providers(),
-        environ=request.environ,
-        var=request.var,
-        var_files=request.var_files,
-        root=request.root,
-        state=request.state,
-        trust=trust_of(request),
+        inputs=Inputs(
+            environ=request.environ,
+            var=request.var,
+            var_files=request.var_files,
+            root=request.root,
+            state=request.state,
+            trust=trust_of(request),
+        ),
     )
 
 
@@ -130,9 +132,8 @@ def state_path(request: CommandRequest, files: Document) -> Path:
 
 def store(request: CommandRequest, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    return SqliteStore(
-        path, now=_now, rng=rng, host=socket.gethostname(), pid=os.getpid(), without_log=request.without_log
-    )
+    process = Process(socket.gethostname(), os.getpid())
+    return SqliteStore(path, now=_now, rng=rng, process=process, without_log=request.without_log)
 
 
 def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:

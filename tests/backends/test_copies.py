@@ -75,11 +75,13 @@ def test_a_state_with_a_second_name_is_not_used_under_either(fleet: Fleet) -> No
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, os, random, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from reconcile.backends.leases import Process
 from reconcile.backends.sqlite import SqliteStore
-store = SqliteStore(Path(sys.argv[1]), now=lambda: datetime.now(UTC), rng=None, host="h1", pid=os.getpid())
+process = Process("h1", os.getpid())
+store = SqliteStore(Path(sys.argv[1]), now=lambda: datetime.now(UTC), rng=random.Random(), process=process)
 at, link = sys.argv[2], os.link
 def die(source, target):
     if at == "linked":

@@ -20,6 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from reconcile.backends.leases import Process
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Lease, Record
@@ -62,9 +63,7 @@ class Machine(RuleBasedStateMachine):
             self.path,
             now=lambda: self.at,
             rng=random.Random(self.opened),
-            host=f"h{client}",
-            pid=1,
-            uptime=lambda: self.at.timestamp(),
+            process=Process(f"h{client}", 1, uptime=lambda: self.at.timestamp()),
         )
 
     def run(self, work: Awaitable[T]) -> T:
@@ -198,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         path = Path(self.directory.name) / "alone" / "f.db"
         path.parent.mkdir(exist_ok=True)
         shutil.copy2(self.path, path)
-        store = SqliteStore(path, now=lambda: self.at, rng=None, host="h9", pid=1)
+        store = SqliteStore(path, now=lambda: self.at, rng=random.Random(), process=Process("h9", 1))
         try:
             entries = list(store.entries())
         except StateError:

@@ -377,7 +377,7 @@ IDENTITY = [
     "dev\\u200b-1": {}
     "dev-1 ": {}
 """),
-        (("fleet.yaml line 5", "NFC"), ("fleet.yaml line 6", "\\u200b"), ("fleet.yaml line 7", "blank")),
+        (("fleet.yaml line 5", "NFC"), ("fleet.yaml line 6", "\\u200b"), ("fleet.yaml line 7", "a space")),
     ),
     Refused(
         (43,),

@@ -138,7 +138,7 @@ def test_71_to_75_a_key_that_moves_a_terminal_is_refused(name: str, simulator: R
     ran = run(*APPLY, cwd=home, env=environment(tmp_path, simulator.url))
 
     assert ran.code == 3, ran.said
-    assert ran.has_error(("fleet.yaml line 4", "nobody can see")), ran.said
+    assert ran.has_error(("fleet.yaml line 4", "an invisible character")), ran.said
     check_lines(ran)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import pytest
 from bad_input_cases import APPLY, sid
 from bad_input_harness import Ran, environment, mutations, run, world, write
 
+from reconcile.backends.leases import Process
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
@@ -187,7 +189,7 @@ BAD_STATES: dict[str, tuple[Callable[[Applied], None], str]] = {
     "86: a link": (moved_behind(lambda state, elsewhere: state.symlink_to(elsewhere)), "symbolic link"),
     "86: a link that leads nowhere": (moved_behind(lambda state, _: state.symlink_to("/nowhere")), "symbolic link"),
     "86: a directory": (moved_behind(lambda state, _: state.mkdir()), "directory"),
-    "86: a FIFO": (moved_behind(lambda state, _: os.mkfifo(state)), "FIFO"),
+    "86: a FIFO": (moved_behind(lambda state, _: os.mkfifo(state)), "a pipe"),
     "86: open to everybody": (mode(0o777), "0777"),
     "86: readable for everybody": (mode(0o644), "chmod 600"),
     "86: under two names": (lambda applied: os.link(applied.state, applied.home / "other.db"), "has 2 names"),
@@ -504,9 +506,8 @@ def test_82_a_state_put_back_and_applied_since_is_told_from_the_one_that_was_pla
 
 def in_use(applied: Applied) -> None:
     """What a copy of the one file says that was made while a run had it in use."""
-    store = SqliteStore(
-        applied.state, now=lambda: datetime.now(UTC), rng=None, host=os.uname().nodename, pid=os.getpid()
-    )
+    process = Process(os.uname().nodename, os.getpid())
+    store = SqliteStore(applied.state, now=lambda: datetime.now(UTC), rng=random.Random(), process=process)
 
     async def taken() -> None:
         await store.acquire(scope="fleet", holder="ann@here:1", ttl_s=60, lineage="L", fleet="f")

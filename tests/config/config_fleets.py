@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.core.ports import Document
 from reconcile.core.resource import Desired
 from reconcile.core.resource_type import Provider, ResourceType
@@ -196,8 +196,8 @@ def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
 def fleet(root: Path, body: str, files: Mapping[str, str | bytes] | None = None, **options: Any) -> Document:
     """The document of a main file with this body, beside `FILES` and `files`."""
     write(root, {**FILES, "fleet.yaml": f"fleet: f\n{body}", **(files or {})})
-    given: dict[str, Any] = {"providers": PROVIDERS, "environ": {}, "cwd": root, **options}
-    return load(".", **given)
+    given: dict[str, Any] = {"environ": {}, "cwd": root, **options}
+    return load(".", given.pop("providers", PROVIDERS), Inputs(**given))
 
 
 def problems(root: Path, body: str, files: Mapping[str, str | bytes] | None = None, **options: Any) -> list[Problem]:

@@ -16,11 +16,11 @@ MEMORY = 512 << 20
 CHILD = """
 import resource, sys
 from pathlib import Path
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.errors import InvalidInput
 from reconcile.providers.registry import Providers
 try:
-    load(".", providers=Providers(), environ={})
+    load(".", providers=Providers(), inputs=Inputs({}))
     print("valid")
 except InvalidInput as wrong:
     print(wrong.problems[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from config_fleets import FILES, PROVIDERS, devices, fleet, problems, said, write
 
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.core.address import Address
 from reconcile.core.ports import Document, Limit
 from reconcile.core.values import FileRef, Ref, SecretRef
@@ -93,7 +93,11 @@ EXAMPLE = {
 @pytest.fixture
 def example(tmp_path: Path) -> Document:
     write(tmp_path, EXAMPLE)
-    return load("prod", providers=PROVIDERS, environ={}, cwd=tmp_path)
+    return load(
+        "prod",
+        providers=PROVIDERS,
+        inputs=Inputs(environ={}, cwd=tmp_path),
+    )
 
 
 def test_the_example_says_what_it_says(example: Document, tmp_path: Path) -> None:
@@ -211,18 +215,53 @@ def test_explain_names_every_layer_and_the_winner_last(tmp_path: Path) -> None:
 def test_the_digest_changes_with_what_is_read_and_not_with_where_it_lies(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write(tmp_path / name, EXAMPLE)
-    digests = [load(f"{name}/prod", providers=PROVIDERS, environ={}, cwd=tmp_path).digest for name in ("one", "two")]
+    digests = [
+        load(
+            f"{name}/prod",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        ).digest
+        for name in ("one", "two")
+    ]
     assert digests[0] == digests[1]
     write(tmp_path / "two", {"base/inventory/erp.csv": ERP + "S-9,UV00000000000000000000000000000019,OSL-1,B\n"})
-    assert load("two/prod", providers=PROVIDERS, environ={}, cwd=tmp_path).digest != digests[0]
+    assert (
+        load(
+            "two/prod",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        ).digest
+        != digests[0]
+    )
     write(tmp_path / "one", {"base/build/sensor-b-1.4.2.zip": "other bytes"})
-    assert load("one/prod", providers=PROVIDERS, environ={}, cwd=tmp_path).digest != digests[0]
+    assert (
+        load(
+            "one/prod",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        ).digest
+        != digests[0]
+    )
 
 
 def test_path_is_the_directory_or_the_main_file(tmp_path: Path) -> None:
     write(tmp_path, EXAMPLE)
-    assert load("prod/fleet.yaml", providers=PROVIDERS, environ={}, cwd=tmp_path).fleet == "cold-chain-prod"
-    assert load(str(tmp_path / "prod"), providers=PROVIDERS, environ={}, cwd=Path("/")).fleet == "cold-chain-prod"
+    assert (
+        load(
+            "prod/fleet.yaml",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        ).fleet
+        == "cold-chain-prod"
+    )
+    assert (
+        load(
+            str(tmp_path / "prod"),
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=Path("/")),
+        ).fleet
+        == "cold-chain-prod"
+    )
 
 
 def test_paths_are_shown_as_the_user_would_type_them(tmp_path: Path) -> None:
@@ -233,7 +272,11 @@ def test_paths_are_shown_as_the_user_would_type_them(tmp_path: Path) -> None:
         (tmp_path / "prod", str(tmp_path / "prod"), str(tmp_path / "base/more.yaml")),
     ):
         with pytest.raises(InvalidInput) as error:
-            load(path, providers=PROVIDERS, environ={}, cwd=cwd)
+            load(
+                path,
+                providers=PROVIDERS,
+                inputs=Inputs(environ={}, cwd=cwd),
+            )
         assert error.value.problems[0].where == Position(shown, 1, 1)
 
 
@@ -249,7 +292,11 @@ def test_paths_are_shown_as_the_user_would_type_them(tmp_path: Path) -> None:
 def test_a_path_that_is_no_fleet_is_an_error(tmp_path: Path, path: str, words: str) -> None:
     write(tmp_path, {**EXAMPLE, "prod/x.bin": "x"})
     with pytest.raises(InvalidInput) as error:
-        load(path, providers=PROVIDERS, environ={}, cwd=tmp_path)
+        load(
+            path,
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        )
     assert words in said(list(error.value.problems))
 
 
@@ -259,7 +306,11 @@ def test_a_directory_has_exactly_one_main_file(tmp_path: Path) -> None:
     write(tmp_path / "bare", {"readme.txt": ""})
     for name, words in (("none", "has `fleet:`"), ("two", "2 files have `fleet:`"), ("bare", "no YAML file")):
         with pytest.raises(InvalidInput) as error:
-            load(name, providers=PROVIDERS, environ={}, cwd=tmp_path)
+            load(
+                name,
+                providers=PROVIDERS,
+                inputs=Inputs(environ={}, cwd=tmp_path),
+            )
         assert words in said(list(error.value.problems))
 
 
@@ -307,7 +358,11 @@ def test_keys_of_the_main_file_stand_only_there(tmp_path: Path) -> None:
 def test_the_name_of_a_fleet_is_small_letters_digits_and_hyphens(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"fleet.yaml": f"fleet: {name}\n"})
     with pytest.raises(InvalidInput, match="not the name of a fleet"):
-        load(".", providers=PROVIDERS, environ={}, cwd=tmp_path)
+        load(
+            ".",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        )
 
 
 @pytest.mark.parametrize(

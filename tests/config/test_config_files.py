@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.core.ports import Document
 from reconcile.errors import InvalidInput
 from reconcile.files import NotRead, Root
@@ -31,7 +31,7 @@ def repository(tmp_path: Path) -> Path:
 
 def loaded(at: Path, text: str, environ: Mapping[str, str] | None = None, **more: str | tuple[str, ...]) -> Document:
     (at / "fleet" / "fleet.yaml").write_text("fleet: f\n" + text)
-    return load("fleet", providers=Providers(), environ=environ or {}, cwd=at, **more)  # type: ignore[arg-type]
+    return load("fleet", providers=Providers(), inputs=Inputs(environ or {}, cwd=at, **more))  # type: ignore[arg-type]
 
 
 def refused(at: Path, text: str, environ: Mapping[str, str] | None = None, **more: str | tuple[str, ...]) -> str:

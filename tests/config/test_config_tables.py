@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from config_fleets import PROVIDERS, fleet, problems, said, write
 
-from reconcile.config import load
+from reconcile.config import Inputs, load
 
 
 def values(root: Path, name: str, content: str | bytes, spec: str = "", column: str = "v") -> list[Any]:
@@ -145,7 +145,11 @@ def test_a_path_of_for_each_is_relative_to_its_file(tmp_path: Path) -> None:
             "prod/f.yaml": "fleet: f\ninclude: [../base]\nmicrovisor: {devices: {a: {for_each: in/t.csv, key: '{{ row.k }}'}}}\n",
         },
     )
-    document = load("prod", providers=PROVIDERS, environ={}, cwd=root)
+    document = load(
+        "prod",
+        providers=PROVIDERS,
+        inputs=Inputs(environ={}, cwd=root),
+    )
     assert [document.at(handle).address.key for handle in document.roots("microvisor.devices")] == ["prod", "base"]
 
 

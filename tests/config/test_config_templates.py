@@ -309,7 +309,7 @@ def test_membership_of_a_table(tmp_path: Path) -> None:
     [
         ("'{{ row.site }}'", "is given twice"),
         ("'{{ none }}'", "the key is empty"),
-        ("'{{ row.name }} '", "begins or ends with a blank"),
+        ("'{{ row.name }} '", "begins or ends with a space"),
         ("'{{ [1] }}'", "a text is wanted"),
         ("'{{ key }}'", "there is no key here"),
         ("~", "a block needs a key"),

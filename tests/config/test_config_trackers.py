@@ -29,7 +29,7 @@ from tracker_documents import (
     written,
 )
 
-from reconcile.config.report import ALIKE, MOST, Report
+from reconcile.config.report import ALIKE, MOST, Report, Showing
 from reconcile.core.schema import Kind, Mark, Same, fields_of
 from reconcile.errors import InvalidInput
 from reconcile.providers.asset_tracker.beacons import normal
@@ -369,7 +369,7 @@ def test_more_mistakes_and_warnings_than_are_shown_are_counted() -> None:
         report.add(f"mistake {at}")
         report.warn(f"warning {at}")
     for at in range(2 * ALIKE):
-        report.add("one more", address=str(at), alike="one kind")
+        report.add("one more", address=str(at), shown=Showing(alike="one kind"))
         report.warn(f"one more {at}", alike="one kind")
 
     assert report.warnings[-1] == f"and {2 * ALIKE} more warnings" and len(report.warnings) == MOST + 1

@@ -14,7 +14,7 @@ from config_fleets import PROVIDERS, config, fleet, problems, said, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconcile.config import load
+from reconcile.config import Inputs, load
 from reconcile.errors import InvalidInput
 
 BOMB = "a: &a [x,x]\n" + "".join(f"{n}: &{n} [*{p},*{p},*{p}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True))
@@ -87,18 +87,33 @@ def test_a_file_that_says_nothing_says_nothing(tmp_path: Path, content: str) -> 
 def test_a_main_file_that_is_none(tmp_path: Path, content: str | bytes) -> None:
     write(tmp_path, {"fleet.yaml": content})
     with pytest.raises(InvalidInput):
-        load(".", providers=PROVIDERS, environ={}, cwd=tmp_path)
+        load(
+            ".",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        )
 
 
 def test_json_is_yaml(tmp_path: Path) -> None:
     body = json.dumps({"fleet": "f", "microvisor": {"configs": {"a": "no", "b": None}}}, indent=1)
     write(tmp_path, {"fleet.yaml": body})
-    assert load(".", providers=PROVIDERS, environ={}, cwd=tmp_path).count("microvisor.configs") == 1
+    assert (
+        load(
+            ".",
+            providers=PROVIDERS,
+            inputs=Inputs(environ={}, cwd=tmp_path),
+        ).count("microvisor.configs")
+        == 1
+    )
 
 
 def test_crlf_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
     write(tmp_path, {"fleet.yaml": "\ufefffleet: f\r\nmicrovisor:\r\n  configs:\r\n    a: x\r\n"})
-    document = load(".", providers=PROVIDERS, environ={}, cwd=tmp_path)
+    document = load(
+        ".",
+        providers=PROVIDERS,
+        inputs=Inputs(environ={}, cwd=tmp_path),
+    )
     assert document.at(0).attrs["value"] == "x"
 
 
@@ -206,7 +221,11 @@ def test_no_bytes_raise_anything_but_invalid_input(content: bytes) -> None:
         for file in ("fleet.yaml", "x.yaml", "t.csv"):
             root = write(Path(name), {"fleet.yaml": "fleet: f\ntables: {t: {file: t.csv}}\n", file: content})
             with contextlib.suppress(InvalidInput):
-                load(".", providers=PROVIDERS, environ={}, cwd=root)
+                load(
+                    ".",
+                    providers=PROVIDERS,
+                    inputs=Inputs(environ={}, cwd=root),
+                )
 
 
 EXPRESSION = st.recursive(

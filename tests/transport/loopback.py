@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reconcile.core.values import Secret
-from reconcile.transport import BasicAuth, Client, Net
+from reconcile.transport import BasicAuth, Client, Net, Terms
 
 T = TypeVar("T")
 CANARY = "s3cr3t/Käse+40%\u2603"
@@ -133,10 +133,12 @@ def answer(
 @asynccontextmanager
 async def client_of(served: Served | str, **settings: Any) -> AsyncIterator[Client]:
     url = served if isinstance(served, str) else served.url
-    made = {name: settings.pop(name) for name in ("check", "emit", "policy", "transport") if name in settings}
+    made = {name: settings.pop(name) for name in ("emit", "policy", "transport") if name in settings}
     net = Net(rng=random.Random(7), **made)
+    net.check = settings.pop("check", net.check)
+    terms = Terms(**{name: settings.pop(name) for name in Terms.__slots__ if name in settings})
     settings.setdefault("auth", BasicAuth("AC1", Secret(CANARY)))
-    client = net.client(base_url=url, default_host="api.example.com", name="test", **settings)
+    client = net.client(base_url=url, default_host="api.example.com", name="test", terms=terms, **settings)
     try:
         yield client
     finally:

@@ -208,7 +208,7 @@ def test_an_api_that_is_gone_is_given_up_by_the_deadline_and_asked_one_at_a_time
         loop, times = asyncio.get_running_loop(), []
         async with serve(OK) as served, client_of(served, emit=lambda done: times.append(loop.time())) as client:
             await ask(client, False)
-            client._wire._transport._connections._port = nobody()[0]
+            client._wire.connector._port = nobody()[0]
             await client._wire.aclose()
             times.clear()
             begun = loop.time()
@@ -229,7 +229,7 @@ def test_an_outage_is_waited_out_by_all_and_costs_no_budget(outage_s, times):
         loop = asyncio.get_running_loop()
         async with serve(OK) as served, client_of(served, max_concurrency=16) as client:
             budget = client._budget._spent
-            connections = client._wire._transport._connections
+            connections = client._wire.connector
             port = connections._port
             for _ in range(times):
                 await ask(client, False)
@@ -382,7 +382,7 @@ def test_a_lease_that_ends_while_connecting_ends_the_request():
 
         async with serve(OK) as served, client_of(served, check=check) as client:
             lease.append("held")
-            connections = client._wire._transport._connections
+            connections = client._wire.connector
             connect = connections._connect
 
             async def slow(timeout_s):

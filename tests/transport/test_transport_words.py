@@ -14,6 +14,7 @@ from loopback import answer, client_of, run, serve
 from reconcile.core.values import Secret
 from reconcile.errors import ApiError
 from reconcile.transport import BasicAuth, BearerAuth, Upload, body, decode
+from reconcile.transport.exchange import Received
 from reconcile.transport.words import WITHHELD, Hidden
 
 LETTERS = string.ascii_letters + string.digits + "-_.~+/=!*'()% &<>\"\\:@#$äßé☃日\U0001f600"
@@ -287,4 +288,4 @@ def test_all_leaves_of_a_body_with_a_secret_are_hidden():
     )
     assert sensitive
     assert hidden.long == {"long-enough", "beside-it", "1234567890"}
-    assert decode.api_error("GET", "/", 400, {}, b'{"message": "no 1234567890"}', hidden).message == WITHHELD
+    assert decode.api_error("GET", "/", Received(400, {}, b'{"message": "no 1234567890"}'), hidden).message == WITHHELD

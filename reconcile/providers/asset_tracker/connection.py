@@ -29,6 +29,7 @@ from reconcile.provider import (
     Secret,
     SecretRef,
     Target,
+    Terms,
 )
 from reconcile.provider.rest import HttpSettings, about, client_of
 
@@ -44,6 +45,11 @@ class AgentSettings(HttpSettings):
     username: SecretRef = SecretRef("env", "CFG_REST_API_USERNAME")
     password: SecretRef = SecretRef("env", "CFG_REST_API_PASSWORD")
     max_concurrency: Annotated[int, Field(ge=1, le=256)] = 64
+
+    @property
+    def terms(self) -> Terms:
+        # The published agent sends JSON as a plain text (its source calls `send` with a string and sets no type).
+        return replace(super().terms, any_type=True)
 
     @property
     def simulated(self) -> bool:
@@ -164,10 +170,7 @@ def connect(settings: AgentSettings, net: Net, open_secret: OpenSecret) -> tuple
 
 
 def _client(net: Net, settings: AgentSettings, base_url: str | None = None) -> Client:
-    # The published agent sends JSON as a plain text (its source calls `send` with a string and sets no type).
-    return client_of(
-        net, settings, base_url=base_url, default_host=HOST, auth=None, name="asset tracker", any_type=True
-    )
+    return client_of(net, settings, base_url=base_url, default_host=HOST, auth=None, name="asset tracker")
 
 
 def unit_of(attrs: Attrs) -> str | None:
