@@ -248,7 +248,7 @@ def _other_bytes(rtype: ResourceType, shape: Shape, sighting: Sighting, view: Vi
 
 
 def _differ(recorded: Any, file: FileRef) -> bool:
-    """Whether a file has other bytes than the recorded one, as far as both are known."""
+    """True if a file has other bytes than the recorded one, as far as both are known."""
     known = recorded.sha256 if isinstance(recorded, FileRef) else None
     return bool(known and file.sha256) and str(known).lower() != str(file.sha256).lower()
 
@@ -264,7 +264,7 @@ def _unreported(shape: Shape, compared: Attrs, view: View) -> frozenset[Path]:
 
 
 def _spelled_as(shape: Shape, recorded: Attrs, live: Attrs) -> Attrs:
-    """What is live, spelled as the state spells it."""
+    """Live attributes, spelled as the state spells them."""
     return {name: spelled(shape[name], live.get(name), value) for name, value in recorded.items() if name in shape}
 
 
@@ -274,7 +274,7 @@ def spelled(spec: Field, live: Any, value: Any) -> Any:
 
 
 def nearest(places: Mapping[str, Any], path: Path) -> Any:
-    """What stands in a map by dotted path for an attribute, or else for the closest one around it."""
+    """The value in a map by dotted path for an attribute, or else for the closest one around it."""
     for depth in range(len(path), 0, -1):
         if (found := places.get(".".join(path[:depth]))) is not None:
             return found
@@ -282,7 +282,7 @@ def nearest(places: Mapping[str, Any], path: Path) -> Any:
 
 
 def accepted_attrs(shape: Shape, view: View, names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """What the API has accepted, with referred-to ids by their names where they have one."""
+    """Attributes that the API has accepted, with referred-to ids by their names where they have one."""
     accepted = dict(view.attrs)
     for name, spec in shape.items():
         value, known = accepted.get(name), names.get(spec.names or "", {})
@@ -317,7 +317,7 @@ def _alike(spec: Field | None, one: Any, other: Any) -> bool:
 
 
 def _recorded(prior: Entry | None, value: Any, path: Path) -> Any:
-    """What was last applied at a path; `value` is what was recorded of the attribute as a whole."""
+    """The value that was last applied at a path; `value` is what was recorded of the attribute as a whole."""
     if prior is None or path[0] not in prior.attrs:
         return MISSING
     value = get(value, path[1:], MISSING)

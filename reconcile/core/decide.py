@@ -207,7 +207,7 @@ def _change(
 
 
 def _is_recorded(sighting: Sighting, seen: Observed, wanted: Wanted) -> bool:
-    """Whether the state learns something, though nothing is sent."""
+    """True if the state learns something, though nothing is sent."""
     prior = sighting.prior
     if prior is None or sighting.moved_from is not None or prior.id != seen.id:
         return True
@@ -235,7 +235,7 @@ def _notes(shape: Shape, view: View, fields: tuple[FieldChange, ...], patch: Pat
 
 
 def _stamp(shape: Shape, both: Comparison, patch: Patch | None) -> Mapping[str, Any]:
-    """What the state records of a write: also what of ours it takes out of maps, since no file says so again."""
+    """The record of a write in the state: also what of ours it takes out of maps, since no file says so again."""
     if patch is None or not patch.body or not patch.stamp:
         return {}
     left = dropped_sets(shape, both.ours, both.compared, both.wanted.after)
@@ -306,7 +306,7 @@ def _recordings(shape: Shape, prior: Entry | None, after: Attrs, want: Desired) 
 
 
 def _differs_in_record(after: Attrs, want: Desired, prior: Entry) -> bool:
-    """Whether the entry says anything else than the files, beyond what a field change will write anyway."""
+    """True if the entry says anything else than the files, beyond what a field change will write anyway."""
     if after != prior.attrs and to_json(after) != to_json(prior.attrs):
         recorded, now = dict(prior.attrs), dict(after)
         for name, value in now.items():
@@ -325,7 +325,7 @@ def _differs_in_record(after: Attrs, want: Desired, prior: Entry) -> bool:
 
 
 def protected(want: Desired, recorded: Entry | None) -> bool:
-    """Whether it is protected: as written, else as recorded; only a `false` that was applied ends it."""
+    """True if it is protected: as written, else as recorded; only a `false` that was applied ends it."""
     return want.protect if want.protect is not None else recorded is not None and recorded.protect
 
 

@@ -35,7 +35,7 @@ def dropped_members(shape: Shape, recorded: Attrs, wanted: Attrs, live: Attrs) -
 
 
 def recorded_sets(rtype: ResourceType, shape: Shape, prior: Entry | None) -> Attrs:
-    """What we wrote to a unit, where its model has whole maps; what an unfinished write was to remove included."""
+    """Attributes that we wrote, and all that an unfinished write was to remove; {} for a model without whole maps."""
     if prior is None or not any(spec.whole for spec in shape.values()):
         return {}
     return merged(prior.attrs, rtype.staging.unfinished(prior) if rtype.staging is not None else {})

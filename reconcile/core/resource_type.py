@@ -292,7 +292,7 @@ def target_of(
 
 
 def is_other(rtype: ResourceType, seen: Observed, entry: Entry) -> bool:
-    """Whether an answer is about another unit than an entry of the same id, as far as `identity` tells."""
+    """True if an answer is about another unit than an entry of the same id, as far as `identity` tells."""
     known = entry.facts.get(rtype.identity) if rtype.identity is not None else None
     return known is not None and seen.facts.get(rtype.identity or "") not in (None, known)
 
@@ -303,7 +303,7 @@ def accepted_facts(rtype: ResourceType, stamp: Mapping[str, Any], seen: Observed
 
 
 def landed(rtype: ResourceType, patch: Attrs, seen: Observed) -> bool:
-    """Whether a write whose answer was lost was done, as far as a reading tells; never of secrets."""
+    """True if a write whose answer was lost was done, as far as a reading tells; never of secrets."""
     if rtype.staging is not None:
         return rtype.staging.applied(patch, seen)
     shape = fields_of(rtype.Model)

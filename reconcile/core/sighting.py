@@ -19,7 +19,7 @@ from reconcile.core.values import Ref, SecretRef
 
 
 class Match(StrEnum):
-    """Whether the value behind a secret reference is the one that was written."""
+    """True if the value behind a secret reference is the one that was written."""
 
     SAME = "same"
     CHANGED = "changed"

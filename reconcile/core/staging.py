@@ -23,7 +23,7 @@ class Staging:
         return stamp
 
     def applied(self, patch: Attrs, seen: Observed) -> bool:
-        """Whether a reading shows that a write whose answer was lost did arrive."""
+        """True if a reading shows that a write whose answer was lost did arrive."""
         return False
 
     def foreign_update(self, seen: Observed, known: Iterable[Mapping[str, Any]]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.core.schema import Field
 
 Lacking = tuple[tuple[str, ...], tuple[str, ...]]
-"""Where in a write a group stands, and the fields of it that neither the files nor the unit have."""
+"""The place of a group in a write, and the fields of it that neither the files nor the unit have."""
 
 
 def completed(

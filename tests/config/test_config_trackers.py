@@ -202,7 +202,7 @@ def test_a_unit_may_be_named_by_its_url(tmp_path: Path, url: str) -> None:
         ("url: file:///a/cfg", 5, "is neither https nor http"),
         ("url: https:///cfg", 5, "names no host"),
         ("url: https://host:99999/cfg", 5, "is none"),
-        ("url: https://host/a b/cfg", 5, "blanks"),
+        ("url: https://host/a b/cfg", 5, "spaces"),
         ("url: https://host/a/cfg?x=1", 5, "a query or a fragment"),
         ("url: 'https://host/a/cfg#x'", 5, "a query or a fragment"),
         ("url: https://host/a", 5, "does not end in /cfg"),

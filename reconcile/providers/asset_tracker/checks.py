@@ -22,7 +22,7 @@ SHOCK_G, MOVEMENT_G = 4, 0.1
 EARLIEST = 1585666384  # docs/apis/asset_tracker.md, "Settings and ranges": declared, not enforced
 
 _AGENT = re.compile(r"[A-Za-z0-9_-]+")
-_URL = re.compile(r"[!-\[\]-~]+")  # ASCII without blanks and the backslash
+_URL = re.compile(r"[!-\[\]-~]+")  # ASCII without spaces and the backslash
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _BEACON = "12 hex digits, as in 0c2a69046a49 or 0C:2A:69:04:6A:49"
 _UUID = "32 hex digits, as in 0112233445566778899aabbccddeeff0, with or without dashes"
@@ -69,7 +69,7 @@ def mistakes(attrs: Attrs, key: str) -> list[Mistake]:
 
 
 def cautions(attrs: Attrs, key: str) -> list[Mistake]:
-    """What is allowed and yet hardly meant; the arguments are those of `mistakes`."""
+    """Warnings about settings that are allowed and yet hardly meant; the arguments are those of `mistakes`."""
     configuration = attrs.get("configuration")
     if not configuration:
         return []
@@ -131,9 +131,9 @@ def _unit(attrs: Attrs) -> list[Mistake]:
 
 
 def _wrong_url(url: str) -> tuple[str, str | None] | None:
-    """What is wrong with a URL, and the way out. The URL itself is not repeated: it may hold credentials."""
+    """The mistake in a URL, and the hint. The URL itself is not repeated: it may hold credentials."""
     if not _URL.fullmatch(url):
-        return "holds blanks or characters that no URL has", None
+        return "holds spaces or characters that no URL has", None
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0

@@ -40,7 +40,7 @@ def _off_or_from_a_tenth(distance: float) -> float:
 
 
 class Point(StrictModel):
-    """Where a beacon is: both or nothing."""
+    """The place of a beacon: both or nothing."""
 
     lat: Single = Field(ge=-90, le=90, description="Latitude in degrees, -90 to 90.")
     lng: Single = Field(ge=-180, le=180, description="Longitude in degrees, -180 to 180.")
@@ -163,7 +163,7 @@ class TamperingDetected(StrictModel):
 
 
 class Alerts(StrictModel):
-    """What is reported besides locations."""
+    """Reports besides locations."""
 
     shockDetected: ShockDetected | None = _plain("The tracker was hit or moved suddenly.")
     temperatureLow: Temperature | None = _plain("The temperature fell below a limit.")

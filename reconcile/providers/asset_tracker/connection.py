@@ -53,7 +53,7 @@ class AgentSettings(HttpSettings):
 
     @property
     def simulated(self) -> bool:
-        """Whether the agents are those of the embedded simulator, which has one host and one pair of credentials."""
+        """True if the agents are those of the embedded simulator, which has one host and one pair of credentials."""
         return self.username.scheme == "simulator"
 
 
@@ -90,7 +90,7 @@ class Agents:
         return await client.using(await self._auth(target)).send("PATCH", *path, json=body, idempotent=idempotent)
 
     def unit(self, target: Target) -> str:
-        """What identifies a tracker here: the id of its agent also where a URL below the base URL names it."""
+        """The identity of a tracker here: the id of its agent also where a URL below the base URL names it."""
         unit = unit_of(target.attrs) or target.id or ""
         inner = unit.removeprefix(f"{self.main.base_url}/").removesuffix(f"/{ENDPOINT}")
         return unit if "/" in inner else inner

@@ -86,7 +86,7 @@ def _patch(staged: Sequence[Path], configuration: Attrs, seen: Observed) -> dict
 
 
 def _complete(patch: Attrs, configuration: Attrs, seen: Observed) -> tuple[dict[str, Any], list[Mistake]]:
-    """What must travel with what is in `patch`, added to it; and what neither the files nor the tracker say."""
+    """A patch with all that must travel with it; and a mistake for all that neither the files nor the tracker say."""
     reported = seen.attrs.get("configuration", {})
     whole, lacking = completed(fields_of(Configuration), patch, configuration, reported)
     found: list[Mistake] = []
@@ -102,7 +102,7 @@ def _complete(patch: Attrs, configuration: Attrs, seen: Observed) -> tuple[dict[
 
 
 def _ordered(patch: Attrs, configuration: Attrs, reported: Attrs) -> list[Mistake]:
-    """What is checked offline where the files say both sides, against the tracker where they say one."""
+    """Mistakes in pairs that have an order: offline the files are checked alone, here against the tracker as well."""
     found: list[Mistake] = []
     pairs = (
         ((*_MOTION, "movementAccMin"), (*_MOTION, "movementAccMax"), True),

@@ -128,13 +128,13 @@ class Updates(Staging):
 
 
 def same_base(update: Update, seen: Observed) -> bool:
-    """Whether a tracker reports what it did when an update was composed, or reports for the first time since."""
+    """True if a tracker reports what it did when an update was composed, or reports for the first time since."""
     current = seen.facts.get("current") or ""
     return current == update.base or (current == FALLBACK and not update.base)
 
 
 def restarted_since(update: Update, seen: Observed) -> bool:
-    """Whether the tracker has restarted since an update was composed: what it had fetched by then, it has tried."""
+    """True if the tracker has restarted since an update was composed: what it had fetched by then, it has tried."""
     restarted = seen.facts.get("restarted")
     return restarted is not None and (update.restarted is None or restarted > update.restarted)
 
@@ -152,7 +152,7 @@ def both_places(attrs: Attrs) -> Attrs:
 
 
 def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
-    """How a tracker is read, given the last update that the state knows."""
+    """The reading of a tracker, given the last update that the state knows."""
     update = update_of(prior.facts) if prior is not None else None
     pending, current = seen.facts.get("pending"), seen.facts.get("current") or ""
     stuck = kept(seen, prior)
@@ -216,7 +216,7 @@ def _settled(reported: Attrs, stuck: Mapping[str, list[str]], pending: str | Non
 
 
 def foreign_words(pending: str) -> str:
-    """What is said of an update that waits and is not ours."""
+    """The words about an update that waits and is not ours."""
     who = "somebody else" if not pending.startswith(PREFIX) else "reconcile with another state, or before it was lost,"
     return f"the update {pending}, which {who} staged, is not fetched yet; nobody here knows what it holds"
 

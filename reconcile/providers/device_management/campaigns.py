@@ -235,7 +235,7 @@ def _is_there(seen: Observed) -> bool:
 
 
 def _same_draft(seen: Observed, sent: Mapping[str, Any]) -> bool:
-    """Whether a campaign is the draft whose making got no answer."""
+    """True if a campaign is the draft whose making got no answer."""
     draft, wanted = sent["draft"], {_WIRE[name]: seen.attrs.get(name) for name in _WIRE}
     targets = rollout.targets_of(draft["device_filter"])
     return bool(

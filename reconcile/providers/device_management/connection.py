@@ -95,7 +95,7 @@ async def connect(settings: ManagementSettings, net: Net, open_secret: OpenSecre
 
 @contextmanager
 def remembered(api: Api, address: Address, sent: Mapping[str, Any]) -> Iterator[None]:
-    """What is sent is remembered (`Api.sent`), and forgotten again when it was certainly not done."""
+    """A request that is remembered (`Api.sent`), and forgotten again when it was certainly not done."""
     api.sent[address] = sent
     try:
         yield
@@ -147,7 +147,7 @@ async def pages(
 
 
 async def count(api: Api, *path: str) -> int:
-    """How many there are on the account. Raises BadAnswer when the API does not say."""
+    """The number of them on the account. Raises BadAnswer when the API does not say."""
     answer = await api.main.get(*path, params={"limit": LEAST_PAGE, "include": "total_count"}, slash=_slash(path))
     _members(answer, path)
     total = _total(answer)
@@ -214,13 +214,13 @@ def text(member: Mapping[str, Any], name: str) -> str:
 
 
 def _total(answer: Answer) -> int | None:
-    """How many there are, where the answer says so: it need not, unless it was asked to."""
+    """The number of them, where the answer says so: it need not, unless it was asked to."""
     total = answer.body.get("total_count")
     return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
 
 def _slash(path: tuple[str, ...]) -> bool:
-    """Whether a path ends in a slash (docs/apis/device_management.md, "Slashes"): those of devices and groups do."""
+    """True if a path ends in a slash (docs/apis/device_management.md, "Slashes"): those of devices and groups do."""
     return path[1] in ("devices", "device-groups")
 
 

@@ -35,7 +35,7 @@ def name_of(attrs: Attrs, key: str) -> str:
 
 
 def name_problems(attrs: Attrs, key: str) -> list[Mistake]:
-    """What is wrong with the name."""
+    """Mistakes in the name."""
     path: tuple[str, ...] = ("name",) if attrs.get("name") is not None else ()
     name = name_of(attrs, key)
     if flaw := flaw_in_name(name):
@@ -46,7 +46,7 @@ def name_problems(attrs: Attrs, key: str) -> list[Mistake]:
 
 
 def attribute_problems(attrs: Attrs) -> list[Mistake]:
-    """What is wrong with the keys of custom attributes."""
+    """Mistakes in the keys of custom attributes."""
     found: list[Mistake] = []
     for key in attrs.get(ATTRIBUTES) or {}:
         if not _ATTRIBUTE.fullmatch(key) or flaw_in_name(key):

@@ -53,7 +53,7 @@ _BYTES = " sha256:"
 
 
 class Firmware(StrictModel):
-    """What images and manifests have in common. The key is the name unless `name` says otherwise."""
+    """Fields of images and of manifests. The key is the name unless `name` says otherwise."""
 
     file: Annotated[FileRef, Mark.IMMUTABLE] = Field(description="The file to upload.")
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
@@ -132,7 +132,7 @@ class FirmwareType(ResourceType[Api]):
 
 
 def alias(name: str, checksum: str) -> Alias:
-    """What finds an upload by its name and its bytes."""
+    """The alias that finds an upload by its name and its bytes."""
     return Alias(f"{name}{_BYTES}{checksum.lower()}")
 
 

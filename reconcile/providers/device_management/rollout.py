@@ -85,7 +85,7 @@ def counted(seen: Observed, counts: Counts) -> Observed:
 
 
 def view_of(seen: Observed) -> View:
-    """How far a campaign is: pending while devices are, failed when it ended and some of them failed."""
+    """The progress of a campaign: pending while devices are, failed when it ended and some of them failed."""
     phase, counts = seen.facts.get("phase"), seen.facts.get("counts")
     since = moment(seen.facts.get("since"))
     if phase in WORDS:
@@ -103,7 +103,7 @@ def view_of(seen: Observed) -> View:
 
 
 def _done(attrs: Attrs, counts: Counts) -> bool:
-    """Whether it ended because it had done what it was for: no device is left, or as many succeeded as were wanted."""
+    """True if it ended because it had done what it was for: no device is left, or as many succeeded as were wanted."""
     if not counts["pending"]:
         return True
     percent = attrs["autostop_success_percent"]

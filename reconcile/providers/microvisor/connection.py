@@ -50,7 +50,7 @@ class MicrovisorSettings(HttpSettings):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What the wire halves of the types get: the two hosts, and the account."""
+    """The `api` of the wire halves: the two hosts, and the account."""
 
     main: Client
     upload: Client

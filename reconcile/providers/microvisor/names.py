@@ -11,7 +11,7 @@ KEY_LENGTH, VALUE_LENGTH = 100, 4096  # characters; docs/apis/microvisor.md, "Co
 
 
 def name_problems(attrs: Attrs, key: str) -> list[Mistake]:
-    """What is wrong with the unique name, which is the key unless `unique_name` is written."""
+    """Mistakes in the unique name, which is the key unless `unique_name` is written."""
     written = attrs.get("unique_name")
     name = str(written) if written is not None else key
     path: tuple[str, ...] = ("unique_name",) if written is not None else ()
@@ -29,7 +29,7 @@ def name_problems(attrs: Attrs, key: str) -> list[Mistake]:
 
 
 def key_problems(key: str) -> list[Mistake]:
-    """What is wrong with the key of a config or secret."""
+    """Mistakes in the key of a config or secret."""
     if flaw := flaw_in_name(key):
         return [((), f"the key {flaw}", None)]
     if len(key) > KEY_LENGTH:
