@@ -24,9 +24,9 @@ class PlanSection(Enum):
     """The sections of a plan, in the order in which they are shown; the value is the heading."""
 
     BLOCKED = "Blocked"
-    LEAVING = "Leaving"
+    LEAVING = "Removed"
     REPLACED = "Replaced"
-    OVERWRITTEN = "Imported, and what is live is overwritten"
+    OVERWRITTEN = "Imported (live settings will be overwritten)"
     IMPORTED = "Imported, nothing changes"
     CREATED = "Created"
     YOU = "Changed by you"
@@ -36,7 +36,7 @@ class PlanSection(Enum):
     VALUE_UNKNOWN = "Written because the value is unknown"
     MOVED = "Moved"
     RECORDED = "Recorded only, nothing is sent"
-    RENEWAL = "Renewal due"
+    RENEWAL = "Leases to renew"
 
 
 def section_of(change: Change) -> PlanSection:

@@ -202,7 +202,7 @@ def _renewals(members: list[Group], types: Types, paint: Paint) -> Iterator[str]
     if not members:
         return
     total = sum(len(group.members) for group in members)
-    yield paint(f"Renewal due: {many(total, 'resource')} (renewed by apply; no change)", YELLOW)
+    yield paint(f"Leases to renew: {many(total, 'resource')} (renewed by apply; no change)", YELLOW)
     for group in members:
         what = sorted({".".join(field.path) for fields in group.fields for field in fields})
         tail = f" {', '.join(outside(name) for name in what)}" if what else ""
