@@ -129,7 +129,7 @@ def listed(words: Collection[Any], most: int = 12, show: Callable[[Any], str] = 
 def no_such_characters(text: str) -> None:
     """Raises Flaw when a text holds U+0000 or half of a pair, which no API takes and no file may hold."""
     if found := _NO_CHARACTER.search(text):
-        raise Flaw(f"a text may not hold the character U+{ord(found[0]):04X}", kind="character")
+        raise Flaw(f"a string may not hold the character U+{ord(found[0]):04X}", kind="character")
 
 
 @dataclass(slots=True)

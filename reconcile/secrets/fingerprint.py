@@ -51,7 +51,7 @@ class Print:
     def from_json(cls, value: Any) -> Print:
         """The inverse of `to_json`; other members are ignored. StateError when it is of another shape."""
         if not isinstance(value, Mapping) or not all(isinstance(value.get(name), str) for name in _FIELDS):
-            raise StateError("the state holds a fingerprint that is none")
+            raise StateError("the state contains an invalid fingerprint")
         return cls(*(value[name] for name in _FIELDS))
 
 

@@ -90,7 +90,7 @@ def authorization(auth: Auth) -> str:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidInput(
             Problem(
-                "the API key is empty or holds blanks or characters that no header can carry",
+                "the API key is empty or holds spaces or characters that no header can carry",
                 hint="Look for a line break at its end",
             )
         )

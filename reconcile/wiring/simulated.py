@@ -28,7 +28,7 @@ def simulator_url(environ: Mapping[str, str]) -> str | None:
     if scheme != "http" or not mark or "/" in host or "@" in host or not is_loopback(name.strip("[]")):
         raise InvalidInput(
             Problem(
-                f"{SIMULATOR} is {url!r}, which is no simulator",
+                f"{SIMULATOR} is {url!r}, not a simulator URL",
                 hint="It is what `reconcile simulator` prints: http://127.0.0.1:<port>",
             )
         )

@@ -89,7 +89,7 @@ YAML = [
         (19,),
         "tags, and a list as a key",
         fleet("  configs:\n    a: !!binary aGk=\n    b: !!set {x}\n    ? [a, b]\n    : c\n"),
-        (("fleet.yaml line 4", "tag"), ("fleet.yaml line 5", "tag"), ("fleet.yaml line 6", "key is a text")),
+        (("fleet.yaml line 4", "tag"), ("fleet.yaml line 5", "tag"), ("fleet.yaml line 6", "string as a key")),
     ),
     Refused((20,), "a merge key", fleet("  configs:\n    <<: {a: b}\n"), (("fleet.yaml line 4", "merge", "profile"),)),
     Refused(

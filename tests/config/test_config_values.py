@@ -58,7 +58,7 @@ def test_a_literal_block_keeps_its_lines(tmp_path: Path) -> None:
 def test_a_resource_that_says_nothing_is_not_managed_and_said_so(tmp_path: Path) -> None:
     document = fleet(tmp_path, "microvisor:\n  devices:\n    a:\n    b: {}\n")
     assert document.count("microvisor.devices") == 1
-    assert "microvisor.devices.a says nothing" in document.warnings[0]
+    assert "microvisor.devices.a has no value" in document.warnings[0]
 
 
 @pytest.mark.parametrize(("written", "value"), [("true", True), ("False", False), ("TRUE", True)])
@@ -299,20 +299,20 @@ def test_a_child_may_be_protected_and_labelled(tmp_path: Path) -> None:
         ("{ap: x}", 'Did you mean "app"'),
         ("{on_removal: forgt}", 'Did you mean "forget"'),
         ("{protect: maybe}", "true or false"),
-        ("{labels: [a]}", "a map is wanted"),
+        ("{labels: [a]}", "expected a map"),
         ("{profile: nobody}", 'no profile "nobody"'),
         ("{key: x}", "key stands in a block"),
         ("{configs: {a: {for_each: t, key: b}}}", "block cannot stand inside"),
         ("{configs: {b: {for_each: t, key: x, value: y}}}", "block cannot stand inside"),
         ("{configs: {a: {profile: x, value: y}}}", "profiles do not nest"),
         ("{configs: {a: {protect: true}}}", "value is missing"),
-        ("{configs: [a]}", "a map is wanted"),
-        ("{configs: x}", "a map is wanted"),
-        ("{sid: short}", "does not have the form"),
-        (f"{{sid: {SID}}}", "does not have the form"),
-        (f"{{sid: {SID}12}}", "does not have the form"),
-        ("text", "a map is wanted"),
-        ("[a]", "a map is wanted"),
+        ("{configs: [a]}", "expected a map"),
+        ("{configs: x}", "expected a map"),
+        ("{sid: short}", "must match"),
+        (f"{{sid: {SID}}}", "must match"),
+        (f"{{sid: {SID}12}}", "must match"),
+        ("text", "expected a map"),
+        ("[a]", "expected a map"),
     ],
 )
 def test_what_a_device_may_not_say(tmp_path: Path, fields: str, words: str) -> None:

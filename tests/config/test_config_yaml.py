@@ -23,10 +23,10 @@ BOMB = "a: &a [x,x]\n" + "".join(f"{n}: &{n} [*{p},*{p},*{p}]\n" for p, n in zip
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        ("hello", 1, "a document is a map, this file is a text"),
+        ("hello", 1, "a document is a map, this file is a string"),
         ("- a\n- b\n", 1, "a document is a map, this file is a list"),
         ("a: 1\n---\nb: 2\n", 2, "a second document begins here"),
-        ("microvisor:\n\tdevices: {}\n", 2, "a tab stands where"),
+        ("microvisor:\n\tdevices: {}\n", 2, "tab used for indentation"),
         ("microvisor: [a\n", 1, "this is not YAML"),
         (b"\xff\xfe\xfa", 1, "UTF-16"),
         (b"a: \xff\n", 1, "not UTF-8"),
@@ -51,8 +51,8 @@ BOMB = "a: &a [x,x]\n" + "".join(f"{n}: &{n} [*{p},*{p},*{p}]\n" for p, n in zip
         ("x: !!binary aGk=\n", 1, "tags"),
         ("x: !!set {a}\n", 1, "tags"),
         ("x: !local a\n", 1, "tags"),
-        ("? [a, b]\n: 1\n", 1, "a key is a text here"),
-        ("{a: 1}: 2\n", 1, "a key is a text here"),
+        ("? [a, b]\n: 1\n", 1, "expected a string as a key"),
+        ("{a: 1}: 2\n", 1, "expected a string as a key"),
         ("~: 2\n", 1, "a key is missing"),
         (": 2\n", 1, "this is not YAML"),
         ("x: {<<: {a: 1}}\n", 1, "merge keys"),

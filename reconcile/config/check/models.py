@@ -21,7 +21,7 @@ _WORDS = {
     "string_too_short": "has fewer than {min_length:,} characters",
     "too_long": "has more than {max_length:,} members",
     "too_short": "has fewer than {min_length:,} members",
-    "string_pattern_mismatch": "does not have the form {pattern}",
+    "string_pattern_mismatch": "must match {pattern}",
     "multiple_of": "has to be a multiple of {multiple_of}",
 }
 

@@ -307,9 +307,9 @@ def entries_of(shared: Shared, family: FamilySlots, node: Map, tables: Mapping[s
                 found.append(block)
             continue
         if type(member) is Scalar and member.null:
-            instead = "{} to manage it" if family.slot.scalar is None else '"" for the empty text'
+            instead = "{} to manage it with no settings" if family.slot.scalar is None else '"" for an empty string'
             shared.world.report.warn(
-                f"{family.type.path}{quote(key)} says nothing, so it counts as not written; write {instead}",
+                f"{family.type.path}{quote(key)} has no value and is ignored; write {instead}",
                 shared.world.position(key_at),
             )
             continue

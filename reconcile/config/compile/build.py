@@ -156,7 +156,7 @@ class Shape:
         if type(node) is Map and slot.kind is Kind.TEXT and set(node.members) == {"file"}:
             return self._file_text(node, path)
         if type(node) is not Scalar:
-            what = f"{'a map' if type(node) is Map else 'a list'} where {WANTED[slot.kind]} is wanted"
+            what = f"expected {WANTED[slot.kind]}, got {'a map' if type(node) is Map else 'a list'}"
             self._wrong(Flaw(what, hint=hint_for(slot, node)), node.at, path, secret)
             return None
         try:
@@ -278,10 +278,10 @@ class Shape:
             elif type(node) is Scalar and is_template(node.text):
                 plain = False
             elif type(node) is not Map:
-                what = "a list" if type(node) is Seq else "a text"
+                what = "a list" if type(node) is Seq else "a string"
                 self.places[path] = node.at
                 wanted = "list of names" if slot.names else "map"
-                self._wrong(Flaw(f"{what} where a {wanted} is wanted"), node.at, path)
+                self._wrong(Flaw(f"expected a {wanted}, got {what}"), node.at, path)
                 continue
             whole.append(Layer(node, layer.profile))
         if not whole:
@@ -310,7 +310,7 @@ class Shape:
             template = self._world.templates.read(node.text)
             self.fields += 1
             if not template.whole:
-                raise Flaw("a text where a map is wanted", hint="Only a value that is one expression yields a map")
+                raise Flaw("expected a map, got a string", hint="Only a value that is one expression yields a map")
         except Flaw as flaw:
             self._wrong(flaw, node.at, path)
             return None
@@ -331,7 +331,7 @@ class Shape:
             if type(member) is Scalar and not member.null and not is_template(member.text):
                 members[member.text] = Map({}, member.at, b"")
             else:
-                self._wrong(Flaw("a list of names is wanted"), member.at, path)
+                self._wrong(Flaw("expected a list of names"), member.at, path)
         return Map(members, node.at, b"")
 
     def _plain_map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:

@@ -15,7 +15,7 @@ from reconcile.core.text import flaw_in_name
 
 SPECIAL = (Kind.SECRET, Kind.FILE)
 WANTED = {
-    Kind.TEXT: "a text",
+    Kind.TEXT: "a string",
     Kind.INTEGER: "a whole number",
     Kind.NUMBER: "a number",
     Kind.BOOLEAN: "true or false",
@@ -53,7 +53,7 @@ def from_data(slot: Slot, value: Any, special: Callable[[Slot, str], Any] | None
         return special(slot, as_text(value) or "")
     if kind is Kind.LIST:
         if not isinstance(value, list):
-            raise Flaw(f"{shown(value)} where a list is wanted", kind="list")
+            raise Flaw(f"expected a list, got {shown(value)}", kind="list")
         members = [from_data(slot.member or Slot("*", Kind.ANY), member, special) for member in value]
         return [member for member in members if member is not ABSENT]
     if slot.scalar is not None and not isinstance(value, dict):
@@ -61,7 +61,7 @@ def from_data(slot: Slot, value: Any, special: Callable[[Slot, str], Any] | None
     if isinstance(value, list) and slot.names:
         value = {as_text(member) or "": {} for member in value}
     if not isinstance(value, dict):
-        raise Flaw(f"{shown(value) if kind is not Kind.OBJECT else 'a value'} where a map is wanted", kind="map")
+        raise Flaw(f"expected a map, got {shown(value) if kind is not Kind.OBJECT else 'a value'}", kind="map")
     return _from_map(slot, value, special)
 
 
@@ -89,7 +89,7 @@ def hint_for(slot: Slot, node: Node) -> str | None:
     if slot.kind is Kind.SECRET:
         return "Write a reference: env:NAME or file:path#/pointer"
     if slot.kind is Kind.TEXT and type(node) is Map:
-        return "Quote it if it is a text; {file: path} is the text of a file"
+        return "Quote it if it is a string; {file: path} is the text of a file"
     return None
 
 

@@ -109,10 +109,10 @@ def as_text(value: Any) -> str | None:
         return value.text
     if isinstance(value, (int, float)):
         if not math.isfinite(value):
-            raise Flaw("JSON has no word for this number, so it cannot be a text", kind="finite")
+            raise Flaw("JSON has no word for this number, so it cannot be a string", kind="finite")
         return json.dumps(value)
     kind = "map" if isinstance(value, dict) else "list"
-    raise Flaw(f"a {kind} where a text is wanted", hint="Pick a member, or write it as JSON with | tojson")
+    raise Flaw(f"expected a string, got a {kind}", hint="Pick a member, or write it as JSON with | tojson")
 
 
 def as_boolean(value: Any) -> bool | None:

@@ -176,7 +176,7 @@ def member(value: Any, key: Any, label: str, names: Names) -> Any:
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "a boolean"
-    for kind, word in ((str, "a text"), (int, "a number"), (float, "a number"), (list, "a list")):
+    for kind, word in ((str, "a string"), (int, "a number"), (float, "a number"), (list, "a list")):
         if isinstance(value, kind):
             return word
     return "a value"
@@ -233,7 +233,7 @@ def _getitem(node: nodes.Getitem) -> Run:
         def cut(names: Names) -> Any:
             value = use(of(names))
             if not isinstance(value, (list, str)):
-                raise Flaw(f"{label} is neither a text nor a list")
+                raise Flaw(f"{label} is neither a string nor a list")
             span = slice(*(use(end(names)) if end is not None else None for end in ends))
             size = len(range(*span.indices(len(value))))
             if isinstance(value, str):

@@ -154,7 +154,7 @@ ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def _within(left: Any, right: Any) -> bool:
     if isinstance(right, str) and not isinstance(left, str):
-        raise Flaw(f"{shown(left)} is looked for in a text", hint="Make a text of it: | string")
+        raise Flaw(f"{shown(left)} is looked for in a string", hint="Make a string of it: | string")
     return left in right
 
 
@@ -193,7 +193,7 @@ def _join(value: Any, between: Any = "") -> str:
 def _split(value: Any, at: Any = None) -> list[str]:
     between = None if at is None else text(at)
     if between == "":
-        raise Flaw("split needs a text to split at")
+        raise Flaw("split needs a string to split at")
     return [part.strip() for part in bounded(text(value).split(between, MAX_MEMBERS))]
 
 

@@ -230,7 +230,7 @@ def _report_file(file: _File, report: Report, sources: Sources) -> None:
         report.flaw(flaw, Position(name, line, column))
     root = file.tree.root
     if root is not None and type(root) is not Map and not (type(root) is Scalar and root.null):
-        kind = "a list" if type(root) is Seq else "a text"
+        kind = "a list" if type(root) is Seq else "a string"
         report.add(
             f"a document is a map, this file is {kind}",
             Position(name, place(root.at)[1], place(root.at)[2]),

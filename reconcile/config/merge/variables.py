@@ -275,7 +275,7 @@ def _typed(variable: _Declared, value: Node | str) -> Any:
         return _from_text(kind, value)
     if kind == "text":
         if type(value) is not Scalar:
-            raise Flaw("a text is wanted")
+            raise Flaw("expected a string")
         return value.text
     found = plain(value)
     if kind == "boolean" and isinstance(found, bool):

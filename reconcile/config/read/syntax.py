@@ -14,6 +14,8 @@ NO_ALIAS = (
 )
 _INNER_QUOTES = re.compile(r'"[^"]*\{\{[^"}]*"[^"]*"')
 
+MAX_DEPTH = 64
+
 
 def unquoted(source: str, line: int, column: int) -> Flaw:
     """What is said of `app: {{ row.app }}`."""
@@ -31,6 +33,8 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
     """`(line, column, flaw)` of what libyaml says, in words that help."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
+    if "maximum nesting depth" in (error.problem or ""):  # of libyaml since 0.2.6, which looks far ahead
+        return line, column, Flaw(f"this is nested more than {MAX_DEPTH} deep")
     lines = text.split("\n")
 
     def source(number: int) -> str:
@@ -66,7 +70,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
             Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}"),
         )
     if "\\t" in problem or "\t" in here[: max(column, 1)]:
-        return line, column, Flaw("a tab stands where YAML wants blanks", hint="Indent with blanks")
+        return line, column, Flaw("tab used for indentation; YAML needs spaces", hint="Indent with spaces")
     if "found character" in problem:
         return (
             line,

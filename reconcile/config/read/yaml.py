@@ -16,11 +16,10 @@ from typing import Any
 
 import yaml
 
-from reconcile.config.read.syntax import NO_ALIAS, explain, unquoted
+from reconcile.config.read.syntax import MAX_DEPTH, NO_ALIAS, explain, unquoted
 from reconcile.config.report import Flaw
 
 MAX_BYTES = 64 << 20
-MAX_DEPTH = 64
 MAX_NODES = 4_000_000
 FEW_NODES, BYTES_PER_NODE = (
     250_000,
@@ -247,7 +246,7 @@ class _Composer:
             _key(self.tree, frame, self.texts.setdefault(word, word), at, quoted)
             return None
         if "\0" in word:
-            _mistake(self.tree, line, column, Flaw("a text may not hold the character U+0000"))
+            _mistake(self.tree, line, column, Flaw("a string may not hold the character U+0000"))
         return Scalar(word, at)
 
     def start(self, event: Any, line: int, column: int) -> None:
@@ -363,4 +362,4 @@ def _complex_key(tree: Tree, text: str, line: int, column: int, mapping: bool) -
     source = text.split("\n", line)[line - 1] if line else ""
     if mapping and source[column - 1 : column] == "{" and "{{" in source[max(0, column - 2) :]:
         raise unquoted(source, line, max(column - 1, 1))
-    _mistake(tree, line, column, Flaw("a key is a text here, not a list or a map"))
+    _mistake(tree, line, column, Flaw("expected a string as a key, got a list or a map"))
