@@ -47,7 +47,7 @@ _FORM = Form(Options)
 
 def unusual(options: Options) -> dict[str, Any]:
     """The options that are not as usual, as plain JSON."""
-    return _FORM.dump(options)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in _FORM.dump(options).items()}
 
 
 def covers(pattern: str, address: Address, block: str | None) -> bool:

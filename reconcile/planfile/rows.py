@@ -51,7 +51,7 @@ def lines(plan: Plan) -> Iterator[bytes]:
     Raises:
         TypeError: it holds a secret, or anything else that is not JSON.
     """
-    yield line_of("bindings", _BINDINGS.dump(plan.bindings))
+    yield line_of("bindings", _BINDINGS.dump(plan.bindings, whole=True))
     yield line_of("totals", {field.name: getattr(plan, field.name) for field in fields(Totals)})
     for kind, (form, name) in _KINDS.items():
         rows = getattr(plan, name)
