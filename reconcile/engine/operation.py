@@ -35,6 +35,14 @@ from reconcile.engine.young import Basis, fresh, resting_on
 from reconcile.errors import BadAnswer, NoAnswer, ReconcileError
 
 
+@dataclass(frozen=True, slots=True)
+class _Footing:
+    """What a write rests on that is none to the plan's own unit, and how that is read again when it is too old."""
+
+    basis: Callable[[], Basis]
+    refresh: Callable[[], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Operation:
     """
@@ -151,14 +159,13 @@ class Operation:
                 raise Stopped(Outcome.CONFLICT, "the unit that is let go of was renamed after the plan was made")
 
         if await holds_it():
-            await self.rename(id, name, lambda: Basis(read_at), refresh)
+            await self.rename(id, name, _Footing(lambda: Basis(read_at), refresh))
 
     async def rename(
         self,
         id: str,
         name: str,
-        basis: Callable[[], Basis] | None = None,
-        refresh: Callable[[], Awaitable[None]] | None = None,
+        footing: _Footing | None = None,
     ) -> None:
         """Gives a unit a name that frees the one another unit needs."""
         naming = naming_of(self.kind.Model)
@@ -171,8 +178,7 @@ class Operation:
             operation,
             lambda: answers.update(self.kind, self.api, at, patch),
             lambda: self._landed(at, patch, operation, other=id != self.change.id),
-            basis=basis,
-            refresh=refresh,
+            footing=footing,
         )
         self.done.named = self.done.named or id == self.change.id
         await self.intents.end(Ended(operation))
@@ -355,8 +361,7 @@ class Operation:
         begun: Mapping[str, Any] | None = None,
         *,
         once: bool = False,
-        basis: Callable[[], Basis] | None = None,
-        refresh: Callable[[], Awaitable[None]] | None = None,
+        footing: _Footing | None = None,
     ) -> Observed:
         """`begun`: with what its intent is written again where it gets too old; None = its age does not matter."""
 
@@ -364,7 +369,7 @@ class Operation:
             await self.intents.end(Ended(operation))
 
         async def resting() -> Observed:
-            rests = (basis or self._basis)()
+            rests = (footing.basis if footing else self._basis)()
             if begun is not None and rests.begun_long_ago:
                 await self.intents.begin(operation, self._parent(), **begun)
                 rests = self._basis()
@@ -373,7 +378,7 @@ class Operation:
 
         async def refreshed() -> None:
             try:
-                await (refresh or self._precondition)()
+                await (footing.refresh if footing else self._precondition)()
             except Stopped:
                 await closed()  # nothing was sent
                 raise
