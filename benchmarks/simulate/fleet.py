@@ -18,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.simulate.agents import PASSWORD, USERNAME, Agents, Kill, Killed
-from benchmarks.simulate.virtual import Clock, Loop, in_place
+from benchmarks.simulate.virtual import Clock, Loop, in_place, parts_of
 from reconcile import planfile, wiring, workflow
 from reconcile.backends.sqlite import SqliteStore
 from reconcile.core.bindings import APPLIED
@@ -79,6 +79,7 @@ class Fleet:
                 "XDG_CONFIG_HOME": str(self.directory / "config"),
             },
             parallelism=len(self.agents.trackers),
+            parts=parts_of(self.clock, self.agents, self.rng),
         )
         self._written = ""
         self._files: Document | None = None
@@ -182,7 +183,7 @@ class Fleet:
                 return await story(wired)
 
         with (
-            in_place(self.clock, agents, self.rng),
+            in_place(self.clock),
             _mortal(agents),
             mock.patch.object(wiring, "document", self._document),
         ):

@@ -52,8 +52,7 @@ class _Running:
         document = copy.deepcopy({agent: dict(entry) for agent, entry in history.begin.items()})
         self.oracle = Oracle(document)
         clock, rng = Clock(), random.Random(f"tool {history.seed}")
-        nothing: Any = None
-        with in_place(clock, nothing, rng):
+        with in_place(clock):
             self.agents = Agents(clock, copy.deepcopy(dict(history.trackers)), self.oracle)
         self.oracle.agents = self.agents
         self.fleet = Fleet(directory, clock, self.agents, rng, document)

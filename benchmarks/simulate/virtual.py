@@ -10,17 +10,15 @@ import selectors
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from reconcile import wiring
-from reconcile.backends.leases import Process
 from reconcile.providers.registry import Providers
 from reconcile.simulator import clock as simulated
-from reconcile.transport import Net
 from reconcile.transport.exchange import Connector
+from reconcile.wiring import Parts
 
 BEGIN = 1_800_000_000.0  # Unix seconds; any will do, as long as it is the same for everyone
 
@@ -77,21 +75,22 @@ def _providers() -> Providers:
     return Providers()
 
 
+def parts_of(clock: Clock, transport: Connector, rng: random.Random) -> Parts:
+    """The tool takes its time from `clock`, and its randomness and its network from here."""
+    return Parts(
+        now=clock.date,
+        uptime=lambda: clock.now,
+        random=lambda: random.Random(rng.random()),
+        providers=_providers,
+        transport=lambda base: transport,
+    )
+
+
 @contextlib.contextmanager
-def in_place(clock: Clock, transport: Connector, rng: random.Random) -> Iterator[None]:
-    """The tool and the simulator take their time from `clock`, the tool its randomness and its network from here."""
-    with (
-        mock.patch.object(wiring, "_now", clock.date),
-        mock.patch.object(wiring, "Process", partial(Process, uptime=lambda: clock.now)),
-        mock.patch.object(wiring, "random", SimpleNamespace(Random=lambda: random.Random(rng.random()))),
-        mock.patch.object(wiring, "Net", partial(Net, transport=lambda base: transport)),
-        mock.patch.object(wiring, "Providers", _providers),
-        mock.patch.object(
-            simulated,
-            "time",
-            SimpleNamespace(time=lambda: clock.now, strftime=time.strftime, gmtime=time.gmtime),
-        ),
-    ):
+def in_place(clock: Clock) -> Iterator[None]:
+    """The simulator takes its time from `clock`."""
+    there = SimpleNamespace(time=lambda: clock.now, strftime=time.strftime, gmtime=time.gmtime)
+    with mock.patch.object(simulated, "time", there):
         yield
 
 

@@ -185,9 +185,10 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequ
     """What wiring needs of a command line; sets the colour as well."""
     if given.get("no_color"):
         no_color()
-    more: dict[str, Any] = {}
+    context = click.get_current_context(silent=True)
+    more: dict[str, Any] = {"parts": context.obj} if context is not None and context.obj is not None else {}
     if watch is not None:
-        more = {"emit": watch.emit, "heard": watch.heard}
+        more |= {"emit": watch.emit, "heard": watch.heard}
     return CommandRequest(
         given.get("path", "."),
         tuple(given.get("var", ())),

@@ -10,24 +10,32 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from reconcile.errors import InvalidInput, Problem, ReconcileError
 
+if TYPE_CHECKING:
+    from reconcile.wiring import Parts
 
-def run(command: click.Command, arguments: Sequence[str]) -> int:
-    """Runs a command to its end and returns its exit code; whatever happened was said on standard error."""
+
+def run(command: click.Command, arguments: Sequence[str], parts: Parts | None = None) -> int:
+    """
+    Runs a command to its end and returns its exit code; whatever happened was said on standard error.
+
+    Args:
+        parts: the world around it, in place of the usual one.
+    """
     format_ = "json" if _wants_json(arguments) else "text"
-    code = _run(command, arguments, format_)
+    code = _run(command, arguments, format_, parts)
     flush()
     return code
 
 
-def _run(command: click.Command, arguments: Sequence[str], format_: str) -> int:
+def _run(command: click.Command, arguments: Sequence[str], format_: str, parts: Parts | None) -> int:
     try:
-        code = command.main(list(arguments), prog_name="reconcile", standalone_mode=False)
+        code = command.main(list(arguments), prog_name="reconcile", standalone_mode=False, obj=parts)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code

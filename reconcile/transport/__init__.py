@@ -6,8 +6,8 @@ In go method, path segments, parameters and a body with secrets in it; out come 
 """
 
 from reconcile.transport.client import Client
-from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, RequestDone, Terms, Upload
-from reconcile.transport.hosts import LOOPBACK, allow_list, is_loopback
+from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, Connector, RequestDone, Terms, Upload
+from reconcile.transport.hosts import LOOPBACK, Base, allow_list, is_loopback
 from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
 from reconcile.transport.retry import Policy
@@ -16,9 +16,11 @@ __all__ = [
     "LOOPBACK",
     "Answer",
     "Auth",
+    "Base",
     "BasicAuth",
     "BearerAuth",
     "Client",
+    "Connector",
     "Net",
     "Policy",
     "RequestDone",

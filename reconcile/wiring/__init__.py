@@ -36,13 +36,46 @@ from reconcile.providers.registry import Providers
 from reconcile.secrets import KEY_VARIABLE, SecretResolver, config_dir, key_file, load_key
 from reconcile.secrets import FingerprintKey as FingerprintKey
 from reconcile.secrets import new_key as new_key
-from reconcile.transport import Net, RequestDone, allow_list
+from reconcile.transport import Base, Connector, Net, RequestDone, allow_list
 from reconcile.wiring.simulated import SIMULATOR, credentials_at, simulator_url
 from reconcile.workflow import World
 
 ALLOWED_HOSTS = "RECONCILE_ALLOWED_HOSTS"
 LAG_S = 15.0  # how long after its client gave up a request may still be on its way to the API: chosen by feel
 TIMEOUT_S = 30.0  # of a provider whose settings have none: `Net.client`'s
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def patience_s(settings: BaseModel) -> float:
+    """Seconds after its intent in which a request of a provider with these settings may still arrive."""
+    return float(getattr(settings, "timeout_s", TIMEOUT_S)) + LAG_S
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    The world around a run: what makes it differ from the last one, besides its request.
+
+    Attributes:
+        now: wall clock, aware UTC. uptime: seconds since the boot of this machine.
+        random: makes the randomness of a run.
+        providers: makes the providers by name.
+        transport: makes the way to a host; None = our own connections.
+        patience_s: seconds after its intent in which a request of a provider with these settings may still arrive.
+    """
+
+    now: Callable[[], datetime] = _now
+    uptime: Callable[[], float] = uptime
+    random: Callable[[], random.Random] = random.Random
+    providers: Callable[[], Mapping[str, Provider]] = Providers
+    transport: Callable[[Base], Connector] | None = None
+    patience_s: Callable[[BaseModel], float] = patience_s
+
+
+USUAL = Parts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +91,7 @@ class CommandRequest:
         untrusted: `--untrusted`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
         without_log: whether a state in use is opened although its log is gone, so that `unlock` can end that.
+        parts: the world around the run.
     """
 
     path: str = "."
@@ -74,6 +108,7 @@ class CommandRequest:
     allow_agents: Sequence[str] = ()
     untrusted: bool = False
     without_log: bool = False
+    parts: Parts = USUAL
 
 
 def trust_of(request: CommandRequest) -> Trust:
@@ -100,7 +135,7 @@ def document(request: CommandRequest) -> Document:
     """
     return load(
         request.path,
-        providers=Providers(),
+        providers=request.parts.providers(),
         inputs=Inputs(
             environ=request.environ,
             var=request.var,
@@ -132,8 +167,8 @@ def state_path(request: CommandRequest, files: Document) -> Path:
 
 def store(request: CommandRequest, path: Path, rng: random.Random) -> SqliteStore:
     """The state at `path`; nothing is opened or made yet."""
-    process = Process(socket.gethostname(), os.getpid())
-    return SqliteStore(path, now=_now, rng=rng, process=process, without_log=request.without_log)
+    process = Process(socket.gethostname(), os.getpid(), request.parts.uptime)
+    return SqliteStore(path, now=request.parts.now, rng=rng, process=process, without_log=request.without_log)
 
 
 def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
@@ -163,20 +198,12 @@ def _config_dir(environ: Mapping[str, str]) -> Path | None:
     return config_dir(environ, home if home.is_absolute() else None)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _slept() -> float:
-    return uptime() - time.monotonic()
-
-
 class Wired:
     """A World with what it holds open: use as an async context manager."""
 
     def __init__(self, request: CommandRequest) -> None:
         self.request = request
-        self.rng = random.Random()
+        self.rng = request.parts.random()
         self.net = Net(allowed_hosts=frozenset(), rng=self.rng)
         self._taken: dict[str, str] = {}
 
@@ -187,6 +214,7 @@ class Wired:
             rng=self.rng,
             emit=request.heard,
             wordy=request.wordy,
+            transport=request.parts.transport,
         )
         files = document(request)
         path = state_path(request, files)
@@ -214,7 +242,7 @@ class Wired:
         await self.store.close()
 
     async def _world(self, files: Document) -> World:
-        request, registry = self.request, Providers()
+        request, registry = self.request, self.request.parts.providers()
         head = await self.store.head()
         names = list(files.providers())
         names += [name for name in (head.accounts if head else {}) if name not in names and name in registry]
@@ -226,7 +254,7 @@ class Wired:
         for provider in providers:
             types |= {kind.path: kind for kind in provider.types}
             settings = files.settings.get(provider.name) or provider.Settings()
-            late_s[provider.name] = patience_s(settings)
+            late_s[provider.name] = request.parts.patience_s(settings)
             connect[provider.name] = self._connecting(provider, settings, url, files.places)
         return World(
             files,
@@ -234,7 +262,7 @@ class Wired:
             connect,
             self.store,
             self.secrets,
-            Env(_now, self.rng, holder(), request.emit, _slept),
+            Env(request.parts.now, self.rng, holder(), request.emit, self._slept),
             self._guard,
             lambda: self.net.requests,
             lambda: self.net.http_s,
@@ -244,6 +272,9 @@ class Wired:
             late_s,
             trust=self.secrets.trust,
         )
+
+    def _slept(self) -> float:
+        return self.request.parts.uptime() - time.monotonic()
 
     def _guard(self, check: Callable[[str, int], None]) -> None:
         self.net.check = check
@@ -346,11 +377,6 @@ class Wired:
 def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:
     """A problem of a setting, with the place in the files where the setting is written."""
     return problem if problem.where is not None else replace(problem, where=places.get(problem.address or ""))
-
-
-def patience_s(settings: BaseModel) -> float:
-    """Seconds after its intent in which a request of a provider with these settings may still arrive."""
-    return float(getattr(settings, "timeout_s", TIMEOUT_S)) + LAG_S
 
 
 def registry() -> Mapping[str, Provider]:

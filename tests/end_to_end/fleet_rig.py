@@ -19,18 +19,16 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from reconcile import wiring
-from reconcile.cli import reconcile
-from reconcile.cli.output import run
-from reconcile.conformance.haste import Eager, environment, fast_loops
+from reconcile.conformance.haste import Eager
+from reconcile.conformance.inprocess import run_here
 from reconcile.engine.journal import Journal
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
 from reconcile.transport import Net
+from reconcile.wiring import Parts
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "token-of-the-end-to-end-tests"
@@ -164,18 +162,8 @@ class Rig:
     def run(self, *arguments: str) -> Ran:
         """Runs a command in this process."""
         self.save()
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.object(wiring, "random", SimpleNamespace(Random=Eager)),
-            mock.patch.object(wiring, "patience_s", lambda settings: self.patience_s),
-            fast_loops(),
-            environment(self.env()),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            code = run(reconcile, list(arguments))
-        ran = Ran(code, out.getvalue(), err.getvalue())
-        assert "reconcile itself is broken" not in ran.err, ran
+        done = run_here(arguments, self.env(), Parts(random=Eager, patience_s=lambda settings: self.patience_s))
+        ran = Ran(done.code, done.out, done.err)
         return ran
 
     def plan(self, *options: str) -> Ran:

@@ -224,7 +224,7 @@ def test_logging_is_renewed_when_less_than_six_hours_are_left(fleet: Rig) -> Non
     fleet.sim.advance(1.5 * 3600)
     shown = fleet.plan("--detailed-exitcode")
     assert shown.code == 0, shown
-    assert "renewal due" in shown.out.lower(), shown
+    assert "leases to renew" in shown.out.lower(), shown
     assert fleet.run("drift", str(fleet.fleet)).code == 0
     before = fleet.device(1)["logging"]["date_expires"]
     ran = fleet.apply()
@@ -241,7 +241,7 @@ def test_logging_that_ran_out_by_itself_is_renewed_and_is_nobodys_drift(fleet: R
     assert fleet.device(1)["logging"]["enabled"] is False
     shown = fleet.plan("--detailed-exitcode")
     assert shown.code == 0, shown
-    assert "renewal due" in shown.out.lower() and "omebody else" not in shown.out, shown
+    assert "leases to renew" in shown.out.lower() and "omebody else" not in shown.out, shown
     assert fleet.run("drift", str(fleet.fleet)).code == 0
     assert fleet.apply().code == 0
     assert fleet.device(1)["logging"]["enabled"] is True

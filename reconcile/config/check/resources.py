@@ -9,7 +9,7 @@ from typing import Any
 from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.compile.build import Shape
 from reconcile.config.compile.layers import Path_
-from reconcile.config.compile.slots import Parts, Slot
+from reconcile.config.compile.slots import EntryParts, Slot
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired
@@ -64,7 +64,7 @@ def _members(
 _NOTHING: dict[str, Any] = {}
 
 
-def _attrs(world: Loading, plan: Parts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
+def _attrs(world: Loading, plan: EntryParts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
     if constant and (known := shape.cache.get(id(value))) is not None:
         return known  # type: ignore[no-any-return]
     attrs = value if plan.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in plan.apart}

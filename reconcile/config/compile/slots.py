@@ -62,12 +62,12 @@ class Slot:
         return self.kind is Kind.SECRET or any(slot.has_secrets for slot in below)
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> EntryParts:
         """Of a resource: how its map is taken apart."""
         sections = tuple((name, inner) for name, inner in self.fields.items() if inner.type is not None)
         own = {name for name, inner in self.fields.items() if OWN.get(name) is inner} | {name for name, _ in sections}
         fields = [(name, inner) for name, inner in self.fields.items() if name not in own]
-        return Parts(
+        return EntryParts(
             sections,
             frozenset(own),
             tuple((name, inner.largest) for name, inner in fields if inner.kind is Kind.FILE),
@@ -77,7 +77,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class EntryParts:
     """
     Of a resource's map of values.
 
