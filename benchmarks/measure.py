@@ -21,7 +21,7 @@ async def plan(path: str, variables: list[str]) -> dict[str, Any]:
     from reconcile.wiring import CommandRequest, Wired
 
     async with Wired(CommandRequest(path, variables)) as wired:
-        made = (await workflow.plan(wired.world, Options())).plan
+        made = (await workflow.plan_fleet(wired.world, Options())).plan
         return {"changes": len(made.changes), "requests": wired.net.requests, "http_s": wired.net.http_s}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.asks import Joining
-from reconcile.core.bindings import KEYED, Bindings, check_bindings, check_head
+from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
 from reconcile.core.guard import refuse
@@ -28,6 +28,7 @@ from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Sto
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
 from reconcile.core.trust import TRUSTED, Trust
+from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
@@ -43,25 +44,21 @@ CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen
 
 __all__ = [
     "Apply",
+    "Hands",
     "Outcome",
     "Planned",
     "Result",
+    "SavedPlan",
     "Stop",
     "World",
-    "apply",
+    "apply_fleet",
+    "apply_saved",
     "bind",
-    "check_plan",
-    "connect",
-    "held",
     "lock",
-    "overtaken",
-    "plan",
-    "refuse",
-    "remember",
+    "plan_fleet",
     "unread_allowed",
     "verb_of",
     "waiting",
-    "writes_secrets",
 ]
 
 
@@ -77,6 +74,7 @@ class World:
         requests: how many requests were sent so far; http_s: seconds during which one was under way.
         tool: version of reconcile.
         lineage: for the state that a first apply makes.
+        make_key: sees to a key by which secrets that are about to be written are recorded.
         late_s: by provider, how long after its intent a request may still arrive: as long as its client waits for an
             answer, and the lag.
         trust: how far the document is trusted.
@@ -95,6 +93,7 @@ class World:
     http_s: Callable[[], float]
     tool: str
     lineage: str
+    make_key: Callable[[], Awaitable[None]]
     workers: int = 16
     late_s: Mapping[str, float] = field(default_factory=dict)
     apis: dict[str, Any] = field(default_factory=dict)
@@ -145,7 +144,7 @@ async def connect(world: World) -> None:
         check_head(head, world.document.fleet, world.accounts, world.document.state_path)
 
 
-async def plan(world: World, options: Options, expires: timedelta | None = None) -> Planned:
+async def plan_fleet(world: World, options: Options, expires: timedelta | None = None) -> Planned:
     """
     What would change. Takes no lock and writes nothing.
 
@@ -264,31 +263,19 @@ async def lock(world: World, wait_s: float) -> Journal:
 
 
 @asynccontextmanager
-async def held(
-    world: World, wait_s: float, made: Plan | None = None, *, planned_again: bool = False
-) -> AsyncIterator[Journal]:
+async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIterator[Journal]:
     """
     The lease, over a state in which nothing is unfinished and that is still the one that a plan was made for.
 
     Args:
-        made: the plan, if it was made before; else it has to be made under this lease.
-        planned_again: whether the caller plans again where this run was `overtaken`, instead of a refusal.
+        made: the plan, if it was made before.
 
     Raises:
-        Locked: another run holds it.
-        Refused: the plan is blocked, or for something else than what is here by now.
-        InvalidInput: a secret of a first run has no value, or (Refused) another one; not even the state was made.
+        Locked: another run has it. Refused: the plan is for something else than what is here by now.
     """
-    await connect(world)
-    if made is not None:
-        if not planned_again:
-            await check_plan(world, made)
-        refuse(made)
-        if await world.store.head() is None:
-            await open_secrets(world.secrets, made)
     try:
         async with await lock(world, wait_s) as journal:
-            if made is not None and not planned_again:
+            if made is not None:
                 await check_plan(world, made)
             # What an earlier run left open is read back before anything else is done.
             recovery = Recovery(journal, world.store, world.types, world.apis, world.env, world.late_s, world.workers)
@@ -297,12 +284,6 @@ async def held(
             yield journal
     finally:
         world.guard(lambda method, attempt: None)  # what is read afterwards needs no lease
-
-
-async def overtaken(world: World) -> bool:
-    """Whether another run began first, so that a plan that was made before there was a state is of nothing now."""
-    head = await world.store.head()
-    return head is not None and head.serial > 0
 
 
 async def check_plan(world: World, plan: Plan) -> None:
@@ -321,35 +302,138 @@ async def check_plan(world: World, plan: Plan) -> None:
         raise Refused(Problem("another run began after the plan was made", hint="Plan again"))
 
 
-async def apply(
-    world: World,
-    plan: Plan,
-    journal: Journal,
-    *,
-    read_at: float | None,
-    digest: str | None,
-    running: Callable[[Apply], None],
-) -> list[Result]:
+# -- the stories ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
     """
-    Carries a plan out under a held lease.
+    What a story does through whoever runs it.
+
+    Attributes:
+        show: tells what was planned. May raise, and then nothing is done.
+        ask: asks for the approval of a plan; also gets the one that was approved before it, if any. Raises without it.
+        stop: gets what carries the plan out, so that a signal can stop it.
+    """
+
+    show: Callable[[Planned], Awaitable[None]]
+    ask: Callable[[Plan, Plan | None], Awaitable[None]]
+    stop: Callable[[Apply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan of a file, and the digest of that, so that it is not applied twice."""
+
+    plan: Plan
+    digest: str
+
+
+Applied = tuple[Plan, Sequence[Result]]
+"""The plan that was carried out, and what became of each change."""
+
+
+async def apply_fleet(
+    world: World, options: Options, hands: Hands, wait_s: float, saved: SavedPlan | None = None
+) -> Applied:
+    """
+    Plans, shows that, asks, and carries it out.
+
+    Another run's changes would make a plan stale: so the lease comes first, once there is a state. Where there is
+    none, a plan that nobody wants must not make one: so it is made first, and anew where another run was quicker.
 
     Args:
-        read_at: of `Planned`; None for a saved plan.
-        digest: of the saved plan, so that it is not applied twice.
-        running: gets the `Apply`, so that a signal can stop it.
+        wait_s: how long to wait for another run.
+        saved: the plan of a file that nobody vouches for, in place of which this is planned: it must be for what is
+            here, and not applied yet.
 
     Raises:
-        Refused: a guard; a secret has another value than the one that was planned. Nothing was sent.
-        InvalidInput: a secret has no value; nothing was sent.
+        Locked: another run holds the state.
+        Refused: the plan is blocked, or for something else than what is here by now.
+        InvalidInput: a secret has no value, or (Refused) another one. Nothing was sent.
     """
+    await connect(world)
+    if saved is not None:
+        await _is_new(world, saved)
+        await check_plan(world, saved.plan)
+    file, digest = (saved.plan, saved.digest) if saved is not None else (None, None)
+    if await world.store.head() is not None:
+        if file is not None:
+            refuse(file)
+        async with held(world, wait_s, file) as journal:
+            planned = await _agreed(world, options, hands)
+            await remember(planned, journal)
+            return planned.plan, await _carry_out(world, planned, journal, hands, digest)
+    planned = await _agreed(world, options, hands)
+    if not planned.plan.changes and saved is None:
+        return planned.plan, ()
+    # Before there is a state: without a value of a secret none is made.
+    opened: dict[SecretRef, Secret] | None = await open_secrets(world.secrets, planned.plan)
+    async with held(world, wait_s, planned.plan if saved is not None else None) as journal:
+        if saved is None and await _overtaken(world):
+            world.env.emit(Noted("Another run made the state meanwhile, so this is planned again."))
+            planned = await _agreed(world, options, hands, planned.plan)
+            await remember(planned, journal)
+            opened = None
+        return planned.plan, await _carry_out(world, planned, journal, hands, digest, opened)
+
+
+async def apply_saved(world: World, saved: SavedPlan, hands: Hands, wait_s: float) -> Applied:
+    """
+    Carries out a plan that its seal vouches for.
+
+    Raises:
+        Locked, Refused, InvalidInput: as `apply_fleet`.
+    """
+    planned = Planned(saved.plan, None)
+    await _is_new(world, saved)
+    await hands.show(planned)
+    await connect(world)
+    await check_plan(world, saved.plan)
+    refuse(saved.plan)
+    opened = await open_secrets(world.secrets, saved.plan) if await world.store.head() is None else None
+    async with held(world, wait_s, saved.plan) as journal:
+        return saved.plan, await _carry_out(world, planned, journal, hands, saved.digest, opened)
+
+
+async def _agreed(world: World, options: Options, hands: Hands, before: Plan | None = None) -> Planned:
+    """A plan that was shown, that no guard refuses, and that was approved. `before`: one that was approved already."""
+    planned = await plan_fleet(world, options)
+    await hands.show(planned)
+    refuse(planned.plan)
+    await hands.ask(planned.plan, before)
+    return planned
+
+
+async def _is_new(world: World, saved: SavedPlan) -> None:
+    if await world.store.applied(saved.digest):
+        raise Refused(APPLIED)
+
+
+async def _overtaken(world: World) -> bool:
+    """Whether another run began first, so that a plan that was made before there was a state is of nothing now."""
+    head = await world.store.head()
+    return head is not None and head.serial > 0
+
+
+async def _carry_out(
+    world: World,
+    planned: Planned,
+    journal: Journal,
+    hands: Hands,
+    digest: str | None,
+    opened: dict[SecretRef, Secret] | None = None,
+) -> Sequence[Result]:
+    """Sends a plan's changes under the lease; a saved plan (`digest`) of nothing is recorded as applied too."""
+    plan = planned.plan
+    if not plan.changes and digest is None:
+        return ()
+    if writes_secrets(plan):
+        await world.make_key()
     refuse(plan)
-    if plan.bindings.lineage is None:
-        head = await world.store.head()
-        if head is None:
-            raise StateError("the state is gone")
-        lineage = head.lineage
-    else:
-        lineage = plan.bindings.lineage
+    head = await world.store.head()
+    if head is None:
+        raise StateError("the state is gone")
     carrying = Apply(
         plan,
         world.types,
@@ -357,16 +441,16 @@ async def apply(
         journal,
         world.secrets,
         world.env,
-        lineage,
+        plan.bindings.lineage or head.lineage,
         Path(world.document.directory),
-        read_at,
+        planned.read_at,
         world.workers,
-        opened=await open_secrets(world.secrets, plan),
+        opened=opened if opened is not None else await open_secrets(world.secrets, plan),
         late_s=world.late_s,
     )
     for intent in await world.store.unfinished():
         carrying.older.setdefault(intent.address, []).append(intent.operation)
-    running(carrying)
+    hands.stop(carrying)
     await world.store.begin_run(journal.lease, world.accounts, digest)
     return await carrying.run()
 

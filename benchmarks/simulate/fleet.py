@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +21,10 @@ from benchmarks.simulate.agents import PASSWORD, USERNAME, Agents, Kill, Killed
 from benchmarks.simulate.virtual import Clock, Loop, in_place, parts_of
 from reconcile import planfile, wiring, workflow
 from reconcile.backends.sqlite import SqliteStore
-from reconcile.core.bindings import APPLIED
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document
-from reconcile.errors import ReconcileError, Refused
+from reconcile.errors import ReconcileError
 from reconcile.wiring import CommandRequest, Wired
 from reconcile.wiring import document as load_document
 
@@ -51,6 +50,24 @@ class Ran:
 
     def __str__(self) -> str:
         return f"exit {self.code}" + "".join(f"\n    {line}" for line in self.said)
+
+
+async def _show(planned: workflow.Planned) -> None:
+    """Nobody looks."""
+
+
+async def _ask(made: Plan, before: Plan | None) -> None:
+    """`--auto-approve`."""
+
+
+HANDS = workflow.Hands(_show, _ask, lambda carrying: None)
+
+
+def _ran(made: Plan, results: Sequence[workflow.Result]) -> Ran:
+    unread = [f"not read: {row.address}: {row.error}" for row in made.unread]
+    bad = [result for result in results if result.outcome is not workflow.Outcome.DONE]
+    said = [f"{result.change.address}: {result.outcome}: {result.detail}" for result in bad]
+    return Ran(7 if bad else 1 if unread else 0, made, (*unread, *said))
 
 
 @dataclass
@@ -103,7 +120,7 @@ class Fleet:
         """`plan --out FILE`."""
 
         async def story(wired: Wired) -> Ran:
-            made = (await workflow.plan(wired.world, Options(**options), EXPIRES)).plan
+            made = (await workflow.plan_fleet(wired.world, Options(**options), EXPIRES)).plan
             assert wired.key is not None
             await workflow.bind(wired.world, made)
             planfile.write(made, file, seal_key=wired.key.subkey("seal"), key_id=wired.key.key_id)
@@ -123,49 +140,17 @@ class Fleet:
             assert key is not None
             saved = planfile.read(file, seal_key=key.subkey("seal"), key_id=key.key_id)
             assert saved.seal.verified
-            if await world.store.applied(saved.digest):
-                raise Refused(APPLIED)
-            async with workflow.held(world, 0.0, saved.plan) as journal:
-                return await self._carry_out(wired, saved.plan, journal, None, saved.digest)
+            vouched = workflow.SavedPlan(saved.plan, saved.digest)
+            return _ran(*await workflow.apply_saved(world, vouched, HANDS, 0.0))
 
         return self._run(story)
 
     async def _plan(self, wired: Wired, options: Options) -> Ran:
-        made = (await workflow.plan(wired.world, options)).plan
+        made = (await workflow.plan_fleet(wired.world, options)).plan
         return Ran(1 if made.unread else 0, made)
 
     async def _apply(self, wired: Wired, options: Options) -> Ran:
-        world = wired.world
-        await workflow.connect(world)
-        if await world.store.head() is not None:
-            async with workflow.held(world, 0.0) as journal:
-                planned = await workflow.plan(world, options)
-                workflow.refuse(planned.plan)
-                return await self._carry_out(wired, planned.plan, journal, planned.read_at, None)
-        planned = await workflow.plan(world, options)
-        workflow.refuse(planned.plan)
-        if not planned.plan.changes:
-            return Ran(1 if planned.plan.unread else 0, planned.plan)
-        async with workflow.held(world, 0.0, planned.plan) as journal:
-            return await self._carry_out(wired, planned.plan, journal, planned.read_at, None)
-
-    async def _carry_out(
-        self, wired: Wired, made: Plan, journal: Any, read_at: float | None, digest: str | None
-    ) -> Ran:
-        unread = [f"not read: {row.address}: {row.error}" for row in made.unread]
-        if not made.changes and digest is None:
-            return Ran(1 if unread else 0, made, tuple(unread))
-        results = await workflow.apply(
-            wired.world,
-            made,
-            journal,
-            read_at=read_at,
-            digest=digest,
-            running=lambda carrying: None,
-        )
-        bad = [result for result in results if result.outcome is not workflow.Outcome.DONE]
-        said = [f"{result.change.address}: {result.outcome}: {result.detail}" for result in bad]
-        return Ran(7 if bad else 1 if unread else 0, made, (*unread, *said))
+        return _ran(*await workflow.apply_fleet(wired.world, options, HANDS, 0.0))
 
     # -- a process ----------------------------------------------------------------------------------------------------
 

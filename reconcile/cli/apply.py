@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +25,14 @@ from reconcile.cli.options import (
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
 from reconcile.cli.plan import show_plan
 from reconcile.cli.session import Session, run_session
-from reconcile.core.bindings import APPLIED
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.core.text import printable
-from reconcile.errors import PartlyApplied, ReconcileError, Refused, worst
+from reconcile.errors import PartlyApplied, ReconcileError, worst
 
 if TYPE_CHECKING:
     from reconcile.planfile import Saved
-    from reconcile.workflow import Result
+    from reconcile.workflow import Apply, Result
 
 
 def apply_options(command: Any) -> Any:
@@ -110,46 +110,24 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
         from reconcile import workflow
         from reconcile.planfile import effect_of
 
-        world, wait_s = session.world, given["lock_timeout"]
-        digest = saved.digest if saved else None
-
-        async def plan_and_ask(approved: Plan | None = None) -> workflow.Planned:
-            planned = await workflow.plan(world, options)
-            made = planned.plan
-            await session.planned(made)
+        async def show(planned: workflow.Planned) -> None:
+            await session.planned(planned.plan)
             if given["format_"] == "text":
-                show_plan(made, world.types, "text", planned.per_s)
+                show_plan(planned.plan, session.world.types, "text", planned.per_s)
             if saved:
                 from reconcile.cli.saved import check_agreement
 
-                check_agreement(saved, made)
-            workflow.refuse(made)
+                check_agreement(saved, planned.plan)
+
+        async def ask(made: Plan, approved: Plan | None) -> None:
             asks = (made.changed or any(change.fields for change in made.changes)) and not given["auto_approve"]
             if asks and (approved is None or effect_of(approved) != effect_of(made)):
                 await approve(made, given["path"] if saved else None)
-            return planned
 
-        await workflow.connect(world)
-        if saved:
-            await _not_applied(session, saved)
-            await workflow.check_plan(world, saved.plan)
-        if await world.store.head() is not None:
-            # Another run's changes would make this plan stale: so the lease comes first, once there is a state.
-            async with workflow.held(world, wait_s, saved.plan if saved else None) as journal:
-                planned = await plan_and_ask()
-                await workflow.remember(planned, journal)
-                results = await _carry_out(session, planned.plan, journal, planned.read_at, digest)
-        else:
-            planned = await plan_and_ask()
-            results = []
-            if planned.plan.changes or saved:
-                async with workflow.held(world, wait_s, planned.plan, planned_again=saved is None) as journal:
-                    if saved is None and await workflow.overtaken(world):
-                        complain(["Another run made the state meanwhile, so this is planned again."])
-                        planned = await plan_and_ask(planned.plan)
-                        await workflow.remember(planned, journal)
-                    results = await _carry_out(session, planned.plan, journal, planned.read_at, digest)
-        return await _finish(given, session, planned.plan, results)
+        hands = workflow.Hands(show, ask, _stopping(session))
+        file = workflow.SavedPlan(saved.plan, saved.digest) if saved else None
+        made, results = await workflow.apply_fleet(session.world, options, hands, given["lock_timeout"], file)
+        return await _finish(given, session, made, results)
 
     return run_session(given, story)
 
@@ -159,47 +137,33 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
     from reconcile.cli.saved import read_saved
 
     saved = read_saved(given, options)
-    made = saved.plan
-    given_there = {**given, "path": made.bindings.path}
+    given_there = {**given, "path": saved.plan.bindings.path}
     if not saved.seal.verified:
         request_of(given)
-        complain(
-            [printable(f"There is no key here to verify {given['path']}, so {made.bindings.path} is planned again.")]
-        )
-        return _plan_and_apply(given_there, made.bindings.options, saved)
+        path = saved.plan.bindings.path
+        complain([printable(f"There is no key here to verify {given['path']}, so {path} is planned again.")])
+        return _plan_and_apply(given_there, saved.plan.bindings.options, saved)
 
     async def story(session: Session) -> int:
         from reconcile import workflow
 
-        await _not_applied(session, saved)
-        await session.planned(made)
-        async with workflow.held(session.world, given["lock_timeout"], made) as journal:
-            results = await _carry_out(session, made, journal, None, saved.digest)
+        async def show(planned: workflow.Planned) -> None:
+            await session.planned(planned.plan)
+
+        async def ask(made: Plan, approved: Plan | None) -> None:
+            """It was approved as it was saved."""
+
+        file = workflow.SavedPlan(saved.plan, saved.digest)
+        hands = workflow.Hands(show, ask, _stopping(session))
+        made, results = await workflow.apply_saved(session.world, file, hands, given["lock_timeout"])
         return await _finish(given, session, made, results)
 
     return run_session(given_there, story)
 
 
-async def _not_applied(session: Session, saved: Saved) -> None:
-    if await session.world.store.applied(saved.digest):
-        raise Refused(APPLIED)
-
-
-async def _carry_out(
-    session: Session,
-    made: Plan,
-    journal: Any,
-    read_at: float | None,
-    digest: str | None = None,
-) -> list[Result]:
-    """Sends a plan's changes under the lease; a saved plan (`digest`) of nothing is recorded as applied too."""
-    from reconcile import workflow
-    from reconcile.workflow import Apply, Stop
-
-    if not made.changes and digest is None:
-        return []
-    if workflow.writes_secrets(made):
-        await session.wired.make_key()
+def _stopping(session: Session) -> Callable[[Apply], None]:
+    """What the first signal does to changes that are being carried out: what is in flight is finished."""
+    from reconcile.workflow import Stop
 
     def running(carrying: Apply) -> None:
         def stop() -> None:
@@ -208,22 +172,14 @@ async def _carry_out(
 
         session.on_first_signal = stop
 
-    results = await workflow.apply(
-        session.world,
-        made,
-        journal,
-        read_at=read_at,
-        digest=digest,
-        running=running,
-    )
-    session.watch.close()
-    return results
+    return running
 
 
-async def _finish(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> int:
+async def _finish(given: dict[str, Any], session: Session, made: Plan, results: Sequence[Result]) -> int:
     """The lease is given back by now: says what was done, waits if that was asked for, and returns the exit code."""
     from reconcile.workflow import Outcome
 
+    session.watch.close()
     _show_results(given, session, made, results)
     codes = [0]
     codes += [
@@ -236,7 +192,7 @@ async def _finish(given: dict[str, Any], session: Session, made: Plan, results: 
     return worst(codes)
 
 
-async def _settled(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> list[int]:
+async def _settled(given: dict[str, Any], session: Session, made: Plan, results: Sequence[Result]) -> list[int]:
     """
     Waits until units have done what was sent, and says what they have not.
 
@@ -270,7 +226,7 @@ async def _settled(given: dict[str, Any], session: Session, made: Plan, results:
     return codes
 
 
-def _show_results(given: dict[str, Any], session: Session, made: Plan, results: list[Result]) -> None:
+def _show_results(given: dict[str, Any], session: Session, made: Plan, results: Sequence[Result]) -> None:
     from reconcile.core.events import ChangeDone
     from reconcile.render.apply import Applied, apply_text
     from reconcile.render.json.results import apply_json

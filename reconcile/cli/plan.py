@@ -47,7 +47,7 @@ def plan(**given: Any) -> int:
         from reconcile.cli.saved import sealing
         from reconcile.planfile import write
 
-        planned = await workflow.plan(session.world, options, expires)
+        planned = await workflow.plan_fleet(session.world, options, expires)
         made = planned.plan
         await session.planned(made)
         seal = None
@@ -86,7 +86,7 @@ def drift(**given: Any) -> int:
         from reconcile import workflow
         from reconcile.render.drift import drift_text
 
-        made = (await workflow.plan(session.world, Options())).plan
+        made = (await workflow.plan_fleet(session.world, Options())).plan
         await session.planned(made)
         made.changes = [change for change in made.changes if change.drifted]
         if given["format_"] == "json":

@@ -268,6 +268,7 @@ class Wired:
             lambda: self.net.http_s,
             __version__,
             str(uuid4()),
+            self.make_key,
             request.parallelism,
             late_s,
             trust=self.secrets.trust,
