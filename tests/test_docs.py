@@ -24,7 +24,7 @@ from pydantic_core import PydanticUndefined
 from reconcile.cli import reconcile
 from reconcile.cli.output import run
 from reconcile.config import Inputs, load
-from reconcile.config.compile import slots
+from reconcile.config.compile import sections
 from reconcile.config.expressions import operations
 from reconcile.config.merge import fleet, settings, variables
 from reconcile.config.read import tables
@@ -191,10 +191,10 @@ def test_every_key_of_variables_tables_blocks_and_limits_is_in_the_reference(pag
     table = rows(section(page, "Tables"))
     assert set(table) == {spec.name for spec in dataclasses.fields(tables.Spec)}
     assert all(f"`{ending}`" in table["file"] for ending in tables.ENDINGS)
-    assert set(rows(section(page, "Entries and blocks"))) == set(slots.ENTRY)
+    assert set(rows(section(page, "Entries and blocks"))) == set(sections.ENTRY)
     own = rows(section(page, "Keys of every resource"))
-    assert set(own) == set(slots.OWN)
-    assert all(f"`{choice}`" in own["on_removal"] for choice in slots.OWN["on_removal"].choices)
+    assert set(own) == set(sections.OWN)
+    assert all(f"`{choice}`" in own["on_removal"] for choice in sections.OWN["on_removal"].choices)
     assert set(rows(section(page, "Limits"))) == set(settings.LIMITS)
 
 

@@ -116,8 +116,6 @@ class LoadedDocument:
         if self._last is not None and self._last[0] == handle:
             return self._last[1]
         source, row, built = self._built(handle)
-        family = [
-            desired(self.world, source, row, built, one) for one in members(self.world, source.family.slot, built)
-        ]
+        family = [desired(self.world, source, row, built, one) for one in members(self.world, source.family, built)]
         self._last = (handle, family)
         return family

@@ -26,7 +26,7 @@ def layers(world: Loading, source: Source, row: int, address: Address) -> Mappin
     said: dict[str, list[Origin]] = {}
     row_says = source.say(row)
     for part in parts:
-        shape = Shape(quiet, source.family.slot, [part], built.shape.address)
+        shape = Shape(quiet, source.family, [part], built.shape.address)
         value = shape.build(scope)
         if value is ABSENT:
             continue
@@ -34,7 +34,7 @@ def layers(world: Loading, source: Source, row: int, address: Address) -> Mappin
         if source.block is not None and part.profile is None:
             what = f"block {source.block}"
         alone = Built(built.key, value, shape)
-        for member in members(quiet, source.family.slot, alone):
+        for member in members(quiet, source.family, alone):
             if address_of(member) != address:
                 continue
             own = {name: member.value[name] for name in ("labels", "protect", "on_removal") if name in member.value}

@@ -14,7 +14,7 @@ from reconcile.config.check.checker import Checker, Known, locate
 from reconcile.config.check.opened import Opened
 from reconcile.config.compile.blocks import Shared, entries_of
 from reconcile.config.compile.references import literal_files
-from reconcile.config.compile.slots import FamilySlots, families
+from reconcile.config.compile.sections import ResourceField, families
 from reconcile.config.document import LoadedDocument
 from reconcile.config.expressions.operations import Around, Names
 from reconcile.config.expressions.templates import Templates
@@ -167,14 +167,14 @@ def _finish(world: Loading, main: Path | None) -> None:
     only.raise_if_any()
 
 
-class _Kinds(Mapping[str, Mapping[str, FamilySlots]]):
+class _Kinds(Mapping[str, Mapping[str, ResourceField]]):
     """The root types of each provider by section; only what a document uses is looked at, and so imported."""
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
-        self._known: dict[str, Mapping[str, FamilySlots]] = {}
+        self._known: dict[str, Mapping[str, ResourceField]] = {}
 
-    def __getitem__(self, name: str) -> Mapping[str, FamilySlots]:
+    def __getitem__(self, name: str) -> Mapping[str, ResourceField]:
         if name not in self._known:
             self._known[name] = families(self._providers[name])
         return self._known[name]
@@ -195,7 +195,7 @@ def _key(known: Known, handle: int) -> str:
     return built.key if built is not None else ""
 
 
-def _resources(shared: Shared, family: FamilySlots, nodes: Iterable[Map], usable: _Usable) -> Known:
+def _resources(shared: Shared, family: ResourceField, nodes: Iterable[Map], usable: _Usable) -> Known:
     found = []
     for node in nodes:
         found += entries_of(shared, family, node, usable.get(shared.world.base(node.at), usable[None]))

@@ -119,7 +119,7 @@ class Kind(StrEnum):
     ANY = "any"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """
     One field of a model.
@@ -134,12 +134,14 @@ class Field:
         largest: of a FILE: the bytes that it may have.
         together, stage, unwritten, gap: of the marks of that name; None (`stage`: 0) without.
         secret: whether it holds a secret, so that no rendering ever shows it.
+        computed: whether only the API may say it.
+        has_refers, has_secrets: whether a reference to another resource, or to a secret, stands in it or below.
         formed: whether it is compared in a form, itself or something in it. `whole`: whether it holds a whole map.
     """
 
     name: str
     kind: Kind
-    required: bool
+    required: bool = False
     marks: frozenset[Any] = frozenset()
     fields: Mapping[str, Field] = field(default_factory=dict)
     member: Field | None = None
@@ -152,6 +154,9 @@ class Field:
     unwritten: Any = field(init=False, default=None)
     gap: str | None = field(init=False, default=None)
     secret: bool = field(init=False, default=False)
+    computed: bool = field(init=False, default=False)
+    has_refers: bool = field(init=False, default=False)
+    has_secrets: bool = field(init=False, default=False)
     formed: bool = field(init=False, default=False)
     whole: bool = field(init=False, default=False)
 
@@ -172,7 +177,10 @@ class Field:
                 case Gap(words):
                     object.__setattr__(self, "gap", words)
         object.__setattr__(self, "secret", self.kind is Kind.SECRET)
+        object.__setattr__(self, "computed", Mark.COMPUTED in self.marks)
         below = [*self.fields.values(), *([self.member] if self.member is not None else [])]
+        object.__setattr__(self, "has_refers", self.refers is not None or any(inner.has_refers for inner in below))
+        object.__setattr__(self, "has_secrets", self.secret or any(inner.has_secrets for inner in below))
         formed = any(isinstance(mark, Same) for mark in self.marks) or any(inner.formed for inner in below)
         object.__setattr__(self, "formed", formed)
         whole = (Mark.WHOLE in self.marks and self.kind is Kind.MAP) or any(inner.whole for inner in below)

@@ -17,7 +17,7 @@ from reconcile.config.check.opened import Opened, references
 from reconcile.config.check.resources import Member, address_of, members, with_refs
 from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.compile.layers import ABSENT, Path_
-from reconcile.config.compile.slots import FamilySlots
+from reconcile.config.compile.sections import ResourceField
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.read.index import HashIndex
 from reconcile.config.report import Flaw, Showing, did_you_mean
@@ -40,7 +40,7 @@ class Known:
         keys: handles by key. `ids`: by the unit's id, as the API spells it. `names`: by name, of those without an id.
     """
 
-    family: FamilySlots
+    family: ResourceField
     sources: Sequence[Source]
     first: int = 0
     last: int = 0
@@ -129,8 +129,8 @@ class Checker:
     def _members(self, known: Known, entry: BuiltEntry, handle: int, all_names: HashIndex) -> None:
         built = entry.built
         try:
-            for member in members(self.world, known.family.slot, built):
-                self.counts[member.type.path] += 1
+            for member in members(self.world, known.family, built):
+                self.counts[member.field.type.path] += 1
                 shape = built.shape
                 if member.constant and member.path and ("checked", id(member.value)) in shape.cache:
                     continue
@@ -146,7 +146,7 @@ class Checker:
             self._say(entry, flaw, (), 0)
 
     def _model(self, entry: BuiltEntry, member: Member) -> None:
-        kind, attrs = member.type, member.attrs
+        kind, attrs = member.field.type, member.attrs
         wrong: set[Path_] = set()
         try:
             kind.Model.__pydantic_validator__.validate_python(attrs)
@@ -155,7 +155,7 @@ class Checker:
                 full = (*member.path, *path)
                 wrong.add(full)
                 self._say(entry, flaw, full)
-        said = with_refs(member.slot, attrs)
+        said = with_refs(member.field, attrs)
         for path, what, hint in kind.check(said, member.keys[-1]):
             full = (*member.path, *path)
             if full in wrong:
@@ -176,21 +176,21 @@ class Checker:
         self.world.report.warn(sentence, where, row=said, group=group, alike=alike)
 
     def _unit(self, known: Known, member: Member, handle: int, all_names: HashIndex) -> None:
-        id_, name = member.type.unit(with_refs(member.slot, member.attrs), member.keys[-1])
+        id_, name = member.field.type.unit(with_refs(member.field, member.attrs), member.keys[-1])
         if id_ is not None:
             known.ids.add(id_, handle)
         else:
             known.names.add(name, handle)
-        if member.type.names == "unique":
+        if member.field.type.names == "unique":
             all_names.add(name, handle)
 
     def _refers(self, member: Member, entry: BuiltEntry) -> None:
         source, row, built = entry.source, entry.row, entry.built
-        key = member.type.membership.key if member.type.membership is not None else None
-        for name, slot in member.slot.parts.refers:
+        key = member.field.type.membership.key if member.field.type.membership is not None else None
+        for name, referring in member.field.referring:
             value = member.attrs.get(name, member.keys[-1] if name == key else None)
             for word in value if isinstance(value, list) else [value]:
-                path = slot.refers or (slot.member.refers if slot.member is not None else None)
+                path = referring.names
                 if not isinstance(word, str) or path is None or len(self._named) > 10_000:
                     continue
                 if (path, word) not in self._named:
@@ -200,7 +200,7 @@ class Checker:
 
     def _secrets(self, member: Member, entry: BuiltEntry) -> None:
         built = entry.built
-        for name in member.slot.parts.secrets:
+        for name in member.field.secrets:
             if (value := member.attrs.get(name)) is None:
                 continue
             path = (*member.path, name)
@@ -260,8 +260,8 @@ class Checker:
             built = source.build(row)
             if built is None or built.value is ABSENT:
                 return
-            root = next(members(self.world, known.family.slot, built))
-            unit = root.type.unit(with_refs(root.slot, root.attrs), built.key)
+            root = next(members(self.world, known.family, built))
+            unit = root.field.type.unit(with_refs(root.field, root.attrs), built.key)
             found.append((source, row, address_of(root), unit[0] if what == "id" else unit[1], source.where(row)))
         (_, _, one, unit_one, at_one), (source, row, two, unit_two, at_two) = found
         if unit_one != unit_two:

@@ -9,11 +9,11 @@ from typing import Any
 from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.compile.build import Shape
 from reconcile.config.compile.layers import Path_
-from reconcile.config.compile.slots import EntryParts, Slot
+from reconcile.config.compile.sections import ResourceField
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
 from reconcile.core.resource import Desired
-from reconcile.core.resource_type import ResourceType
+from reconcile.core.schema import Field
 from reconcile.core.values import FileRef, Ref
 from reconcile.errors import Position
 
@@ -29,8 +29,7 @@ class Member:
         constant: whether every row of its shape has the very same.
     """
 
-    type: ResourceType
-    slot: Slot
+    field: ResourceField
     keys: tuple[str, ...]
     path: Path_
     attrs: dict[str, Any]
@@ -38,37 +37,34 @@ class Member:
     constant: bool
 
 
-def members(world: Loading, slot: Slot, built: Built) -> Iterator[Member]:
+def members(world: Loading, field: ResourceField, built: Built) -> Iterator[Member]:
     """
     The resources of a family: the root, then its children in the order of the types.
 
     Raises:
         Flaw: a file to upload cannot be read.
     """
-    yield from _members(world, slot, built.shape, (built.key,), (), built.value)
+    yield from _members(world, field, built.shape, (built.key,), (), built.value)
 
 
 def _members(
-    world: Loading, slot: Slot, shape: Shape, keys: tuple[str, ...], path: Path_, value: dict[str, Any]
+    world: Loading, field: ResourceField, shape: Shape, keys: tuple[str, ...], path: Path_, value: dict[str, Any]
 ) -> Iterator[Member]:
-    assert slot.type is not None
-    plan = slot.parts
     constant = id(value) in shape.constants
-    yield Member(slot.type, slot, keys, path, _attrs(world, plan, shape, value, constant), value, constant)
-    for section, inner in plan.sections:
+    yield Member(field, keys, path, _attrs(world, field, shape, value, constant), value, constant)
+    for section, inner in field.sections.items():
         for key, child in value.get(section, _NOTHING).items():
-            assert inner.member is not None
-            yield from _members(world, inner.member, shape, (*keys, key), (*path, section, key), child)
+            yield from _members(world, inner, shape, (*keys, key), (*path, section, key), child)
 
 
 _NOTHING: dict[str, Any] = {}
 
 
-def _attrs(world: Loading, plan: EntryParts, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
+def _attrs(world: Loading, field: ResourceField, shape: Shape, value: dict[str, Any], constant: bool) -> dict[str, Any]:
     if constant and (known := shape.cache.get(id(value))) is not None:
         return known  # type: ignore[no-any-return]
-    attrs = value if plan.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in plan.apart}
-    for name, largest in plan.files:
+    attrs = value if field.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in field.apart}
+    for name, largest in field.files:
         file = attrs.get(name)
         if isinstance(file, FileRef):
             written = attrs.get("sha256")
@@ -84,25 +80,24 @@ def _attrs(world: Loading, plan: EntryParts, shape: Shape, value: dict[str, Any]
     return attrs
 
 
-def with_refs(slot: Slot, attrs: dict[str, Any]) -> dict[str, Any]:
+def with_refs(field: ResourceField, attrs: dict[str, Any]) -> dict[str, Any]:
     """Attributes with the names of other resources as references to them."""
-    plan = slot.parts
-    if not plan.refers:
+    if not field.referring:
         return attrs
-    return {**attrs, **{name: _ref(inner, attrs[name]) for name, inner in plan.refers if name in attrs}}
+    return {**attrs, **{name: _ref(inner, attrs[name]) for name, inner in field.referring if name in attrs}}
 
 
-def _ref(slot: Slot, value: Any) -> Any:
-    if slot.refers is not None and isinstance(value, str):
-        return Ref(slot.refers, value)
+def _ref(field: Field, value: Any) -> Any:
+    if field.refers is not None and isinstance(value, str):
+        return Ref(field.refers, value)
     if isinstance(value, list):
-        inner = slot.member
-        if slot.refers is not None:
-            return [Ref(slot.refers, member) if isinstance(member, str) else member for member in value]
+        inner = field.member
+        if field.refers is not None:
+            return [Ref(field.refers, member) if isinstance(member, str) else member for member in value]
         return [_ref(inner, member) for member in value] if inner is not None else value
     if isinstance(value, dict):
         return {
-            name: _ref(inner, member) if (inner := slot.fields.get(name) or slot.member) is not None else member
+            name: _ref(inner, member) if (inner := field.fields.get(name) or field.member) is not None else member
             for name, member in value.items()
         }
     return value
@@ -110,7 +105,7 @@ def _ref(slot: Slot, value: Any) -> Any:
 
 def address_of(member: Member) -> Address:
     """Its address."""
-    return Address.of(member.type.path, member.keys)
+    return Address.of(member.field.type.path, member.keys)
 
 
 def desired(world: Loading, source: Source, row: int, built: Built, member: Member) -> Desired:
@@ -125,7 +120,7 @@ def desired(world: Loading, source: Source, row: int, built: Built, member: Memb
         where = source.where(row)
     return Desired(
         address_of(member),
-        with_refs(member.slot, member.attrs),
+        with_refs(member.field, member.attrs),
         source.block,
         where,
         Places(lambda: _where(world, shape, member)[0]),
@@ -133,7 +128,7 @@ def desired(world: Loading, source: Source, row: int, built: Built, member: Memb
         value.get("labels", _NOTHING),
         value.get("protect"),
         value.get("on_removal"),
-        frozenset(name for name, _ in member.slot.parts.sections if name in value),
+        frozenset(name for name in member.field.sections if name in value),
     )
 
 
@@ -178,7 +173,6 @@ def _where(world: Loading, shape: Shape, member: Member) -> tuple[dict[str, Posi
     known = shape.cache.get(member.path)
     if known is None:
         depth, prefix = len(member.path), member.path
-        sections = {name for name, _ in member.slot.parts.sections}
         fields, origins = {}, {}
         below = _below(shape, depth).get(prefix, ())
         if depth and not below:
@@ -191,7 +185,7 @@ def _where(world: Loading, shape: Shape, member: Member) -> tuple[dict[str, Posi
                 if outer in shape.profiles:
                     origins[name] = f"profile {shape.profiles[outer]}"
         for path, at in below:
-            if len(path) > depth and path[depth] not in sections:
+            if len(path) > depth and path[depth] not in member.field.sections:
                 name = ".".join(path[depth:])
                 fields[name] = world.position(at)
                 if path in shape.profiles:

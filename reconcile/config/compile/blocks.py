@@ -14,7 +14,7 @@ from typing import Any
 
 from reconcile.config.compile.build import Shape
 from reconcile.config.compile.layers import ABSENT, Layer, Path_, Scope
-from reconcile.config.compile.slots import ENTRY, WHEN, FamilySlots, Slot
+from reconcile.config.compile.sections import ENTRY, WHEN, ResourceField
 from reconcile.config.expressions.coerce import as_text, shown
 from reconcile.config.expressions.operations import Names
 from reconcile.config.merge.fleet import Said
@@ -23,14 +23,14 @@ from reconcile.config.read.yaml import Map, Node, Scalar
 from reconcile.config.report import Flaw, did_you_mean, listed, suggestion
 from reconcile.config.world import Loading
 from reconcile.core.address import quote
-from reconcile.core.schema import Kind
+from reconcile.core.schema import Field, Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.errors import Position
 
-_KEY = Slot("*", Kind.OBJECT, {"key": Slot("key", Kind.TEXT)})
-_WHEN = Slot("*", Kind.OBJECT, {"when": WHEN})
-_PROFILE = Slot("*", Kind.OBJECT, {"profile": Slot("profile", Kind.LIST, member=Slot("*", Kind.TEXT))})
-_ONE_PROFILE = Slot("*", Kind.OBJECT, {"profile": Slot("profile", Kind.ANY)})
+_KEY = Field("*", Kind.OBJECT, fields={"key": Field("key", Kind.TEXT)})
+_WHEN = Field("*", Kind.OBJECT, fields={"when": WHEN})
+_PROFILE = Field("*", Kind.OBJECT, fields={"profile": Field("profile", Kind.LIST, member=Field("*", Kind.TEXT))})
+_ONE_PROFILE = Field("*", Kind.OBJECT, fields={"profile": Field("profile", Kind.ANY)})
 _ENTRY = frozenset(ENTRY)
 MAX_PROFILES = 100  # of one resource: each is looked at for each of its values
 
@@ -71,7 +71,7 @@ class Entries:
         start: the handle of the first. `kept`: the places in `keys` of those that are there.
     """
 
-    def __init__(self, shared: Shared, family: FamilySlots, node: Map, run: Sequence[tuple[int, str]]) -> None:
+    def __init__(self, shared: Shared, family: ResourceField, node: Map, run: Sequence[tuple[int, str]]) -> None:
         self.shared, self.family, self.node = shared, family, node
         self.keys = [key for _, key in run]
         self._ordinals = array("I", [ordinal for ordinal, _ in run])
@@ -133,7 +133,7 @@ class Entries:
                 return Built(key, ABSENT, heads.empty, scope.flaws)
             profiles = heads.profiles(scope)
             layers = [*_profile_layers(shared, profiles), Layer(_without_entry(node))]
-        shape = Shape(shared.world, self.family.slot, layers, address, alike=True)
+        shape = Shape(shared.world, self.family, layers, address, alike=True)
         return Built(key, shape.build(scope), shape, scope.flaws)
 
 
@@ -145,7 +145,7 @@ class Block:
         start: the handle of the first resource. `kept`: the rows that are there.
     """
 
-    def __init__(self, shared: Shared, family: FamilySlots, name: str, at: int, node: Map, table: Table) -> None:
+    def __init__(self, shared: Shared, family: ResourceField, name: str, at: int, node: Map, table: Table) -> None:
         self.shared, self.family, self.table, self.block, self.node = shared, family, table, name, node
         self.kept = array("I")
         self.start = 0
@@ -187,7 +187,7 @@ class Block:
         shape = self._shapes.get(chosen)
         if shape is None:
             layers = [*_profile_layers(self.shared, chosen), Layer(self._body)]
-            shape = Shape(self.shared.world, self.family.slot, layers, self.address)
+            shape = Shape(self.shared.world, self.family, layers, self.address)
             if len(self._shapes) < 1000:
                 self._shapes[chosen] = shape
         return Built(key, shape.build(scope), shape, scope.flaws)
@@ -212,11 +212,11 @@ class _Heads:
         self.empty = self._when or Shape(shared.world, _WHEN, [], address)
         self._known: dict[Any, tuple[str, ...]] = {}
 
-    def _part(self, node: Map, name: str, slot: Slot, address: str) -> Shape | None:
+    def _part(self, node: Map, name: str, field: Field, address: str) -> Shape | None:
         said = node.get(name)
         if said is None:
             return None
-        return Shape(self._shared.world, slot, [Layer(Map({name: said}, node.at, b""))], address)
+        return Shape(self._shared.world, field, [Layer(Map({name: said}, node.at, b""))], address)
 
     def there(self, scope: Scope) -> bool:
         """Whether `when` lets it be. One that cannot be told (a flaw) is not."""
@@ -288,7 +288,7 @@ def _without_entry(node: Map) -> Map:
     return Map(members, node.at, keys)
 
 
-def entries_of(shared: Shared, family: FamilySlots, node: Map, tables: Mapping[str, Table | None]) -> list[Source]:
+def entries_of(shared: Shared, family: ResourceField, node: Map, tables: Mapping[str, Table | None]) -> list[Source]:
     """
     The blocks and runs of hand-written entries of a section in one file, in its order. What is wrong is reported.
 
@@ -307,7 +307,7 @@ def entries_of(shared: Shared, family: FamilySlots, node: Map, tables: Mapping[s
                 found.append(block)
             continue
         if type(member) is Scalar and member.null:
-            instead = "{} to manage it with no settings" if family.slot.scalar is None else '"" for an empty string'
+            instead = "{} to manage it with no settings" if family.scalar is None else '"" for an empty string'
             shared.world.report.warn(
                 f"{family.type.path}{quote(key)} has no value and is ignored; write {instead}",
                 shared.world.position(key_at),
@@ -326,7 +326,7 @@ def entries_of(shared: Shared, family: FamilySlots, node: Map, tables: Mapping[s
 
 
 def _block(
-    shared: Shared, family: FamilySlots, name: str, at: int, node: Map, tables: Mapping[str, Table | None]
+    shared: Shared, family: ResourceField, name: str, at: int, node: Map, tables: Mapping[str, Table | None]
 ) -> Block | None:
     world = shared.world
     address = f"{family.type.path}{quote(name)}"

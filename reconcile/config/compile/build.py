@@ -22,7 +22,7 @@ from reconcile.config.compile.layers import (
     value_of,
 )
 from reconcile.config.compile.references import looks_like_reference, secret_reference
-from reconcile.config.compile.slots import Slot
+from reconcile.config.compile.sections import ResourceField, SectionField, is_bare, scalar_of
 from reconcile.config.compile.yielded import (
     SPECIAL,
     WANTED,
@@ -37,7 +37,7 @@ from reconcile.config.expressions.templates import Template, is_template
 from reconcile.config.read.yaml import Map, Node, Scalar, Seq
 from reconcile.config.report import Flaw
 from reconcile.config.world import Loading
-from reconcile.core.schema import Kind
+from reconcile.core.schema import Field, Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import FileRef
 
@@ -71,7 +71,7 @@ class Shape:
     def __init__(
         self,
         world: Loading,
-        slot: Slot,
+        field: Field,
         layers: Sequence[Layer],
         address: str,
         alike: bool = False,
@@ -91,7 +91,7 @@ class Shape:
         self.cache: dict[Any, Any] = {}
         self.broken = False
         self.fields = 0
-        self.part = self._value(slot, layers, ()) or Const({})
+        self.part = self._value(field, layers, ()) or Const({})
 
     def build(self, scope: Scope) -> Any:
         """The map of values, or ABSENT. What is constant is shared: do not change it."""
@@ -123,7 +123,7 @@ class Shape:
 
     # Values
 
-    def _value(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+    def _value(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part | None:
         """None when no layer says anything."""
         written = layers
         for layer in layers:
@@ -132,44 +132,46 @@ class Shape:
                 break
         if not written:
             return None
-        if slot.computed:
-            self._wrong(not_to_be_set(slot), written[-1].node.at, path)
+        if field.computed:
+            self._wrong(not_to_be_set(field), written[-1].node.at, path)
             return None
-        if slot.kind is Kind.OBJECT or slot.kind is Kind.MAP:
-            return self._map(slot, written, path)
-        if slot.kind is Kind.ANY and type(written[-1].node) is Map:
+        if field.kind is Kind.OBJECT or field.kind is Kind.MAP:
+            return self._map(field, written, path)
+        if field.kind is Kind.ANY and type(written[-1].node) is Map:
             maps = [layer for layer in written if type(layer.node) is Map]
-            return self._members(slot, maps, path, lambda name: Slot(name, Kind.ANY))
-        if slot.kind in (Kind.LIST, Kind.ANY) and type(written[-1].node) is Seq:
-            return self._list(slot, written[-1], path)
-        return self._leaf(slot, written, path)
+            return self._members(field, maps, path, lambda name: Field(name, Kind.ANY))
+        if field.kind in (Kind.LIST, Kind.ANY) and type(written[-1].node) is Seq:
+            return self._list(field, written[-1], path)
+        return self._leaf(field, written, path)
 
-    def _leaf(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+    def _leaf(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part | None:
         layer = layers[-1]
         node, below = layer.node, layers[:-1]
-        secret = slot.kind is Kind.SECRET
+        secret = field.kind is Kind.SECRET
         self.places[path] = node.at
         if layer.profile is not None:
             self.profiles[path] = layer.profile
         if secret:
             self._world.report.hide(self._world.position(node.at))
-        if type(node) is Map and slot.kind is Kind.TEXT and set(node.members) == {"file"}:
+        if type(node) is Map and field.kind is Kind.TEXT and set(node.members) == {"file"}:
             return self._file_text(node, path)
         if type(node) is not Scalar:
-            what = f"expected {WANTED[slot.kind]}, got {'a map' if type(node) is Map else 'a list'}"
-            self._wrong(Flaw(what, hint=hint_for(slot, node)), node.at, path, secret)
+            what = f"expected {WANTED[field.kind]}, got {'a map' if type(node) is Map else 'a list'}"
+            self._wrong(Flaw(what, hint=hint_for(field, node)), node.at, path, secret)
             return None
         try:
             if is_template(node.text):
                 template = self._world.templates.read(node.text)
-                beneath = self._value(slot, below, path) if below and template.whole else None
+                beneath = self._value(field, below, path) if below and template.whole else None
                 self.places[path] = node.at
-                return self._dynamic_leaf(slot, node, template, beneath, path)
-            if slot.kind is Kind.TEXT:
+                return self._dynamic_leaf(field, node, template, beneath, path)
+            if field.kind is Kind.TEXT:
                 if looks_like_reference(node.text, self._world.schemes):
                     self._warn_reference(node.at, path)
-                return Const(choose(node.text, slot.choices) if slot.choices else node.text)
-            return Const(self._special(slot, node.text, node.at) if slot.kind in SPECIAL else scalar(slot.kind, node))
+                return Const(choose(node.text, field.choices) if field.choices else node.text)
+            return Const(
+                self._special(field, node.text, node.at) if field.kind in SPECIAL else scalar(field.kind, node)
+            )
         except Flaw as flaw:
             self._wrong(flaw, node.at, path, secret)
             return None
@@ -182,9 +184,9 @@ class Shape:
             self._world.position(at),
         )
 
-    def _special(self, slot: Slot, text: str, at: int) -> Any:
+    def _special(self, field: Field, text: str, at: int) -> Any:
         world = self._world
-        if slot.kind is Kind.SECRET:
+        if field.kind is Kind.SECRET:
             reference = secret_reference(text, world.schemes, world.base(at), world.sources.directory)
             if reference.scheme == "file":
                 world.sources.secret(reference.rest)
@@ -192,10 +194,10 @@ class Shape:
         path = world.sources.upload(text, world.base(at), "the file", at)
         return FileRef(world.sources.relative(path))
 
-    def _dynamic_leaf(self, slot: Slot, node: Scalar, template: Template, beneath: Part | None, path: Path_) -> Part:
+    def _dynamic_leaf(self, field: Field, node: Scalar, template: Template, beneath: Part | None, path: Path_) -> Part:
         self.fields += 1
-        run, kind, at, world = template.run, slot.kind, node.at, self._world
-        secret, special, choices = kind is Kind.SECRET, kind in SPECIAL, slot.choices
+        run, kind, at, world = template.run, field.kind, node.at, self._world
+        secret, special, choices = kind is Kind.SECRET, kind in SPECIAL, field.choices
         warned = False
 
         def leaf(scope: Scope) -> Any:
@@ -211,8 +213,8 @@ class Shape:
                         self._warn_reference(at, path)
                     return choose(found, choices) if choices else found
                 if special:
-                    return self._special(slot, as_text(value) or "", at)
-                return from_data(slot, value)
+                    return self._special(field, as_text(value) or "", at)
+                return from_data(field, value)
             except Flaw as flaw:
                 scope.wrong(at, path, flaw, not secret)
                 return ABSENT
@@ -247,12 +249,12 @@ class Shape:
 
         return leaf
 
-    def _list(self, slot: Slot, layer: Layer, path: Path_) -> Part | None:
+    def _list(self, field: Field, layer: Layer, path: Path_) -> Part | None:
         assert type(layer.node) is Seq
         self.places[path] = layer.node.at
         if layer.profile is not None:
             self.profiles[path] = layer.profile
-        inner = slot.member or Slot("*", Kind.ANY)
+        inner = field.member or Field("*", Kind.ANY)
         parts = [
             self._value(inner, [Layer(member, layer.profile)], (*path, str(index)))
             for index, member in enumerate(layer.node.members)
@@ -265,30 +267,31 @@ class Shape:
 
     # Maps
 
-    def _map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part | None:
+    def _map(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part | None:
         whole: list[Layer] = []
         plain = True
+        scalar, bare = scalar_of(field), is_bare(field)
         for layer in layers:
             node = layer.node
-            if slot.scalar is not None and stands_for_scalar(node, slot):
-                self.wrapped.add((*path, slot.scalar))
-                node = Map({slot.scalar: node}, node.at, node.at.to_bytes(8, "little"))
-            elif type(node) is Seq and slot.names:
+            if scalar is not None and stands_for_scalar(node, field):
+                self.wrapped.add((*path, scalar))
+                node = Map({scalar: node}, node.at, node.at.to_bytes(8, "little"))
+            elif type(node) is Seq and bare:
                 node = self._named_members(node, path)
             elif type(node) is Scalar and is_template(node.text):
                 plain = False
             elif type(node) is not Map:
                 what = "a list" if type(node) is Seq else "a string"
                 self.places[path] = node.at
-                wanted = "list of names" if slot.names else "map"
+                wanted = "list of names" if bare else "map"
                 self._wrong(Flaw(f"expected a {wanted}, got {what}"), node.at, path)
                 continue
             whole.append(Layer(node, layer.profile))
         if not whole:
             return None
         if plain:
-            return self._plain_map(slot, whole, path)
-        parts = [self._layer_map(slot, layer, path) for layer in whole]
+            return self._plain_map(field, whole, path)
+        parts = [self._layer_map(field, layer, path) for layer in whole]
 
         def merged(scope: Scope) -> Any:
             value: Any = ABSENT
@@ -298,10 +301,10 @@ class Shape:
 
         return merged
 
-    def _layer_map(self, slot: Slot, layer: Layer, path: Path_) -> Part | None:
+    def _layer_map(self, field: Field, layer: Layer, path: Path_) -> Part | None:
         node = layer.node
         if type(node) is Map:
-            return self._plain_map(slot, [layer], path)
+            return self._plain_map(field, [layer], path)
         assert type(node) is Scalar
         self.places[path] = node.at
         if layer.profile is not None:
@@ -318,7 +321,7 @@ class Shape:
         def expression(scope: Scope) -> Any:
             try:
                 value = template.run(scope.names)
-                return from_data(slot, value, lambda inner, text: self._special(inner, text, node.at))
+                return from_data(field, value, lambda inner, text: self._special(inner, text, node.at))
             except Flaw as flaw:
                 scope.wrong(node.at, path, flaw, True)
                 return ABSENT
@@ -334,20 +337,22 @@ class Shape:
                 self._wrong(Flaw("expected a list of names"), member.at, path)
         return Map(members, node.at, b"")
 
-    def _plain_map(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:
-        whole = slot.kind is Kind.OBJECT
+    def _plain_map(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part:
+        whole = field.kind is Kind.OBJECT
         return (
-            self._object(slot, layers, path) if whole else self._members(slot, layers, path, lambda name: slot.member)
+            self._object(field, layers, path)
+            if whole
+            else self._members(field, layers, path, lambda name: field.member)
         )
 
-    def _members(self, slot: Slot, layers: Sequence[Layer], path: Path_, pick: Callable[[str], Slot | None]) -> Part:
+    def _members(self, field: Field, layers: Sequence[Layer], path: Path_, pick: Callable[[str], Field | None]) -> Part:
         items: list[tuple[str, Part]] = []
         top = as_map(layers[-1].node)
         self.places.setdefault(path, top.at)
         names: Iterable[str] = top.members
         if len(layers) > 1:
             names = dict.fromkeys(name for layer in layers for name in as_map(layer.node).members)
-        resources = slot.type is not None and slot.kind is Kind.MAP
+        resources = isinstance(field, SectionField)
         for name in names:
             if len(layers) == 1:
                 nodes = [Layer(top.members[name], layers[0].profile)]
@@ -359,19 +364,19 @@ class Shape:
                 owner = said[-1][0]
             inner = pick(name)
             if inner is None:
-                self._unknown(slot, name, owner, path)
+                self._unknown(field, name, owner, path)
             elif resources and (wrong := flaw_in_name(name)):
                 self._wrong(Flaw(f"the key {shown(name)} {wrong}"), owner.key_at(name), path)
             elif (part := self._value(inner, nodes, (*path, name))) is not None:
                 items.append((name, part))
         return object_part(items)
 
-    def _object(self, slot: Slot, layers: Sequence[Layer], path: Path_) -> Part:
-        part = self._members(slot, layers, path, slot.fields.get)
-        if slot.type is None:
+    def _object(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part:
+        part = self._members(field, layers, path, field.fields.get)
+        if not isinstance(field, ResourceField):
             return part
         # A resource: `when` decides first, and one whose only value is not written is not there.
-        needs = slot.scalar
+        needs = field.scalar
         mentions = needs is not None and any(needs in as_map(layer.node).members for layer in layers)
         if isinstance(part, Const):
             value = part.value
@@ -382,7 +387,7 @@ class Shape:
             return Const(value)
         maps = [as_map(layer.node) for layer in layers]
         whens = [Layer(node.members["when"]) for node in maps if "when" in node.members]
-        when = self._value(slot.fields["when"], whens, (*path, "when")) if whens else None
+        when = self._value(field.fields["when"], whens, (*path, "when")) if whens else None
 
         if when is None and not mentions:
             return part
@@ -399,7 +404,7 @@ class Shape:
 
         return child
 
-    def _unknown(self, slot: Slot, name: str, node: Map, path: Path_) -> None:
+    def _unknown(self, field: Field, name: str, node: Map, path: Path_) -> None:
         # What stands under a misspelt key may be a secret; the words of the message say enough.
-        secret = not path or any(inner.kind is Kind.SECRET for inner in slot.fields.values())
-        self._wrong(unknown_key(slot, name), node.key_at(name), path, secret=secret)
+        secret = not path or any(inner.kind is Kind.SECRET for inner in field.fields.values())
+        self._wrong(unknown_key(field, name), node.key_at(name), path, secret=secret)

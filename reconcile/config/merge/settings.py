@@ -14,7 +14,7 @@ from reconcile.config.check.opened import Opened
 from reconcile.config.compile.build import Shape
 from reconcile.config.compile.layers import ABSENT, Layer, Scope
 from reconcile.config.compile.references import secret_reference
-from reconcile.config.compile.slots import Slot, settings_slots
+from reconcile.config.compile.sections import settings_fields
 from reconcile.config.expressions.coerce import number_of, shown
 from reconcile.config.expressions.operations import Names
 from reconcile.config.merge.fleet import FleetParts, Said
@@ -24,24 +24,24 @@ from reconcile.config.report import Flaw, Showing, suggestion
 from reconcile.config.world import Loading
 from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
-from reconcile.core.schema import Kind
+from reconcile.core.schema import Field, Kind
 from reconcile.core.trust import credentials
 from reconcile.errors import Position
 from reconcile.files import NotRead
 
 LIMITS = ("delete", "forget", "replace", "change", "unread")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
-_STATE = Slot("state", Kind.OBJECT, {"path": Slot("path", Kind.TEXT)})
-_TABLE = Slot(
+_STATE = Field("state", Kind.OBJECT, fields={"path": Field("path", Kind.TEXT)})
+_TABLE = Field(
     "table",
     Kind.OBJECT,
-    {
-        "file": Slot("file", Kind.TEXT),
-        "key": Slot("key", Kind.TEXT),
-        "columns": Slot("columns", Kind.MAP, member=Slot("*", Kind.TEXT)),
-        "delimiter": Slot("delimiter", Kind.TEXT),
-        "encoding": Slot("encoding", Kind.TEXT),
-        "min_rows": Slot("min_rows", Kind.INTEGER),
+    fields={
+        "file": Field("file", Kind.TEXT),
+        "key": Field("key", Kind.TEXT),
+        "columns": Field("columns", Kind.MAP, member=Field("*", Kind.TEXT)),
+        "delimiter": Field("delimiter", Kind.TEXT),
+        "encoding": Field("encoding", Kind.TEXT),
+        "min_rows": Field("min_rows", Kind.INTEGER),
     },
 )
 
@@ -92,7 +92,7 @@ def _settings(
 ) -> BaseModel | None:
     address = f"providers.{provider.name}"
     layers = [Layer(node)] if node is not None else []
-    value, shape = evaluate(world, settings_slots(provider), layers, address, names)
+    value, shape = evaluate(world, settings_fields(provider), layers, address, names)
     if value is None:
         return None
     try:
@@ -115,10 +115,10 @@ def _settings(
 
 
 def evaluate(
-    world: Loading, slot: Slot, layers: list[Layer], address: str, names: Names
+    world: Loading, field: Field, layers: list[Layer], address: str, names: Names
 ) -> tuple[dict[str, Any] | None, Shape]:
     """A map of the main file, its templates evaluated; None when something is wrong, which is reported."""
-    shape = Shape(world, slot, layers, address, plain_texts=True)
+    shape = Shape(world, field, layers, address, plain_texts=True)
     scope = Scope(names)
     value = shape.build(scope)
     for at, path, flaw, show_line in scope.flaws:
