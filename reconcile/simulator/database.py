@@ -50,14 +50,18 @@ class Database:
 
     def save(self, changed: Mapping[Key, str | None]) -> None:
         """Writes these rows, as one transaction; None is a row that is gone."""
+        kept = [(*key, text) for key, text in changed.items() if text is not None]
+        gone = [key for key, text in changed.items() if text is None]
         with self._transaction():
-            self._write(changed)
+            self._connection.executemany("INSERT OR REPLACE INTO world VALUES (?, ?, ?)", kept)
+            self._connection.executemany("DELETE FROM world WHERE kind = ? AND id = ?", gone)
 
     def replace(self, rows: Mapping[Key, str]) -> None:
         """Writes the whole world."""
         with self._transaction():
             self._connection.execute("DELETE FROM world")
-            self._write(rows)
+            whole = ((*key, text) for key, text in rows.items())
+            self._connection.executemany("INSERT INTO world VALUES (?, ?, ?)", whole)
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -73,9 +77,3 @@ class Database:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-
-    def _write(self, rows: Mapping[Key, str | None]) -> None:
-        kept = [(*key, text) for key, text in rows.items() if text is not None]
-        gone = [key for key, text in rows.items() if text is None]
-        self._connection.executemany("INSERT OR REPLACE INTO world VALUES (?, ?, ?)", kept)
-        self._connection.executemany("DELETE FROM world WHERE kind = ? AND id = ?", gone)

@@ -4,7 +4,7 @@ Maps that are listed in the order of their keys, by page, while keys come and go
 A page starts after a key, which need not be there any more: that is what keeps page tokens valid.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
@@ -40,13 +40,3 @@ class Ordered(Generic[V]):
         del self.by_key[key]
         if self._keys is not None:
             del self._keys[bisect_left(self._keys, key)]
-
-
-def after(keys: list[str], key: str) -> int:
-    """Where the page after `key` starts."""
-    return bisect_right(keys, key)
-
-
-def before(keys: list[str], key: str) -> int:
-    """Where the page before `key` ends."""
-    return bisect_left(keys, key)

@@ -8,12 +8,12 @@ before (or the first of the page after), or, in a world with `paging: "offset"`,
 
 import base64
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from reconcile.simulator.exchange import EMPTY
-from reconcile.simulator.ordered import after, before
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
@@ -54,9 +54,9 @@ def page(
     if place:
         kind, value = _read(place)
         if kind == _AFTER:
-            start = after(keys, value)
+            start = bisect_right(keys, value)
         elif kind == _BEFORE:
-            start = max(0, before(keys, value) - size)
+            start = max(0, bisect_left(keys, value) - size)
         else:
             start = int(value)
         stop = start + size

@@ -30,21 +30,13 @@ def row(world: SimulatedWorld, kind: str, id_: str) -> str | None:
     """The JSON of one row; None when there is nothing under that key any more."""
     value: Any = None
     if (kind, id_) == _WORLD:
-        value = _rest(world)
+        settings = {section.name: section.settings(getattr(world, section.name)) for section in world.sections}
+        value = {"offset_s": world.clock.offset_s, "since": world.since, **world.credentials}
+        value |= {name: kept for name, kept in settings.items() if kept}
     for section in world.sections:
         if kind in section.kinds:
             value = section.row(getattr(world, section.name), kind, id_)
     return None if value is None else json.dumps(value)
-
-
-def _rest(world: SimulatedWorld) -> dict[str, Any]:
-    settings = {section.name: section.settings(getattr(world, section.name)) for section in world.sections}
-    return {
-        "offset_s": world.clock.offset_s,
-        "since": world.since,
-        **world.credentials,
-        **{name: value for name, value in settings.items() if value},
-    }
 
 
 def assemble(texts: Mapping[Key, str], credentials: Mapping[str, str], clock: Clock | None = None) -> SimulatedWorld:

@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import logging
 import re
+from dataclasses import replace
 from typing import Any, Self, TypedDict
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
@@ -20,7 +21,6 @@ from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.sections import SECTIONS
 from reconcile.simulator.simulation import Simulation
-from reconcile.simulator.spoiling import answered
 from reconcile.simulator.world import Section, SimulatedWorld
 
 _LOG = logging.getLogger("reconcile.simulator")
@@ -183,7 +183,7 @@ class Simulator:
         if isinstance(arrived, Reply):
             return arrived
         assert api is not None
-        answer = answered(api, arrived, self.simulation, fault)
+        answer = _answered(api, arrived, self.simulation, fault)
         self.simulation.keep()
         return answer
 
@@ -278,6 +278,32 @@ def _printable(path: str) -> str:
     if path.isascii():
         return path
     return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in path)
+
+
+def _answered(api: Section[Any], request: Call, simulation: Simulation, fault: Fault | None) -> Reply:
+    """
+    The answer, the work done, and what a fault makes of it: one of the past, without a member, about another unit,
+    without end. What these mean in a vendor's API is the API's to know.
+    """
+    # Only now: while the body came, time has passed and the world may have been replaced.
+    world = simulation.world
+    request.now = world.clock.now()
+    if fault is None:
+        return api.answer(request, world)
+    if request.method != "GET":
+        done = api.answer(request, world)
+        about = api.about(request, fault.other) if fault.other and 200 <= done.status < 300 and done.body else None
+        if about is None:
+            return done
+        read = api.answer(about, world)
+        return replace(read, status=done.status) if read.status == 200 else read
+    if fault.other:
+        request = api.about(request, fault.other) or request
+    if fault.stale_s is not None:
+        world = simulation.past(fault.stale_s)
+        request.now = world.clock.now()
+    request.omit, request.endless = fault.omit, fault.endless
+    return api.answer(request, world)
 
 
 def _unclaimed(request: Call, world: SimulatedWorld, undecodable: bool) -> Reply:

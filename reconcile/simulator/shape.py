@@ -144,9 +144,8 @@ def choice(value: Any, path: Path, choices: tuple[str, ...]) -> str:
 
 def date(value: Any, path: Path) -> int:
     """Whole seconds since 1970."""
+    written_date = text(value, path)
     try:
-        return int(clock.seconds(text(value, path)))
-    except ShapeError:
-        raise
+        return int(clock.seconds(written_date))
     except ValueError as e:
         raise ShapeError(path, str(e)) from None

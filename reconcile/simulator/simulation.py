@@ -11,9 +11,38 @@ from reconcile.simulator.clock import Clock
 from reconcile.simulator.database import Database
 from reconcile.simulator.faults import Fault
 from reconcile.simulator.history import History
-from reconcile.simulator.log import RequestLog
 from reconcile.simulator.world import Key, SimulatedWorld
 from reconcile.simulator.worlds import Credentials, parse
+
+
+class RequestLog:
+    """
+    One line per request to a vendor path, in the order of arrival, without bodies.
+
+    `status` is that of the answer, and null while there is none: the request is still being worked on, or its answer
+    was dropped by a fault (before or after the work; the world tells which). `path` is as it came, with its query.
+    """
+
+    def __init__(self) -> None:
+        self._requests: list[tuple[str, str]] = []
+        self._statuses: list[int | None] = []
+
+    def arrived(self, method: str, path: str) -> int:
+        """Takes a request down; answers its place for `answered`."""
+        self._requests.append((method, path))
+        self._statuses.append(None)
+        return len(self._statuses) - 1
+
+    def answered(self, place: int, status: int) -> None:
+        self._statuses[place] = status
+
+    def since(self, n: int) -> list[dict[str, Any]]:
+        """The requests after the n-th; the first is 1."""
+        lines = zip(self._requests[n:], self._statuses[n:], strict=True)
+        return [
+            {"n": place, "method": method, "path": path, "status": status}
+            for place, ((method, path), status) in enumerate(lines, n + 1)
+        ]
 
 
 class Simulation:

@@ -6,6 +6,7 @@ lists; nothing else knows which there are.
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -196,10 +197,5 @@ def digest(seed: int, what: str) -> str:
 
 def unused(count: int, taken: Container[str], name: Callable[[int], str]) -> list[str]:
     """The first names of a sequence that are not taken."""
-    found: list[str] = []
-    n = 0
-    while len(found) < count:
-        if (candidate := name(n)) not in taken:
-            found.append(candidate)
-        n += 1
-    return found
+    free = (candidate for candidate in map(name, itertools.count()) if candidate not in taken)
+    return list(itertools.islice(free, count))

@@ -112,18 +112,12 @@ def _check_members(value: Any, members: Members, path: str) -> None:
 def _check_number(value: Any, number: Number, path: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(path)
-    if not _within(value, number):
-        raise Invalid(f"Field: {path} - value not in range")
-
-
-def _within(value: float, number: Number) -> bool:
-    """
-    Compared as 32-bit floats, so that what a tracker prints for its least `movementAccDur`, 0.0099999998, is in
-    the range of 0.01.
-    """
     if value == number.off:
-        return True
-    return -FLOAT_MAX <= value <= FLOAT_MAX and single(number.least) <= single(value) <= single(number.most)
+        return
+    # Compared as 32-bit floats, so that what a tracker prints for its least `movementAccDur`, 0.0099999998, is in
+    # the range of 0.01.
+    if not (-FLOAT_MAX <= value <= FLOAT_MAX and single(number.least) <= single(value) <= single(number.most)):
+        raise Invalid(f"Field: {path} - value not in range")
 
 
 def _check_pairs(configuration: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ def parse(value: Any, path: Path, world: SimulatedWorld) -> Rollout:
             raise ShapeError((*at, "secret_hex"), "is missing")
     directory.schedule(world.since, now)
     for id_ in unfilled:
-        directory.take_up_all(id_, now)
+        directory.take_up(id_, now)
     directory.changed = world.changed
     world.authorizations.add(f"Bearer {world.credentials['api_key']}")
     return directory

@@ -3,16 +3,14 @@ Update campaigns: `/v3/update-campaigns` (docs/apis/device_management.md, "Updat
 time passes is in `rollout`.
 
 docs/apis/device_management.md, "What is not documented": a PUT to a campaign that is no draft is a 403; one starts from
-a draft with a manifest,
-is stopped while it waits, starts or runs, archived when it is stopped, and deleted as a draft, stopped or archived:
-anything else is a 409. A `device_filter` is checked when it is written, and so is the manifest.
+a draft with a manifest, is stopped while it waits, starts or runs, archived when it is stopped, and deleted as a draft,
+stopped or archived: anything else is a 409. A `device_filter` is checked when it is written, and so is the manifest.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from reconcile.simulator.device_management import filters
-from reconcile.simulator.device_management.body import accepted
 from reconcile.simulator.device_management.directory import FILTERED, datafile, deployment_id
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.fields import Record
@@ -33,14 +31,10 @@ class Campaigns(Entities):
         manifest = view["root_manifest_id"]
         return {**view, "root_manifest_url": None if manifest is None else datafile(manifest)}
 
-    def create(self) -> Reply:
-        sent = self._checked(creating=True)
-        return self.add(self.directory.new_id(self.request.now), sent)
-
     def update(self, id_: str) -> Reply:
         if self._phase(id_) != Phase.DRAFT:
             raise Refused(403, f"The campaign is {self._phase(id_)}; only a draft can be changed")
-        return self.updated(id_, self._checked(creating=False))
+        return super().update(id_)
 
     def delete(self, id_: str) -> Reply:
         if self._phase(id_) not in (Phase.DRAFT, Phase.STOPPED, Phase.ARCHIVED):
@@ -50,8 +44,8 @@ class Campaigns(Entities):
     def _phase(self, id_: str) -> str:
         return str(CAMPAIGN.get(self.by_id[id_], "phase"))
 
-    def _checked(self, *, creating: bool) -> Record:
-        sent = accepted(self.request, CAMPAIGN, creating=creating)
+    def checked(self, id_: str | None) -> Record:
+        sent = super().checked(id_)
         if "device_filter" in sent:
             filters.of_text(sent["device_filter"], FILTERED[DEVICES], "device_filter")
         if sent.get("root_manifest_id") is not None and sent["root_manifest_id"] not in self.directory.manifests.by_key:

@@ -8,10 +8,9 @@ them.
 
 from typing import Any
 
-from reconcile.simulator.device_management.body import accepted
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.refusal import Refused
-from reconcile.simulator.device_management.resources import DEVICE, DEVICES, UNENROLLED
+from reconcile.simulator.device_management.resources import DEVICES, UNENROLLED
 from reconcile.simulator.exchange import Reply
 
 
@@ -24,7 +23,7 @@ class Devices(Entities):
         return {**super().view(id_), "account_id": self.directory.account_id, "groups": groups}
 
     def create(self) -> Reply:
-        sent = accepted(self.request, DEVICE, creating=True)
+        sent = self.checked(None)
         id_ = self.directory.new_id(self.request.now)
         endpoint = sent.get("endpoint_name") or id_
         if endpoint in self.directory.by_endpoint:
@@ -34,8 +33,8 @@ class Devices(Entities):
         return answer
 
     def update(self, id_: str) -> Reply:
-        sent = accepted(self.request, DEVICE, creating=False)
-        answer = self.updated(id_, sent)
+        sent = self.checked(id_)
         if sent:
+            self.directory.write(DEVICES, id_, sent, self.request.now)
             self.directory.device_written(id_, self.by_id[id_], self.request.now)
-        return answer
+        return self.read(id_)

@@ -6,6 +6,7 @@ end. A kind says how it is made and changed, and what is below it.
 from typing import Any
 
 from reconcile.simulator.device_management import filters
+from reconcile.simulator.device_management.body import accepted
 from reconcile.simulator.device_management.directory import FILTERED, created
 from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.listing import listing
@@ -70,18 +71,20 @@ class Entities:
         return json_answer(200, self.view(id_))
 
     def create(self) -> Reply:
-        raise NotImplementedError
+        sent = self.checked(None)
+        return self.add(self.directory.new_id(self.request.now), sent)
 
     def add(self, id_: str, record: Record) -> Reply:
         """Adds one that a POST has made."""
         self.directory.add(self.kind, id_, {**record, **created(self.request.now)})
         return json_answer(201, self.view(id_))
 
-    def update(self, id_: str) -> Reply:
-        raise NotImplementedError
+    def checked(self, id_: str | None) -> Record:
+        """The fields that a body sets; `id_` is None for one that is made."""
+        return accepted(self.request, self.resource, creating=id_ is None)
 
-    def updated(self, id_: str, sent: Record) -> Reply:
-        """Writes what a PUT has sent."""
+    def update(self, id_: str) -> Reply:
+        sent = self.checked(id_)
         if sent:
             self.directory.write(self.kind, id_, sent, self.request.now)
         return self.read(id_)

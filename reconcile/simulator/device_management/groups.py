@@ -9,11 +9,12 @@ the same 204; a device that does not exist is a 404.
 from collections.abc import Callable
 from typing import Any
 
-from reconcile.simulator.device_management.body import accepted, document
+from reconcile.simulator.device_management.body import document
 from reconcile.simulator.device_management.devices import Devices
 from reconcile.simulator.device_management.entities import Entities
+from reconcile.simulator.device_management.fields import Record
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found, unrecognized
-from reconcile.simulator.device_management.resources import GROUP, GROUPS
+from reconcile.simulator.device_management.resources import GROUPS
 from reconcile.simulator.exchange import Reply
 
 
@@ -25,21 +26,12 @@ class Groups(Entities):
     def view(self, id_: str) -> dict[str, Any]:
         return {**super().view(id_), "devices_count": len(self.directory.members[id_])}
 
-    def create(self) -> Reply:
-        sent = accepted(self.request, GROUP, creating=True)
-        self._free(sent["name"], None)
-        return self.add(self.directory.new_id(self.request.now), sent)
-
-    def update(self, id_: str) -> Reply:
-        sent = accepted(self.request, GROUP, creating=False)
-        if "name" in sent:
-            self._free(sent["name"], id_)
-        return self.updated(id_, sent)
-
-    def _free(self, name: str, id_: str | None) -> None:
-        owner = self.directory.by_group_name.get(name, id_)
+    def checked(self, id_: str | None) -> Record:
+        sent = super().checked(id_)
+        owner = self.directory.by_group_name.get(sent["name"], id_) if "name" in sent else id_
         if owner != id_:
-            raise Refused(409, f"name {name!r} is that of Device group {owner}")
+            raise Refused(409, f"name {sent['name']!r} is that of Device group {owner}")
+        return sent
 
     def below(self, id_: str, rest: list[str]) -> Reply:
         directory = self.directory

@@ -8,6 +8,7 @@ opaque, the key that it points behind need not be there any more, and deleting w
 
 import base64
 import binascii
+from bisect import bisect_right
 from typing import Any
 
 from reconcile.simulator.device_management import filters
@@ -17,7 +18,6 @@ from reconcile.simulator.device_management.listing import limit
 from reconcile.simulator.device_management.refusal import Invalid, Refused, methods, not_found
 from reconcile.simulator.device_management.resources import ENDPOINT, KEY, KEYS
 from reconcile.simulator.exchange import EMPTY, Call, Reply, json_answer
-from reconcile.simulator.ordered import after
 
 
 def answer_keys(request: Call, directory: Directory, rest: list[str]) -> Reply:
@@ -42,7 +42,7 @@ def _listing(request: Call, directory: Directory) -> Reply:
     if request.omit:
         order = [endpoint for endpoint in order if endpoint != request.omit]
     behind, turns = ("", 0) if marker is None else _read_marker(marker)
-    start = after(order, behind)
+    start = bisect_right(order, behind)
     taken = [] if request.endless == EMPTY else order[start : start + size]
     answer: dict[str, Any] = {
         "object": "list",

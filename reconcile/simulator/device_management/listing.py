@@ -7,13 +7,13 @@ what stays is listed once, and only in another place if it is another page's.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Any
 
 from reconcile.simulator.device_management.refusal import Invalid
 from reconcile.simulator.device_management.resources import ID
 from reconcile.simulator.exchange import AGAIN, EMPTY, Call, Reply, json_answer
-from reconcile.simulator.ordered import after, before
 
 DEFAULT_LIMIT = 50
 LEAST = 2
@@ -57,9 +57,9 @@ def listing(
     start = None if request.endless == AGAIN else cursor
     rest = range(len(keys))
     if order == "DESC":
-        rest = range((len(keys) if start is None else before(keys, start)) - 1, -1, -1)
+        rest = range((len(keys) if start is None else bisect_left(keys, start)) - 1, -1, -1)
     elif start is not None:
-        rest = range(after(keys, start), len(keys))
+        rest = range(bisect_right(keys, start), len(keys))
     found: list[str] = []
     for place in rest:
         if matches is None or matches(keys[place]):

@@ -145,14 +145,7 @@ CAMPAIGN = Resource(
     Field("autostop_success_percent", Kind.NUMBER, 100.0, most=100, filtered=False),
     Field("approval_required", Kind.FLAG, False, filtered=False),
     # There is a filter on the older `state`, and none on the phase.
-    _read_only(
-        Field(
-            "phase",
-            default=Phase.DRAFT,
-            choices=tuple(Phase),
-            filtered=False,
-        )
-    ),
+    _read_only(Field("phase", default=Phase.DRAFT, choices=tuple(Phase), filtered=False)),
     _read_only(Field("autostop_reason", filtered=False)),
     _read_only(Field("started_at", Kind.DATE)),
     _read_only(Field("starting_at", Kind.DATE, filtered=False)),

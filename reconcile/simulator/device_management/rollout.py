@@ -22,7 +22,7 @@ a world was put in place.
 import heapq
 
 from reconcile.simulator.clock import date, next_connection
-from reconcile.simulator.device_management.directory import FILTERED, Directory
+from reconcile.simulator.device_management.directory import FILTERED, Directory, created
 from reconcile.simulator.device_management.fields import Record, moment, touched
 from reconcile.simulator.device_management.filters import of_text
 from reconcile.simulator.device_management.resources import (
@@ -94,7 +94,7 @@ class Rollout(Directory):
         for device, record in self.devices.by_key.items():
             self._expect_registration(device, record)
         for campaign in self._continuous():
-            self.take_up_all(campaign, now)
+            self.take_up(campaign, now)
 
     def settle(self, now: float) -> None:
         """Lets everything happen that is due by now, in its order."""
@@ -141,7 +141,7 @@ class Rollout(Directory):
         """To be called when a device is new or was changed: continuous campaigns may take it up."""
         self._expect_registration(device, record)
         for campaign in self._continuous():
-            self._take_up(campaign, [device], now)
+            self.take_up(campaign, now, [device])
 
     def remove(self, section: str, id_: str, now: float) -> None:
         super().remove(section, id_, now)
@@ -221,24 +221,20 @@ class Rollout(Directory):
 
     def _activate(self, campaign: str, record: Record, at: float) -> None:
         self._write(campaign, {"phase": Phase.ACTIVE, "active_at": date(int(at))}, at)
-        self.take_up_all(campaign, at)
+        self.take_up(campaign, at)
         if CAMPAIGN.get(record, "root_manifest_id") not in self.manifests.by_key:
             self._stop_by_itself(campaign, at, "The manifest was removed")
         elif not self.deployments[campaign] and CAMPAIGN.get(record, "campaign_strategy") != CONTINUOUS:
             self._stop_by_itself(campaign, at, "No device matches the device filter")
 
-    def take_up_all(self, campaign: str, at: float) -> None:
-        """Puts the devices that match its filter into a campaign."""
-        self._take_up(campaign, None, at)
-
-    def _take_up(self, campaign: str, devices: list[str] | None, at: float) -> None:
+    def take_up(self, campaign: str, at: float, devices: list[str] | None = None) -> None:
+        """Puts the devices that match its filter, of these or of all, into a campaign."""
         held = self.deployments[campaign]
         text = CAMPAIGN.get(self.campaigns.by_key[campaign], "device_filter")
         conditions = of_text(text, FILTERED[DEVICES], "device_filter")
         for device in self.candidates(DEVICES, conditions) if devices is None else devices:
             if device not in held and self.matches(DEVICES, device, conditions):
-                deployment: Record = {"created_at": date(int(at)), "updated_at": date(int(at))}
-                held[device] = deployment
+                deployment = held[device] = created(at)
                 self.counts(campaign)["pending"] += 1
                 self.mark(DEPLOYMENTS, f"{campaign}/{device}")
                 self._expect_device(campaign, device, deployment)

@@ -12,7 +12,7 @@ from reconcile.simulator.clock import date
 from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.microvisor import bundle
 from reconcile.simulator.microvisor.account import Account, App
-from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
+from reconcile.simulator.microvisor.refusal import Refused, listing, methods, required, unique_name
 from reconcile.simulator.world import digest
 
 
@@ -20,32 +20,21 @@ def answer_apps(request: Call, account: Account, rest: list[str]) -> Reply:
     base = f"{request.base}/v1/Apps"
     if not rest:
         apps = account.apps
-        return methods(
-            request,
-            GET=lambda: listing(
-                request,
-                account.paging,
-                apps.order(),
-                "apps",
-                base,
-                lambda sid: _app_view(apps.by_key[sid], account, request),
-            ),
-        )
+
+        def view(sid: str) -> dict[str, Any]:
+            return _app_view(apps.by_key[sid], account, request)
+
+        return methods(request, GET=lambda: listing(request, account.paging, apps.order(), "apps", base, view))
     manifest = len(rest) > 1 and rest[-1] == "Manifest"
     # The vendor's client leaves `/` in names as it is.
     app = account.app("/".join(rest[:-1] if manifest else rest))
 
-    def found() -> App:
-        if app is None:
-            raise not_found(request)
-        return app
-
     if manifest:
-        return methods(request, GET=lambda: json_answer(200, _manifest_view(found(), base)))
+        return methods(request, GET=lambda: json_answer(200, _manifest_view(required(request, app), base)))
     return methods(
         request,
-        GET=lambda: json_answer(200, _app_view(found(), account, request)),
-        DELETE=lambda: _delete_app(found(), account),
+        GET=lambda: json_answer(200, _app_view(required(request, app), account, request)),
+        DELETE=lambda: _delete_app(required(request, app), account),
     )
 
 

@@ -13,7 +13,7 @@ from reconcile.simulator.exchange import Call, Reply, json_answer
 from reconcile.simulator.microvisor.account import Account, dump_device_app, dump_logging
 from reconcile.simulator.microvisor.entries import Entries
 from reconcile.simulator.microvisor.hardware import ERROR, LOGGING_LEASE_S, PENDING, Device, settle, target
-from reconcile.simulator.microvisor.refusal import Refused, listing, methods, not_found, unique_name
+from reconcile.simulator.microvisor.refusal import Refused, listing, methods, required, unique_name
 
 
 def answer_devices(request: Call, account: Account, rest: list[str]) -> Reply:
@@ -32,19 +32,12 @@ def answer_devices(request: Call, account: Account, rest: list[str]) -> Reply:
     if device is not None:
         settle(device, request.now, account.since)
     if split < len(rest):
-        if device is None:
-            raise not_found(request)
-        return Entries(request, account, rest[split].lower(), device).answer(rest[split + 1 :])
-
-    def found() -> Device:
-        if device is None:
-            raise not_found(request)
-        return device
-
+        entries = Entries(request, account, rest[split].lower(), required(request, device))
+        return entries.answer(rest[split + 1 :])
     return methods(
         request,
-        GET=lambda: json_answer(200, _device_view(found(), account, request)),
-        POST=lambda: _update_device(found(), request, account),
+        GET=lambda: json_answer(200, _device_view(required(request, device), account, request)),
+        POST=lambda: _update_device(required(request, device), request, account),
     )
 
 

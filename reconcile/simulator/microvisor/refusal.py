@@ -4,7 +4,7 @@ by page.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from reconcile.simulator import paging
 from reconcile.simulator.exchange import Call, Reply, json_answer
@@ -26,6 +26,9 @@ _CODES = {
     415: INVALID,
     429: TOO_MANY,
 }
+
+
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -53,6 +56,12 @@ def error(status: int, message: str, detail: str | None = None) -> Reply:
 
 def not_found(request: Call) -> Refused:
     return Refused(404, f"The requested resource /{'/'.join(request.segments)} was not found")
+
+
+def required(request: Call, unit: T | None) -> T:
+    if unit is None:
+        raise not_found(request)
+    return unit
 
 
 def methods(request: Call, **handlers: Callable[[], Reply]) -> Reply:
