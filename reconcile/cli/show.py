@@ -32,9 +32,9 @@ def show(address: str | None, **given: Any) -> int:
         from reconcile.cli.state import show_state
 
         return show_state({**given, "address": address})
-    request_of(given)
+    request = request_of(given)
     saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
-    made, types = saved.plan, types_of_plan(saved.plan)
+    made, types = saved.plan, types_of_plan(saved.plan, request.parts.providers())
     if given["format_"] == "text":
         say_seal(saved.seal)
     if address is None:

@@ -70,14 +70,15 @@ def _world(file: Path) -> dict[str, Any]:
 
 def units_of(given: dict[str, Any]) -> dict[str, Any]:
     """The units that a fleet's files name, as `world_for` takes them."""
-    from reconcile.wiring import document, registry
+    from reconcile.wiring import document
 
-    files = document(request_of(given))
+    request = request_of(given)
+    files = document(request)
 
     def wanted(path: str) -> Iterator[Desired]:
         return (files.at(handle) for handle in files.roots(path))
 
-    providers = registry()
+    providers = request.parts.providers()
     return {
         name: dict(units)
         for name in files.providers()

@@ -385,11 +385,10 @@ def registry() -> Mapping[str, Provider]:
     return Providers()
 
 
-def types_of_plan(plan: Plan) -> dict[str, ResourceType]:
+def types_of_plan(plan: Plan, providers: Mapping[str, Provider]) -> dict[str, ResourceType]:
     """The resource types of the providers that a saved plan is about, by path."""
-    registry = Providers()
     names = {change.address.provider for change in plan.changes} | set(plan.bindings.accounts)
-    return {kind.path: kind for name in registry if name in names for kind in registry[name].types}
+    return {kind.path: kind for name in providers if name in names for kind in providers[name].types}
 
 
 def holder() -> str:

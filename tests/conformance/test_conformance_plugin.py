@@ -10,6 +10,7 @@ import pytest
 from signs import case_of, signage
 
 from reconcile.conformance import checks_of, suite
+from reconcile.conformance.bench import Lab
 from reconcile.conformance.proxy import proxied
 from reconcile.conformance.subject import Subject
 from reconcile.provider import Lifecycle
@@ -85,3 +86,15 @@ def test_the_proxy_adds_unknown_members_at_every_level_and_leaves_data_alone() -
     assert first["list"][0]["id"] == 1 and first["list"][0]["labels"] == {"a": "b"}
     assert "unknown_text" in first and "unknown_text" in first["list"][0]
     assert first["unknown_text"] != second["unknown_text"]
+
+
+def test_a_saved_plan_is_shown_in_the_words_of_the_provider_under_test(tmp_path: Path) -> None:
+    class Boards(signage.SignType):  # type: ignore[misc,name-defined]
+        noun = "board"
+
+    with Lab(Subject(case_of(Boards)), tmp_path) as lab:
+        bench, saved = lab.bench(), str(tmp_path / "saved.plan")
+        bench.write(*(lab.subject.member(number) for number in range(6)))
+        planned, shown = bench.plan("--out", saved), bench.run("show", saved)
+    for ran in (planned, shown):
+        assert (ran.code, "+ 6 boards" in ran.out) == (0, True), ran

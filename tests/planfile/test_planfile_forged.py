@@ -24,7 +24,7 @@ from reconcile.render.drift import drift_text
 from reconcile.render.json.plan import plan_json_text
 from reconcile.render.show import change_text
 from reconcile.render.text import plan_text
-from reconcile.wiring import types_of_plan
+from reconcile.wiring import registry, types_of_plan
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 GIVEN = {
@@ -137,7 +137,7 @@ def put(file: Path, lines: list[Any]) -> None:
 def used(file: Path, rng: random.Random) -> None:
     """Everything that is done with a plan before it is carried out."""
     plan = planfile.read(file, seal_key=None, key_id=None).plan
-    types = types_of_plan(plan)
+    types = types_of_plan(plan, registry())
     shown = "\n".join(plan_text(plan, types=types))
     for change in rng.sample(plan.changes, min(2, len(plan.changes))):
         shown += "\n".join(change_text(plan, change.address, types=types))
