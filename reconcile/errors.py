@@ -23,7 +23,7 @@ them reach the user in one pass. No error ever holds the value of a secret.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -222,3 +222,39 @@ def worst(codes: Sequence[int]) -> int:
 
 UNANSWERED = (ApiError, NoAnswer, NotSent, BadAnswer, NotAllowed)
 """Errors that make a resource unreadable and stop nothing else: it is named in the plan and left alone."""
+
+
+Hint = str | Callable[[], str | None] | None
+
+
+class Flaw(Exception):
+    """
+    Something is wrong with a value.
+
+    Attributes:
+        what: one sentence without a full stop, without the place.
+        written_hint: what to do, or what looks for it: see `hint`.
+        kind: equal for the same mistake in different rows; `what` unless it is given.
+        at: the line and the column, where only the file as a whole is being read.
+        silent: it follows from another mistake, which is told.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        notes: Iterable[str] = (),
+        hint: Hint = None,
+        kind: Hashable = None,
+        at: tuple[int, int] | None = None,
+        silent: bool = False,
+    ) -> None:
+        super().__init__(what)
+        self.what, self.notes, self.written_hint = what, tuple(notes), hint
+        self.kind = what if kind is None else kind
+        self.at, self.silent = at, silent
+
+    @property
+    def hint(self) -> str | None:
+        """What to do. A suggestion costs time, so it is looked for only when it is shown."""
+        return self.written_hint() if callable(self.written_hint) else self.written_hint

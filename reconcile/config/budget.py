@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
 
 CHARS = 1 << 20
 CHARS_PER_FIELD = 64 << 10

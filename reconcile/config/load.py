@@ -23,14 +23,14 @@ from reconcile.config.merge.fleet import FleetParts
 from reconcile.config.read import tables
 from reconcile.config.read.sources import Sources
 from reconcile.config.read.tables import ENDINGS, Spec, Table
-from reconcile.config.read.yaml import Map, Scalar
-from reconcile.config.report import Flaw, Report, Showing
+from reconcile.config.report import Report, Showing
 from reconcile.config.world import Loading
 from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
 from reconcile.core.trust import TRUSTED, Trust
-from reconcile.errors import InvalidInput, Problem
+from reconcile.errors import Flaw, InvalidInput, Problem
 from reconcile.files import NotRead, root_of
+from reconcile.yaml import Map, Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from reconcile.errors import InvalidInput, Position, Problem
+from reconcile.errors import Flaw, Hint, InvalidInput, Position, Problem
 
 MOST = 300  # problems shown; the rest is counted
 ALIKE = 10  # mistakes of one kind in hand-written entries that are shown one by one
@@ -30,14 +30,6 @@ _MOST_COMPARED = 400_000
 _MOST_SUGGESTED = 50  # problems of one load for which something is looked for
 
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
-
-"""The kind of a flaw that only follows from another one, which is reported: it is not said."""
-
-
-Hint = str | Callable[[], str | None] | None
-
-
-Place = tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +51,6 @@ class Showing:
 
 
 PLAIN = Showing()
-
-
-class Flaw(Exception):
-    """
-    Something is wrong with a value.
-
-    Attributes:
-        what: one sentence without a full stop, without the place.
-        written_hint: what to do, or what looks for it: see `hint`.
-        kind: equal for the same mistake in different rows; `what` unless it is given.
-        at: the line and the column, where only the file as a whole is being read.
-        silent: it follows from another mistake, which is told.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        notes: Iterable[str] = (),
-        hint: Hint = None,
-        kind: Hashable = None,
-        at: Place = None,
-        silent: bool = False,
-    ) -> None:
-        super().__init__(what)
-        self.what, self.notes, self.written_hint = what, tuple(notes), hint
-        self.kind = what if kind is None else kind
-        self.at, self.silent = at, silent
-
-    @property
-    def hint(self) -> str | None:
-        """What to do. A suggestion costs time, so it is looked for only when it is shown."""
-        return self.written_hint() if callable(self.written_hint) else self.written_hint
 
 
 def did_you_mean(word: str, known: Iterable[Any], cutoff: float = 0.6) -> str | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from reconcile.config.budget import Budget
 from reconcile.config.expressions.templates import Templates
 from reconcile.config.read.sources import Sources
-from reconcile.config.read.yaml import place
 from reconcile.config.report import Report
 from reconcile.errors import Position
+from reconcile.yaml import place
 
 
 @dataclass(slots=True)

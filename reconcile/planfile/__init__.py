@@ -30,12 +30,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from reconcile.core.bindings import Bindings
 from reconcile.core.plan import FORMAT, Plan
 from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
 from reconcile.files import NotRead, open_anywhere, sync_directory
-from reconcile.planfile.rows import CHANGES, bindings_of, line_of, lines, plan_of
+from reconcile.planfile.rows import CHANGES, line_of, lines, plan_of
 
 MAX_BYTES = 2 * 2**30  # two million changes of a kilobyte
 MAX_LINE_BYTES = 64 * 2**20
@@ -138,25 +137,6 @@ def read(path: Path, *, seal_key: bytes | None, key_id: str | None, only_shown: 
     if digest.hexdigest() != header["sha256"]:
         raise _damaged(path)
     return Saved(plan, digest.hexdigest(), seal)
-
-
-def peek(path: Path) -> Bindings:
-    """
-    What a saved plan is bound to, of its first lines alone: what has to be known before its seal can be checked.
-
-    Nothing is to be done on the strength of it: `read` tells whether the file is what it says.
-
-    Raises:
-        InvalidInput: as `read`.
-    """
-    with _opened(path) as file:
-        try:
-            _read_header(path, file)
-            return bindings_of(*next(_body(file, hashlib.sha256()), ("", None)))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise _damaged(path) from error
-        except OSError as error:
-            raise InvalidInput(Problem(f"{path} cannot be read: {error.strerror}")) from error
 
 
 def _checked(header: Mapping[str, Any], seal_key: bytes | None, here: str | None) -> Seal:

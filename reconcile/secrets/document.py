@@ -8,12 +8,8 @@ here says what is in the file, not even the names in it, and no exception of a p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-_DEPTH_MOST = 64
-_NOT_WRITTEN = ("", "~", "null", "Null", "NULL")
 
 
 class NoSecret:
@@ -104,58 +100,21 @@ def _texts(value: Any) -> Any:
 
 
 def _yaml(text: str) -> SecretDocument | str:
-    import yaml  # only a file that is not JSON pays for it
+    from reconcile.yaml import parse as composed  # only a file that is not JSON pays for it
+    from reconcile.yaml.syntax import Unsupported
 
-    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    try:
-        # Events, not a loader: the C composer recurses and dies of deep nesting, and a loader expands aliases.
-        events = [
-            event
-            for event in yaml.parse(text, Loader=loader)
-            if not isinstance(event, yaml.StreamStartEvent | yaml.StreamEndEvent)
-        ]
-        starts = sum(isinstance(event, yaml.DocumentStartEvent) for event in events)
-        if starts != 1:
-            return "it is not one JSON or YAML document"
-        return SecretDocument(_tree(iter(events[1:]), 0))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        return f"it is neither JSON nor YAML (line {line})"
-    except yaml.YAMLError:
-        return "it is neither JSON nor YAML"
-    except _Twice:
-        return "a name stands twice in the same map"
-    except _Refused as refused:
-        return str(refused)
+    tree = composed(text, ours=False)
+    if tree.mistakes:
+        line, _, flaw = tree.mistakes[0]
+        return flaw.kind.value if isinstance(flaw.kind, Unsupported) else f"it is neither JSON nor YAML (line {line})"
+    return SecretDocument(_told(tree.root)) if tree.root is not None else Unsupported.DOCUMENTS.value
 
 
-class _Refused(Exception):
-    """YAML that is more than maps, lists and scalars; its text names no content."""
+def _told(node: Any) -> Any:
+    from reconcile.yaml import Map, Scalar
 
-
-def _tree(events: Iterator[Any], depth: int, event: Any = None) -> Any:
-    import yaml
-
-    event = event or next(events)
-    if depth > _DEPTH_MOST:
-        raise _Refused("it is nested too deep")
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-        raise _Refused("it has anchors or aliases, which are not read")
-    if event.tag is not None:
-        raise _Refused("it has tags, which are not read")
-    if isinstance(event, yaml.ScalarEvent):
-        plain = event.style in (None, "")
-        return NoSecret() if plain and event.value in _NOT_WRITTEN else event.value
-    if isinstance(event, yaml.SequenceStartEvent):
-        members: list[Any] = []
-        while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            members.append(_tree(events, depth + 1, event))
-        return members
-    named: dict[str, Any] = {}
-    while not isinstance(event := next(events), yaml.MappingEndEvent):
-        if not isinstance(event, yaml.ScalarEvent):
-            raise _Refused("it has a name that is not text")
-        if event.value in named:
-            raise _Twice
-        named[event.value] = _tree(events, depth + 1)
-    return named
+    if isinstance(node, Scalar):
+        return NoSecret() if node.null else node.text
+    if isinstance(node, Map):
+        return {name: _told(member) for name, member in node.members.items()}
+    return [_told(member) for member in node.members]

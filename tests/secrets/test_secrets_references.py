@@ -246,6 +246,33 @@ def test_a_damaged_document_is_an_error_that_shows_nothing_of_it(fleet, text):
     assert "file:all#/a does not resolve" in refusal(opener(fleet), "file:all#/a")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"a: {CANARY}\nb:\n  c: 1\n  c: 2", "a name stands twice in the same map"),
+        (f"a: &x {CANARY}", "it has anchors or aliases, which are not read"),
+        (f"a: *{CANARY}", "it has anchors or aliases, which are not read"),
+        (f"a: !{CANARY} b", "it has tags, which are not read"),
+        (f"? [{CANARY}]\n: b", "it has a name that is not text"),
+        (f"a: {CANARY}\n---\nb: c", "it is not one JSON or YAML document"),
+        ("#", "it is not one JSON or YAML document"),
+        ("- " * 70 + CANARY, "it is nested too deep"),
+        (f"a: b\n{CANARY}: '", "it is neither JSON nor YAML (line 2)"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_told_by_its_kind(fleet, text, why):
+    (fleet / "all").write_text(text)
+    said = refusal(opener(fleet), "file:all#/a")
+    assert why in said and CANARY not in said
+
+
+@pytest.mark.parametrize("name", ["{{ row.x }}", "<<", "null", "*", "{% if %}"])
+def test_a_name_in_a_file_of_secrets_may_be_what_no_key_of_a_document_is(fleet, name):
+    written = f"'{name}'" if name[0] in "{*" else name
+    (fleet / "all.yaml").write_text(f"{written}: {CANARY}\n")
+    assert open_ref(opener(fleet), f"file:all.yaml#/{name}") == CANARY
+
+
 def test_a_file_of_thousands_is_parsed_once(fleet, monkeypatch):
     (fleet / "all.json").write_text(json.dumps({f"s{n}": f"v{n}" for n in range(12_000)}))
     secrets = opener(fleet)

@@ -20,10 +20,10 @@ from reconcile.config.compile.layers import ABSENT, Path_
 from reconcile.config.compile.sections import ResourceField
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.read.index import HashIndex
-from reconcile.config.report import Flaw, Showing, did_you_mean
+from reconcile.config.report import Showing, did_you_mean
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
-from reconcile.errors import Position
+from reconcile.errors import Flaw, Position
 
 _MOST_LOOKED_FOR = 100  # names that are not in the files, for which a near one is looked for
 _MOST_WRONG = 5_000  # rows of one block: whoever mends these does not miss the rest

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reconcile.config.expressions.coerce import shown
-from reconcile.config.report import Flaw
 from reconcile.core.schema import Field, fields_of
 from reconcile.core.values import FileRef, SecretRef
+from reconcile.errors import Flaw
 
 _WORDS = {
     "greater_than": "has to be greater than {gt}",

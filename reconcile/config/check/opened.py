@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconcile.config.report import Flaw
 from reconcile.core.trust import Trust, patterns
 from reconcile.core.values import SecretRef
+from reconcile.errors import Flaw
 
 
 class Opened:

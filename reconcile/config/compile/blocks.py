@@ -19,13 +19,13 @@ from reconcile.config.expressions.coerce import as_text, shown
 from reconcile.config.expressions.operations import Names
 from reconcile.config.merge.fleet import Said
 from reconcile.config.read.tables import Table
-from reconcile.config.read.yaml import Map, Node, Scalar
-from reconcile.config.report import Flaw, did_you_mean, listed, suggestion
+from reconcile.config.report import did_you_mean, listed, suggestion
 from reconcile.config.world import Loading
 from reconcile.core.address import quote
 from reconcile.core.schema import Field, Kind
 from reconcile.core.text import flaw_in_name
-from reconcile.errors import Position
+from reconcile.errors import Flaw, Position
+from reconcile.yaml import Map, Node, Scalar
 
 _KEY = Field("*", Kind.OBJECT, fields={"key": Field("key", Kind.TEXT)})
 _WHEN = Field("*", Kind.OBJECT, fields={"when": WHEN})

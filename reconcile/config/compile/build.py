@@ -34,12 +34,12 @@ from reconcile.config.compile.yielded import (
 )
 from reconcile.config.expressions.coerce import as_text, choose, scalar, shown
 from reconcile.config.expressions.templates import Template, is_template
-from reconcile.config.read.yaml import Map, Node, Scalar, Seq
-from reconcile.config.report import Flaw
 from reconcile.config.world import Loading
 from reconcile.core.schema import Field, Kind
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import FileRef
+from reconcile.errors import Flaw
+from reconcile.yaml import Map, Node, Scalar, Seq
 
 
 class Shape:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from reconcile.config.expressions.operations import Names
-from reconcile.config.read.yaml import Map, Node
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
+from reconcile.yaml import Map, Node
 
 Path_ = tuple[str, ...]
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from reconcile.config.read.yaml import Map, Node, Scalar, Seq
-from reconcile.config.report import Flaw, did_you_mean
+from reconcile.config.report import did_you_mean
 from reconcile.core.trust import OURS, is_ours
 from reconcile.core.values import SecretRef
+from reconcile.errors import Flaw
+from reconcile.yaml import Map, Node, Scalar, Seq
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKE = re.compile(r"[a-z_]+:\S+")

@@ -8,10 +8,11 @@ from typing import Any
 from reconcile.config.compile.layers import ABSENT
 from reconcile.config.compile.sections import ENTRY, ResourceField, SectionField, is_bare, scalar_of
 from reconcile.config.expressions.coerce import as_boolean, as_number, as_text, choose, clean, shown
-from reconcile.config.read.yaml import Map, Node
-from reconcile.config.report import Flaw, did_you_mean, listed
+from reconcile.config.report import did_you_mean, listed
 from reconcile.core.schema import Field, Kind
 from reconcile.core.text import flaw_in_name
+from reconcile.errors import Flaw
+from reconcile.yaml import Map, Node
 
 SPECIAL = (Kind.SECRET, Kind.FILE)
 WANTED = {

@@ -9,10 +9,11 @@ import math
 import re
 from typing import Any
 
-from reconcile.config.read.yaml import Map, Node, Scalar, Seq
-from reconcile.config.report import Flaw, suggestion
+from reconcile.config.report import suggestion
 from reconcile.core.schema import Kind
 from reconcile.core.text import printable
+from reconcile.errors import Flaw
+from reconcile.yaml import Map, Node, Scalar, Seq
 
 # What YAML 1.2's core schema and JSON both read as a number; leading zeros and .inf are texts.
 _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")

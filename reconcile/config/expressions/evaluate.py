@@ -26,7 +26,8 @@ from reconcile.config.expressions.operations import (
     use,
 )
 from reconcile.config.read.tables import Table
-from reconcile.config.report import Flaw, did_you_mean, listed, no_such_characters
+from reconcile.config.report import did_you_mean, listed, no_such_characters
+from reconcile.errors import Flaw
 
 Run = Callable[[Names], Any]
 

@@ -17,7 +17,7 @@ from typing import Any
 from reconcile.config.budget import MAX_CHARS, MAX_MEMBERS, Budget
 from reconcile.config.budget import too_large as _too_large
 from reconcile.config.expressions.coerce import as_text, number_of, shown
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from reconcile.config.budget import CHARS_PER_FIELD, MAX_CHARS, STEPS_PER_FIELD, too_large
 from reconcile.config.expressions.coerce import as_text
 from reconcile.config.expressions.operations import Names, bounded, use
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
 
 Run = Callable[[Names], Any]
 

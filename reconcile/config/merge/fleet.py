@@ -15,9 +15,9 @@ from pathlib import Path
 
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.read.sources import YAML_ENDINGS, Sources
-from reconcile.config.read.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
-from reconcile.config.report import Flaw, Report, Showing, did_you_mean, listed, suggestion
-from reconcile.errors import Position
+from reconcile.config.report import Report, Showing, did_you_mean, listed, suggestion
+from reconcile.errors import Flaw, Position
+from reconcile.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 
 MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "rollouts")
 SHARED = ("variables", "tables", "profiles")

@@ -19,15 +19,15 @@ from reconcile.config.expressions.coerce import number_of, shown
 from reconcile.config.expressions.operations import Names
 from reconcile.config.merge.fleet import FleetParts, Said
 from reconcile.config.read.tables import Spec, Table, read
-from reconcile.config.read.yaml import Map, Node, Scalar
-from reconcile.config.report import Flaw, Showing, suggestion
+from reconcile.config.report import Showing, suggestion
 from reconcile.config.world import Loading
 from reconcile.core.ports import Limit
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Field, Kind
 from reconcile.core.trust import credentials
-from reconcile.errors import Position
+from reconcile.errors import Flaw, Position
 from reconcile.files import NotRead
+from reconcile.yaml import Map, Node, Scalar
 
 LIMITS = ("delete", "forget", "replace", "change", "unread")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")

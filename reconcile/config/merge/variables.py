@@ -19,9 +19,9 @@ from reconcile.config.expressions.templates import is_template
 from reconcile.config.merge.fleet import FleetParts, Said
 from reconcile.config.read.json_text import json_data
 from reconcile.config.read.sources import Sources
-from reconcile.config.read.yaml import Map, Node, Scalar, decode, parse, place
-from reconcile.config.report import Flaw, Report, Showing, listed, suggestion
-from reconcile.errors import Position
+from reconcile.config.report import Report, Showing, listed, suggestion
+from reconcile.errors import Flaw, Position
+from reconcile.yaml import Map, Node, Scalar, decode, parse, place
 
 TYPES = ("text", "number", "boolean", "list", "map")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

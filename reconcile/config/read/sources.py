@@ -16,10 +16,10 @@ from io import BufferedReader
 from pathlib import Path
 
 from reconcile.config.expressions.coerce import shown
-from reconcile.config.read.yaml import MAX_BYTES, place
-from reconcile.config.report import Flaw, did_you_mean
-from reconcile.errors import Position
+from reconcile.config.report import did_you_mean
+from reconcile.errors import Flaw, Position
 from reconcile.files import NotRead, Root, open_anywhere, read
+from reconcile.yaml import MAX_BYTES, place
 
 MAX_FILES = 4000  # positions number them in 12 bits
 MAX_TEXT_BYTES = 1 << 20  # of a `{file: path}`

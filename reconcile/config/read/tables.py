@@ -20,9 +20,9 @@ from reconcile.config.compile.layers import ABSENT
 from reconcile.config.expressions.coerce import as_text, plain, shown
 from reconcile.config.read.json_text import first_twice, json_data
 from reconcile.config.read.sources import YAML_ENDINGS, Sources
-from reconcile.config.read.yaml import Map, Scalar, Seq, decode, parse, place
-from reconcile.config.report import Flaw, Report, Showing, did_you_mean, letters, listed, suggestion
-from reconcile.errors import Position
+from reconcile.config.report import Report, Showing, did_you_mean, letters, listed, suggestion
+from reconcile.errors import Flaw, Position
+from reconcile.yaml import Map, Scalar, Seq, decode, parse, place
 
 ENDINGS = (".csv", ".jsonl", ".json", *YAML_ENDINGS)
 MAX_ROWS = 5_000_000

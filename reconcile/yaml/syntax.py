@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 import yaml
 
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
 
 NO_ALIAS = (
     "Aliases, anchors and merge keys are not read. What several resources share stands in a profile, "
@@ -15,6 +16,17 @@ NO_ALIAS = (
 _INNER_QUOTES = re.compile(r'"[^"]*\{\{[^"}]*"[^"]*"')
 
 MAX_DEPTH = 64
+
+
+class Unsupported(StrEnum):
+    """The kinds of what YAML knows and is not read here, in words that tell nothing of the file."""
+
+    TWICE = "a name stands twice in the same map"
+    ALIAS = "it has anchors or aliases, which are not read"
+    TAG = "it has tags, which are not read"
+    KEY = "it has a name that is not text"
+    DEEP = "it is nested too deep"
+    DOCUMENTS = "it is not one JSON or YAML document"
 
 
 def unquoted(source: str, line: int, column: int) -> Flaw:
@@ -29,12 +41,18 @@ def unquoted(source: str, line: int, column: int) -> Flaw:
     return Flaw("quote a template that begins a value", hint=way, at=(line, column))
 
 
+def aliased() -> Flaw:
+    """What is said of `*name`."""
+    what = "a value that begins with * is read as a YAML alias"
+    return Flaw(what, hint=f"Quote it. {NO_ALIAS}", kind=Unsupported.ALIAS)
+
+
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
     """`(line, column, flaw)` of what libyaml says, in words that help."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
     if "maximum nesting depth" in (error.problem or ""):  # of libyaml since 0.2.6, which looks far ahead
-        return line, column, Flaw(f"this is nested more than {MAX_DEPTH} deep")
+        return line, column, Flaw(f"this is nested more than {MAX_DEPTH} deep", kind=Unsupported.DEEP)
     lines = text.split("\n")
 
     def source(number: int) -> str:
@@ -64,11 +82,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, Flaw]:
         line, column = began, error.context_mark.column + 1  # it is noticed at the end, and began here
     here = source(line)
     if "alias" in context:
-        return (
-            line,
-            column,
-            Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}"),
-        )
+        return line, column, aliased()
     if "\\t" in problem or "\t" in here[: max(column, 1)]:
         return line, column, Flaw("tab used for indentation; YAML needs spaces", hint="Indent with spaces")
     if "found character" in problem:

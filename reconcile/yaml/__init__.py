@@ -1,5 +1,6 @@
 """
-YAML text → nodes with positions. Nothing is guessed: a scalar is its text, and the schema decides what it is.
+YAML text → nodes with positions: of documents, and of files of secrets. Nothing is guessed: a scalar is its text, and
+the schema decides what it is.
 
 Built on the C parser's events, never on its loader: that one recurses in C and dies of deep nesting. Refused here:
 aliases, anchors, merge keys, tags, keys given twice, keys that are not text, a second document, and more depth, nodes
@@ -16,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from reconcile.config.read.syntax import MAX_DEPTH, NO_ALIAS, explain, unquoted
-from reconcile.config.report import Flaw
+from reconcile.errors import Flaw
+from reconcile.yaml.syntax import MAX_DEPTH, NO_ALIAS, Unsupported, aliased, explain, unquoted
 
 MAX_BYTES = 64 << 20
 MAX_NODES = 4_000_000
@@ -152,20 +153,21 @@ def decode(data: bytes) -> str:
     return text
 
 
-def parse(text: str, file: int) -> Tree:
+def parse(text: str, file: int = 0, ours: bool = True) -> Tree:
     """
-    The nodes of a text that `decode` gave. Never raises for what is in the text: see `Tree.mistakes`.
+    The nodes of a text. Never raises for what is in the text: see `Tree.mistakes`.
 
     Args:
         file: the number that positions carry.
+        ours: whether it is a document of ours, in whose keys no template and no null may stand.
     """
     tree = Tree()
     try:
-        _Composer(tree, text, file).run()
+        _Composer(tree, text, file, ours).run()
     except yaml.MarkedYAMLError as error:
         if "Unicode character escape" in (error.problem or "") and _PAIR.search(text):
             # JSON writes what lies beyond U+FFFF as two escapes, which libyaml does not read.
-            return parse(_PAIR.sub(_as_one_escape, text), file)
+            return parse(_PAIR.sub(_as_one_escape, text), file, ours)
         tree.mistakes.append(explain(error, text))
     except (yaml.YAMLError, ValueError) as error:
         tree.mistakes.append((1, 0, Flaw(f"this is not YAML: {str(error).splitlines()[0]}")))
@@ -204,8 +206,9 @@ class _Frame:
 class _Composer:
     """Makes nodes of events, with a method for each kind of event; what is open stands in `stack` and `frame`."""
 
-    def __init__(self, tree: Tree, text: str, file: int) -> None:
+    def __init__(self, tree: Tree, text: str, file: int, ours: bool) -> None:
         self.tree, self.text, self.file, self.base = tree, text, file, file << _LINE_BITS
+        self.ours = ours
         self.stack: list[_Frame] = []
         self.frame: _Frame | None = None
         self.texts: dict[str, str] = {}
@@ -243,7 +246,7 @@ class _Composer:
             _decorated(self.tree, event, line, column)
         frame = self.frame
         if frame is not None and frame.key is False and type(frame.members) is dict:
-            _key(self.tree, frame, self.texts.setdefault(word, word), at, quoted)
+            self.key(frame, self.texts.setdefault(word, word), at)
             return None
         if "\0" in word:
             _mistake(self.tree, line, column, Flaw("a string may not hold the character U+0000"))
@@ -260,7 +263,7 @@ class _Composer:
                 frame.key = True
             self.stack.append(frame)
         if len(self.stack) >= MAX_DEPTH:
-            raise Flaw(f"this is nested more than {MAX_DEPTH} deep", at=(line, column))
+            raise Flaw(f"this is nested more than {MAX_DEPTH} deep", kind=Unsupported.DEEP, at=(line, column))
         self.frame = _Frame(pack(self.file, line, column), {} if mapping else [])
         self.nodes += 1
 
@@ -278,8 +281,7 @@ class _Composer:
 
     def alias(self, event: Any, line: int, column: int) -> Node | None:
         """Something stands for what an anchor names: a mistake."""
-        flaw = Flaw("a value that begins with * is read as a YAML alias", hint=f"Quote it. {NO_ALIAS}")
-        _mistake(self.tree, line, column, flaw)
+        _mistake(self.tree, line, column, aliased())
         if self.frame is not None and self.frame.wants_key:
             self.frame.key = None
             return None
@@ -290,7 +292,7 @@ class _Composer:
         self.documents += 1
         if self.documents > 1:
             what = "a second document begins here, a file holds one"
-            raise Flaw(what, hint="Put it into a file of its own", at=(line, 1))
+            raise Flaw(what, hint="Put it into a file of its own", kind=Unsupported.DOCUMENTS, at=(line, 1))
 
     def add(self, node: Node, line: int, column: int) -> None:
         """A value goes where it belongs."""
@@ -309,35 +311,34 @@ class _Composer:
                 if (key == "file" or key == "for_each") and type(node) is Scalar:
                     self.tree.named.append(node.text)
 
+    def key(self, frame: _Frame, word: str, at: int) -> None:
+        """A key of the map that is open."""
+        flaw = _flaw_of_key(frame, word, at & 1 == 1, self.ours)
+        frame.key = word if flaw is None else None
+        if flaw is not None:
+            _mistake(self.tree, *place(at)[1:], flaw)
+            return
+        frame.members[word] = None
+        frame.keys.append(at)
 
-def _key(tree: Tree, frame: _Frame, word: str, at: int, quoted: bool) -> None:
-    _, line, column = place(at)
-    frame.key = word
+
+def _flaw_of_key(frame: _Frame, word: str, quoted: bool, ours: bool) -> Flaw | None:
     if word in frame.members:
         first = place(Map(frame.members, 0, array("Q", frame.keys).tobytes()).key_at(word))
-        _mistake(
-            tree, line, column, Flaw(f'"{word}" is given twice, first on line {first[1]}', hint="Keep one of them")
-        )
-        frame.key = None
-        return
-    flaw = None
+        what = f'"{word}" is given twice, first on line {first[1]}'
+        return Flaw(what, hint="Keep one of them", kind=Unsupported.TWICE)
+    if not ours:
+        return None
     if not quoted and word == "<<":
-        flaw = Flaw("merge keys (<<) are not read", hint=NO_ALIAS)
-    elif not quoted and word in _NULLS:
-        flaw = Flaw("a key is missing here, or is null", hint='Quote it if it is meant: "null"')
-    elif "\0" in word:
-        flaw = Flaw("a key may not hold the character U+0000")
-    elif _NOT_IN_KEY.search(word):
-        flaw = Flaw(
-            "a template cannot stand in a key",
-            hint="Give the block a name, and say `key:` in it for the names of its resources",
-        )
-    if flaw is not None:
-        _mistake(tree, line, column, flaw)
-        frame.key = None
-        return
-    frame.members[word] = None
-    frame.keys.append(at)
+        return Flaw("merge keys (<<) are not read", hint=NO_ALIAS)
+    if not quoted and word in _NULLS:
+        return Flaw("a key is missing here, or is null", hint='Quote it if it is meant: "null"')
+    if "\0" in word:
+        return Flaw("a key may not hold the character U+0000")
+    if _NOT_IN_KEY.search(word):
+        hint = "Give the block a name, and say `key:` in it for the names of its resources"
+        return Flaw("a template cannot stand in a key", hint=hint)
+    return None
 
 
 def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
@@ -348,13 +349,17 @@ def _mistake(tree: Tree, line: int, column: int, flaw: Flaw) -> None:
 
 def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
     if event.anchor is not None:
-        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", hint=NO_ALIAS))
+        _mistake(tree, line, column, Flaw("YAML anchors (&) are not read", hint=NO_ALIAS, kind=Unsupported.ALIAS))
     if event.tag is not None:
         _mistake(
             tree,
             line,
             column,
-            Flaw("YAML tags (!) are not read", hint="The schema decides the type. Quote the value if it begins so"),
+            Flaw(
+                "YAML tags (!) are not read",
+                hint="The schema decides the type. Quote the value if it begins so",
+                kind=Unsupported.TAG,
+            ),
         )
 
 
@@ -362,4 +367,4 @@ def _complex_key(tree: Tree, text: str, line: int, column: int, mapping: bool) -
     source = text.split("\n", line)[line - 1] if line else ""
     if mapping and source[column - 1 : column] == "{" and "{{" in source[max(0, column - 2) :]:
         raise unquoted(source, line, max(column - 1, 1))
-    _mistake(tree, line, column, Flaw("expected a string as a key, got a list or a map"))
+    _mistake(tree, line, column, Flaw("expected a string as a key, got a list or a map", kind=Unsupported.KEY))
