@@ -1,4 +1,4 @@
-"""`lock list` and `unlock ID`: who holds the state, and the way out when nobody does any more."""
+"""`lock list` and `unlock ID`: who holds the state, and how to free it when nobody does any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors and warnings as a person reads them: what, where, the line with a caret, the values in play, the way out."""
+"""Errors and warnings as a person reads them: what, where, the line with a caret, the values in play, the hint."""
 
 from __future__ import annotations
 

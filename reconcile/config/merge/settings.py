@@ -156,7 +156,7 @@ def state_path(world: Loading, parts: FleetParts, names: Names, elsewhere: bool)
                 f"the state {shown(place)} {wrong.why}",
                 world.position(node.at if node else parts.main.key_at("fleet")),
                 address="state.path",
-                hint=f"Whoever runs the command can keep it anywhere: --state PATH. {wrong.hint or ''}".strip(),
+                hint=f"A state outside of it is given on the command line: --state PATH. {wrong.hint or ''}".strip(),
             )
         return os.path.normpath(directory / place)
 
