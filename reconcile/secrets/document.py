@@ -105,8 +105,10 @@ def _yaml(text: str) -> SecretDocument | str:
 
     tree = composed(text, ours=False)
     if tree.mistakes:
-        line, _, flaw = tree.mistakes[0]
-        return flaw.kind.value if isinstance(flaw.kind, Unsupported) else f"it is neither JSON nor YAML (line {line})"
+        line, column, flaw = tree.mistakes[0]
+        if isinstance(flaw.kind, Unsupported):
+            return flaw.kind.value
+        return "it is neither JSON nor YAML" + (f" (line {line})" if column else "")
     return SecretDocument(_told(tree.root)) if tree.root is not None else Unsupported.DOCUMENTS.value
 
 

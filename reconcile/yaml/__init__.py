@@ -159,7 +159,8 @@ def parse(text: str, file: int = 0, ours: bool = True) -> Tree:
 
     Args:
         file: the number that positions carry.
-        ours: whether it is a document of ours, in whose keys no template and no null may stand.
+        ours: whether it is a document of ours, in whose keys no template and no null may stand, and which
+            has no U+0000 and no more values than its size allows.
     """
     tree = Tree()
     try:
@@ -248,7 +249,7 @@ class _Composer:
         if frame is not None and frame.key is False and type(frame.members) is dict:
             self.key(frame, self.texts.setdefault(word, word), at)
             return None
-        if "\0" in word:
+        if self.ours and "\0" in word:
             _mistake(self.tree, line, column, Flaw("a string may not hold the character U+0000"))
         return Scalar(word, at)
 
@@ -297,7 +298,7 @@ class _Composer:
     def add(self, node: Node, line: int, column: int) -> None:
         """A value goes where it belongs."""
         self.nodes += 1
-        if self.nodes > self.most:
+        if self.ours and self.nodes > self.most:
             raise Flaw(f"the file has more than {self.most:,} values", at=(line, column))
         frame = self.frame
         if frame is None:
@@ -366,5 +367,5 @@ def _decorated(tree: Tree, event: Any, line: int, column: int) -> None:
 def _complex_key(tree: Tree, text: str, line: int, column: int, mapping: bool) -> None:
     source = text.split("\n", line)[line - 1] if line else ""
     if mapping and source[column - 1 : column] == "{" and "{{" in source[max(0, column - 2) :]:
-        raise unquoted(source, line, max(column - 1, 1))
+        raise unquoted(source, line, max(column - 1, 1), Unsupported.KEY)
     _mistake(tree, line, column, Flaw("expected a string as a key, got a list or a map", kind=Unsupported.KEY))

@@ -29,7 +29,7 @@ class Unsupported(StrEnum):
     DOCUMENTS = "it is not one JSON or YAML document"
 
 
-def unquoted(source: str, line: int, column: int) -> Flaw:
+def unquoted(source: str, line: int, column: int, kind: Unsupported | None = None) -> Flaw:
     """What is said of `app: {{ row.app }}`."""
     name, colon, value = source.strip().partition(":")
     value = value.strip()
@@ -38,7 +38,7 @@ def unquoted(source: str, line: int, column: int) -> Flaw:
         way += f'. Write:  {name}: "{value}"'
     elif not colon or "{{" in value:
         way += ". Put the whole value in double quotes"
-    return Flaw("quote a template that begins a value", hint=way, at=(line, column))
+    return Flaw("quote a template that begins a value", hint=way, kind=kind, at=(line, column))
 
 
 def aliased() -> Flaw:

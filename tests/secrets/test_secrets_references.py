@@ -254,6 +254,7 @@ def test_a_damaged_document_is_an_error_that_shows_nothing_of_it(fleet, text):
         (f"a: *{CANARY}", "it has anchors or aliases, which are not read"),
         (f"a: !{CANARY} b", "it has tags, which are not read"),
         (f"? [{CANARY}]\n: b", "it has a name that is not text"),
+        (f"{{{{ {CANARY} }}}}: b", "it has a name that is not text"),
         (f"a: {CANARY}\n---\nb: c", "it is not one JSON or YAML document"),
         ("#", "it is not one JSON or YAML document"),
         ("- " * 70 + CANARY, "it is nested too deep"),
@@ -271,6 +272,11 @@ def test_a_name_in_a_file_of_secrets_may_be_what_no_key_of_a_document_is(fleet, 
     written = f"'{name}'" if name[0] in "{*" else name
     (fleet / "all.yaml").write_text(f"{written}: {CANARY}\n")
     assert open_ref(opener(fleet), f"file:all.yaml#/{name}") == CANARY
+
+
+def test_a_value_of_yaml_may_be_any_string(fleet):
+    (fleet / "all.yaml").write_text(f'a: "{CANARY}\\0"\n')
+    assert open_ref(opener(fleet), "file:all.yaml#/a") == f"{CANARY}\0"
 
 
 def test_a_file_of_thousands_is_parsed_once(fleet, monkeypatch):

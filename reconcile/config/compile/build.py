@@ -22,7 +22,7 @@ from reconcile.config.compile.layers import (
     value_of,
 )
 from reconcile.config.compile.references import looks_like_reference, secret_reference
-from reconcile.config.compile.sections import ResourceField, SectionField, is_bare, scalar_of
+from reconcile.config.compile.sections import ANY, ResourceField, SectionField, is_bare, scalar_of
 from reconcile.config.compile.yielded import (
     SPECIAL,
     WANTED,
@@ -139,7 +139,7 @@ class Shape:
             return self._map(field, written, path)
         if field.kind is Kind.ANY and type(written[-1].node) is Map:
             maps = [layer for layer in written if type(layer.node) is Map]
-            return self._members(field, maps, path, lambda name: Field(name, Kind.ANY))
+            return self._members(field, maps, path, lambda name: ANY)
         if field.kind in (Kind.LIST, Kind.ANY) and type(written[-1].node) is Seq:
             return self._list(field, written[-1], path)
         return self._leaf(field, written, path)
@@ -169,9 +169,9 @@ class Shape:
                 if looks_like_reference(node.text, self._world.schemes):
                     self._warn_reference(node.at, path)
                 return Const(choose(node.text, field.choices) if field.choices else node.text)
-            return Const(
-                self._special(field, node.text, node.at) if field.kind in SPECIAL else scalar(field.kind, node)
-            )
+            if field.kind in SPECIAL:
+                return Const(self._special(field, node.text, node.at))
+            return Const(scalar(field.kind, node))
         except Flaw as flaw:
             self._wrong(flaw, node.at, path, secret)
             return None
@@ -254,7 +254,7 @@ class Shape:
         self.places[path] = layer.node.at
         if layer.profile is not None:
             self.profiles[path] = layer.profile
-        inner = field.member or Field("*", Kind.ANY)
+        inner = field.member or ANY
         parts = [
             self._value(inner, [Layer(member, layer.profile)], (*path, str(index)))
             for index, member in enumerate(layer.node.members)
@@ -338,12 +338,9 @@ class Shape:
         return Map(members, node.at, b"")
 
     def _plain_map(self, field: Field, layers: Sequence[Layer], path: Path_) -> Part:
-        whole = field.kind is Kind.OBJECT
-        return (
-            self._object(field, layers, path)
-            if whole
-            else self._members(field, layers, path, lambda name: field.member)
-        )
+        if field.kind is Kind.OBJECT:
+            return self._object(field, layers, path)
+        return self._members(field, layers, path, lambda name: field.member)
 
     def _members(self, field: Field, layers: Sequence[Layer], path: Path_, pick: Callable[[str], Field | None]) -> Part:
         items: list[tuple[str, Part]] = []

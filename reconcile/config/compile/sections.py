@@ -80,6 +80,7 @@ OWN: Mapping[str, Field] = {
 }
 """Our own keys of every resource; root entries have `ENTRY` besides."""
 
+ANY = Field("*", Kind.ANY)
 ENTRY = ("for_each", "key", "when", "profile")
 WHEN = Field("when", Kind.BOOLEAN)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconcile.config.compile.layers import ABSENT
-from reconcile.config.compile.sections import ENTRY, ResourceField, SectionField, is_bare, scalar_of
+from reconcile.config.compile.sections import ANY, ENTRY, ResourceField, SectionField, is_bare, scalar_of
 from reconcile.config.expressions.coerce import as_boolean, as_number, as_text, choose, clean, shown
 from reconcile.config.report import did_you_mean, listed
 from reconcile.core.schema import Field, Kind
@@ -55,7 +55,7 @@ def from_data(field: Field, value: Any, special: Callable[[Field, str], Any] | N
     if kind is Kind.LIST:
         if not isinstance(value, list):
             raise Flaw(f"expected a list, got {shown(value)}", kind="list")
-        members = [from_data(field.member or Field("*", Kind.ANY), member, special) for member in value]
+        members = [from_data(field.member or ANY, member, special) for member in value]
         return [member for member in members if member is not ABSENT]
     if (scalar := scalar_of(field)) is not None and not isinstance(value, dict):
         value = {scalar: value}
