@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +12,6 @@ from pydantic import Field
 from reconcile.core.schema import StrictModel
 from reconcile.errors import BadAnswer, InvalidInput
 from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms
-
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 
 
 class HttpSettings(StrictModel):
@@ -63,13 +60,21 @@ def server_time(answer: Answer) -> datetime:
 
 
 def moment(value: Any) -> datetime | None:
-    """A date, aware: RFC 3339 or `20161130T162512Z`; None for null and for what is no date."""
-    if not isinstance(value, str):
-        return None
-    if compact := _COMPACT.fullmatch(value):
-        value = "{}-{}-{}T{}:{}:{}Z".format(*compact.groups())
+    """
+    A date of any ISO 8601 spelling as a moment in UTC, cut to the second; None for null and for what is no date.
+
+    Two answers spell one moment differently (a fraction, an offset, no hyphens), which is nobody's change. Without an
+    offset, UTC is meant.
+    """
     try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
+        found = datetime.fromisoformat(value.upper())
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (AttributeError, ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.replace(microsecond=0)
+
+
+def dated(value: Any) -> Any:
+    """A date in one spelling, `2026-01-31T08:00:00Z`, so that two of one moment are equal; what is none as it is."""
+    found = moment(value)
+    return found.isoformat().replace("+00:00", "Z") if found is not None else value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconcile.core.schema import fields_of
 from reconcile.core.values import FileRef
 from reconcile.provider import Address, BadAnswer, Desired, Edit, Entry, Lifecycle, Observed
-from reconcile.provider.rest import moment
+from reconcile.provider.rest import dated, moment
 from reconcile.providers.device_management import DeviceManagement
 from reconcile.providers.device_management.devices import FILTER_LENGTH, IN_FILTER, DeviceType, filters_for, read_device
 from reconcile.providers.device_management.fields import composed, version_of
@@ -29,9 +29,14 @@ PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size
 @pytest.mark.parametrize(
     ("written", "when"),
     [
-        ("2016-11-30T16:25:12.1234Z", datetime(2016, 11, 30, 16, 25, 12, 123400, UTC)),
+        ("2016-11-30T16:25:12.1234Z", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
         ("20161130T162512Z", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
         ("2016-11-30T17:25:12+01:00", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
+        ("2016-11-30t16:25:12.999999999z", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
+        ("2016-11-30 16:25:12,5", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
+        ("20161130T172512+0100", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
+        ("2016-W48-3T16:25:12Z", datetime(2016, 11, 30, 16, 25, 12, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+23:00", None),
         ("2016-11-30", datetime(2016, 11, 30, tzinfo=UTC)),
         ("20169930T162512Z", None),
         ("yesterday", None),
@@ -40,8 +45,9 @@ PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size
         (7, None),
     ],
 )
-def test_dates_are_read_in_both_forms(written: Any, when: datetime | None) -> None:
+def test_dates_of_any_spelling_are_one_moment(written: Any, when: datetime | None) -> None:
     assert moment(written) == when
+    assert dated(written) == (when.strftime("%Y-%m-%dT%H:%M:%SZ") if when else written)
 
 
 @pytest.mark.parametrize(

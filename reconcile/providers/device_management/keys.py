@@ -38,6 +38,7 @@ from reconcile.provider import (
     Target,
     View,
 )
+from reconcile.provider.rest import dated
 from reconcile.providers.device_management.connection import Api, by_id, delete, pages, send, text
 
 KEYS = ("v2", "device-shared-keys")
@@ -80,7 +81,7 @@ class SharedKeyType(ResourceType[Api]):
         return {"created_at": seen.version}
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
-        recorded = prior.facts.get("created_at") if prior is not None else None
+        recorded = dated(prior.facts.get("created_at")) if prior is not None else None
         moved = bool(seen.version and recorded and seen.version != recorded)
         return View(seen.attrs, rewritten=seen.version if moved else None)
 
@@ -126,7 +127,7 @@ def read_key(member: Mapping[str, Any]) -> Observed:
     endpoint = text(member, "endpoint_name")
     if not endpoint:
         raise BadAnswer("the Device Management API answered with a pre-shared key that has no endpoint name")
-    return Observed(endpoint, {"endpoint_name": endpoint}, endpoint, version=text(member, "created_at") or None)
+    return Observed(endpoint, {"endpoint_name": endpoint}, endpoint, version=dated(text(member, "created_at")) or None)
 
 
 def _endpoint(attrs: Attrs, key: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reconcile.provider import Observed, StrictModel
+from reconcile.provider.rest import dated
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 from reconcile.providers.microvisor.names import VALUE_LENGTH
 
@@ -33,8 +34,8 @@ class ConfigType(KeyedType):
 
     def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
         key = member_key(member)
-        of = owner(member, parent)
-        return Observed(key, {"value": member.get("value")}, name=key, parent=of, version=member.get("date_updated"))
+        of, written = owner(member, parent), dated(member.get("date_updated"))
+        return Observed(key, {"value": member.get("value")}, name=key, parent=of, version=written)
 
 
 class DeviceConfigType(ConfigType):

@@ -36,7 +36,7 @@ from reconcile.provider import (
     Use,
     View,
 )
-from reconcile.provider.rest import body, moment, server_time
+from reconcile.provider.rest import body, dated, moment, server_time
 from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import name_problems, normal_sid
 
@@ -164,8 +164,8 @@ def read_device(member: Mapping[str, Any]) -> Observed:
             "reported": app.get("reported_sid"),
             "update_status": app.get("update_status", app.get("status", member.get("status"))),
             "update_error_code": app.get("update_error_code"),
-            "targeted": app.get("date_targeted"),
-            "logging_ends": logging.get("date_expires", member.get("date_logging_expires")),
+            "targeted": dated(app.get("date_targeted")),
+            "logging_ends": dated(logging.get("date_expires", member.get("date_logging_expires"))),
         },
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field
 
 from reconcile.provider import ApiError, Attrs, Entry, Observed, Ref, SecretRef, StrictModel, Target, View
+from reconcile.provider.rest import dated
 from reconcile.providers.microvisor.connection import Api
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
@@ -36,7 +37,7 @@ class SecretType(KeyedType):
     collection = "Secrets"
 
     def observed(self, member: Mapping[str, Any], parent: str | None) -> Observed:
-        key, rotated = member_key(member), member.get("date_rotated")
+        key, rotated = member_key(member), dated(member.get("date_rotated"))
         of = owner(member, parent)
         return Observed(key, {}, name=key, parent=of, version=rotated, facts={"date_rotated": rotated})
 
@@ -44,7 +45,7 @@ class SecretType(KeyedType):
         return {"date_rotated": seen.facts.get("date_rotated")}
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
-        recorded = prior.facts.get("date_rotated") if prior is not None else None
+        recorded = dated(prior.facts.get("date_rotated")) if prior is not None else None
         return View(seen.attrs, rewritten=seen.version if recorded not in (None, seen.version) else None)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
