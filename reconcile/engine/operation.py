@@ -22,17 +22,17 @@ from reconcile.core.resource import Entry, Observed, Reading, Target
 from reconcile.core.resource_type import ResourceType, landed, naming_of, target_of
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.tree import same
-from reconcile.core.values import Secret, SecretRef
+from reconcile.core.values import Attrs, Secret, SecretRef
 from reconcile.engine import answers
 from reconcile.engine.done import Done
 from reconcile.engine.intents import Intents
 from reconcile.engine.journal import Journal
 from reconcile.engine.late import outwait
-from reconcile.engine.precondition import answered_otherwise, conflict, unforeseen
+from reconcile.engine.precondition import answered_otherwise, as_planned, conflict, unforeseen
 from reconcile.engine.resolved import resolved
 from reconcile.engine.send import Outcome, Stopped, Write
 from reconcile.engine.young import Basis, fresh, resting_on
-from reconcile.errors import BadAnswer, NoAnswer, ReconcileError
+from reconcile.errors import BadAnswer, Conflict, NoAnswer, ReconcileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Operation:
         read_at: the loop's time at which this process read it for the plan; None for a saved plan.
         again, again_at: what a second reading found, and when by the loop's time, once there was one.
         again_now: the server's clock then, if it said so.
+        as_planned: what is live is what the plan wants, though not what it saw: nothing is sent.
         late_s: how long after its intent a request of this provider may still arrive.
         stopping: whether the user wants nothing to be waited for any more.
         leaving: addresses that this plan takes out of the state.
@@ -76,6 +77,7 @@ class Operation:
     again: Observed | None = None
     again_at: float | None = None
     again_now: datetime | None = None
+    as_planned: bool = False
     started: bool = False
     begun_at: float | None = None
     intents: Intents = field(init=False)
@@ -118,6 +120,9 @@ class Operation:
                 await self._delete()
             case Action.CREATE:
                 await self._create()
+            case _ if fields and self.as_planned:
+                self.done.took(fields, self.again if self.kind.staging is None else None, self._parent())
+                await self.intents.end(Ended(self.intents.next(), (self.entry(),)))
             case _ if fields:
                 await self._update(fields)
             case Action.FORGET:
@@ -192,8 +197,22 @@ class Operation:
                 await self._read(self._target())
             except ReconcileError as error:
                 raise Stopped(Outcome.FAILED, f"could not be read before the write: {error}", error) from None
-        if (why := await self._conflict(self.again)) is not None:
+        why = await self._conflict(self.again)
+        if why is None:
+            return
+        self.as_planned = await self._is_as_planned()
+        if not self.as_planned:
             raise Stopped(Outcome.CONFLICT, why)
+        self.env.emit(Noted(f"{self.change.address}: it is as planned already"))
+
+    async def _is_as_planned(self) -> bool:
+        """Whether somebody did meanwhile just what is planned: then nothing is sent, and that is recorded."""
+        change, seen = self.change, self.again
+        if seen is None or not change.fields or change.action in (Action.CREATE, Action.DELETE):
+            return False
+        view = self.kind.view(seen, await self._prior(seen), self.again_now or self.env.now())
+        sent = change.patch or self._sendable(_sent(self.kind, change, {part.path[0] for part in change.fields}))
+        return as_planned(self.kind, change, sent, seen, view)
 
     async def _read(self, at: Target) -> Reading:
         """Reads it again: what is written next rests on this."""
@@ -204,10 +223,13 @@ class Operation:
 
     async def _conflict(self, seen: Observed | None, landed: Set[str] = frozenset()) -> str | None:
         """`landed`: attributes that are as an earlier try of this write wants them."""
-        change, now = self.change, self.again_now or self.env.now()
-        entry = (await self.journal.store.get([change.address])).get(change.address)
-        prior = entry if entry is not None and seen is not None and entry.id == seen.id else None
-        return conflict(self.kind, change, seen, prior, now, self.done.ours | landed)
+        now = self.again_now or self.env.now()
+        return conflict(self.kind, self.change, seen, await self._prior(seen), now, self.done.ours | landed)
+
+    async def _prior(self, seen: Observed | None) -> Entry | None:
+        """The state's entry, where it is of the unit that was seen."""
+        entry = (await self.journal.store.get([self.change.address])).get(self.change.address)
+        return entry if entry is not None and seen is not None and entry.id == seen.id else None
 
     def _basis(self) -> Basis:
         """What the next write rests on: a reading, where it has to be compared; an intent, where it may come late."""
@@ -241,7 +263,16 @@ class Operation:
                 return await answers.update(self.kind, self.api, replace(at, id=seen.id, alias=None), attrs)
             return seen
 
-        seen = await self._send(operation, verb, again, begun)
+        try:
+            seen = await self._send(operation, verb, again, begun)
+        except Stopped as refused:
+            # Somebody made it meanwhile; where the API keeps names unique it is the same one, if it is as planned.
+            if not isinstance(refused.error, Conflict) or self.kind.names != "unique":
+                raise
+            found = await self._made_meanwhile(there, attrs)
+            if found is None:
+                raise
+            seen = found
         await self._taken(operation, attrs, seen)
         drop = await self._leaves_to(seen.id)
         self.done.took(change.fields, seen, self._parent())
@@ -249,6 +280,19 @@ class Operation:
         if change.name is not None:
             self.named[self.kind.path, change.name] = seen.id
         await self.intents.end(Ended(operation, (self.entry(),), drop))
+
+    async def _made_meanwhile(self, there: Callable[[], Awaitable[Reading]], attrs: Attrs) -> Observed | None:
+        """What is there in place of what could not be made, if it has all the values that are planned; else None."""
+        if any(isinstance(value, Secret) for value in attrs.values()):
+            return None
+        try:
+            seen = (await there()).seen
+        except ReconcileError:
+            return None
+        if seen is None or not landed(self.kind, attrs, seen):
+            return None
+        self.env.emit(Noted(f"{self.change.address}: it is as planned already"))
+        return seen
 
     async def _leaves_to(self, id: str) -> tuple[Address, ...]:
         """The address that leaves this unit to the one that was just made of it. Raises Stopped when one keeps it."""

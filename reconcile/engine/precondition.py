@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Set
 from datetime import datetime
+from typing import Any
 
 from reconcile.core.compare import spelled
 from reconcile.core.decide import accepted_now
-from reconcile.core.plan import Action, Change
-from reconcile.core.resource import Entry, Observed
-from reconcile.core.resource_type import ResourceType, is_other
-from reconcile.core.schema import Mark, fields_of
-from reconcile.core.tree import differences, same
-from reconcile.core.values import Attrs
+from reconcile.core.owned import Shape
+from reconcile.core.plan import Action, Change, FieldChange
+from reconcile.core.resource import Entry, Observed, Status, View
+from reconcile.core.resource_type import ResourceType, is_other, landed
+from reconcile.core.schema import Field, Mark, fields_of
+from reconcile.core.tree import Path, differences, same
+from reconcile.core.values import Attrs, FileRef, SecretRef
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -49,27 +51,66 @@ def _changed(
 ) -> str | None:
     before, shape = change.seen.get("attrs", {}), fields_of(kind.Model)
     live = accepted_now(shape, seen, kind.view(seen, prior, now), before)
+    version = change.seen.get("version")
+    # Where a write does not replace what it does not name, one that finds its value there already changes nothing.
+    wanted = change.after if version is None else {}
     found = [
         ".".join((name, *path))
         for name, value in before.items()
         if name not in ours
-        for path, _, _ in differences(spelled(shape[name], live["attrs"][name], value), value, shape[name])
+        if name not in wanted or _differ(shape[name], live["attrs"][name], wanted[name])
+        for path in _differ(shape[name], live["attrs"][name], value)
     ]
-    version = change.seen.get("version")
-    if found or (version is not None and not ours and version != live["version"]):
+    if found or (not ours and _is_another(version, live["version"])):
         return f"somebody changed {', '.join(found[:3]) or 'it'} after the plan was made; plan again"
     return unforeseen(kind, change, seen)
+
+
+def _differ(spec: Field, live: Any, value: Any) -> list[Path]:
+    return [path for path, _, _ in differences(spelled(spec, live, value), value, spec)]
+
+
+def _is_another(version: Any, live: Any) -> bool:
+    """True if both sides say a version and it is not one: an answer without one is no evidence of anybody."""
+    return version is not None and live is not None and version != live
 
 
 def _leaving(kind: ResourceType, change: Change, seen: Observed) -> str | None:
     """What is deleted takes everything with it: so all that the plan saw of it counts, whoever manages it."""
     before, version = change.seen.get("attrs", {}), change.seen.get("version")
     found = [name for name, value in before.items() if not same(seen.attrs.get(name), value)]
-    moved = version is not None and version != seen.version
-    moved = moved or not same(dict(kind.facts(seen)), change.seen.get("facts", dict(kind.facts(seen))))
+    moved = _is_another(version, seen.version) or not same(
+        dict(kind.facts(seen)), change.seen.get("facts", dict(kind.facts(seen)))
+    )
     if found or moved:
         return f"somebody changed {', '.join(found[:3]) or 'it'} after the plan was made; plan again"
     return None
+
+
+def as_planned(kind: ResourceType, change: Change, sent: Attrs, seen: Observed, view: View) -> bool:
+    """
+    True if what a write would send is there already, as far as a reading tells: never of secrets, files and triggers.
+
+    Args:
+        sent: the attributes of the write, references by their ids.
+        view: how `seen` is read.
+    """
+    shape = fields_of(kind.Model)
+    if any(_is_unreadable(shape, part) for part in change.fields) or unforeseen(kind, change, seen) is not None:
+        return False
+    if kind.staging is None:
+        return landed(kind, sent, seen)
+    readings = (view.attrs, view.attrs if view.reported is None else view.reported)
+    names = {part.path[0] for part in change.fields}
+    return view.status is Status.SETTLED and not any(
+        _differ(shape[name], reading.get(name), change.after.get(name)) for name in names for reading in readings
+    )
+
+
+def _is_unreadable(shape: Shape, part: FieldChange) -> bool:
+    spec = shape[part.path[0]]
+    unread = not spec.marks.isdisjoint((Mark.TRIGGER, Mark.LEASE, Mark.CREDENTIAL))
+    return unread or part.sensitive or isinstance(part.after, SecretRef | FileRef)
 
 
 def unforeseen(kind: ResourceType, change: Change, seen: Observed) -> str | None:
