@@ -96,6 +96,7 @@ class Apply:
     results: dict[Address, Result] = field(default_factory=dict)
     opened: dict[SecretRef, Secret] = field(default_factory=dict)
     made: dict[Address, str] = field(default_factory=dict)
+    made_at: dict[Address, float] = field(default_factory=dict)
     named: dict[tuple[str, str], str] = field(default_factory=dict)
     operations: dict[Address, Operation] = field(default_factory=dict)
     older: dict[Address, list[str]] = field(default_factory=dict)
@@ -255,6 +256,7 @@ class Apply:
             lineage=self.lineage,
             directory=self.directory,
             made=self.made,
+            made_at=self.made_at,
             named=self.named,
             read_at=self.read_at,
             late_s=self.late_s.get(change.address.provider, 0.0),

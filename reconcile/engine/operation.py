@@ -30,9 +30,9 @@ from reconcile.engine.journal import Journal
 from reconcile.engine.late import outwait
 from reconcile.engine.precondition import answered_otherwise, as_planned, conflict, unforeseen
 from reconcile.engine.resolved import resolved
-from reconcile.engine.send import Outcome, Stopped, Write
+from reconcile.engine.send import LOOK_EVERY_S, Outcome, Stopped, Write
 from reconcile.engine.young import Basis, fresh, resting_on
-from reconcile.errors import BadAnswer, Conflict, NoAnswer, ReconcileError
+from reconcile.errors import BadAnswer, Conflict, NoAnswer, NotFound, ReconcileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Operation:
 
     Attributes:
         made: ids of what this run created, by address; shared by all operations. `named`: by type and name.
+        made_at: the loop's times of that.
         read_at: the loop's time at which this process read it for the plan; None for a saved plan.
         again, again_at: what a second reading found, and when by the loop's time, once there was one.
         again_now: the server's clock then, if it said so.
@@ -69,6 +70,7 @@ class Operation:
     lineage: str
     directory: Path
     made: dict[Address, str]
+    made_at: dict[Address, float]
     named: dict[tuple[str, str], str]
     read_at: float | None = None
     late_s: float = 0.0
@@ -276,7 +278,7 @@ class Operation:
         await self._taken(operation, attrs, seen)
         drop = await self._leaves_to(seen.id)
         self.done.took(change.fields, seen, self._parent())
-        self.made[change.address] = seen.id
+        self.made[change.address], self.made_at[change.address] = seen.id, asyncio.get_running_loop().time()
         if change.name is not None:
             self.named[self.kind.path, change.name] = seen.id
         await self.intents.end(Ended(operation, (self.entry(),), drop))
@@ -420,6 +422,16 @@ class Operation:
             with resting_on(rests):
                 return await verb()
 
+        async def known() -> Observed:
+            while True:
+                try:
+                    return await resting()
+                except NotFound:  # what this run made is there, whatever a part of the API that lags behind says
+                    made_at = max((self.made_at.get(need, 0.0) for need in self._rests_on()), default=0.0)
+                    if asyncio.get_running_loop().time() >= made_at + self.late_s or self.stopping():
+                        raise
+                await asyncio.sleep(LOOK_EVERY_S)
+
         async def refreshed() -> None:
             try:
                 await (footing.refresh if footing else self._precondition)()
@@ -428,13 +440,18 @@ class Operation:
                 raise
 
         taken = Outcome.CONFLICT if self.change.action is Action.CREATE else Outcome.FAILED
-        write = Write(resting, read_back, refreshed, closed, self.journal.turn, self.env.rng, taken, once)
+        write = Write(known, read_back, refreshed, closed, self.journal.turn, self.env.rng, taken, once, self.late_s)
         return await write.send()
 
     # -- what is sent, and what is recorded -------------------------------------------------------------------------
 
     def _sendable(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
         return resolved(self.change, attrs, self.opened, self.named, self.directory)
+
+    def _rests_on(self) -> tuple[Address, ...]:
+        """Other resources that a write names."""
+        parent = self.change.address.parent
+        return self.change.needs if parent is None else (*self.change.needs, parent)
 
     def _parent(self) -> str | None:
         parent = self.change.address.parent

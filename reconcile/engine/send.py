@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconcile.core.resource import Observed
+from reconcile.engine.late import outwait
 from reconcile.engine.young import Aged
 from reconcile.errors import (
     AccessDenied,
@@ -29,6 +30,7 @@ from reconcile.errors import (
 )
 
 TRIES = 3
+LOOK_EVERY_S = 1.0
 AGED = 3  # times that a write which got too old is begun anew
 
 
@@ -66,6 +68,7 @@ class Write:
             other wait until all are too old once more.
         taken: what a 409 to the first try means.
         once: never send it a second time.
+        lag_s: how long a reading may lag behind a try that was done.
     """
 
     verb: Callable[[], Awaitable[Observed]]
@@ -76,6 +79,7 @@ class Write:
     rng: random.Random
     taken: Outcome
     once: bool = False
+    lag_s: float = 0.0
 
     async def send(self) -> Observed:
         """
@@ -95,7 +99,7 @@ class Write:
                     raise
                 raise _unknown(lost, stopped.error or lost) from None
             except ReconcileError as error:
-                if lost is not None and isinstance(error, Conflict) and (seen := await self._look(lost)) is not None:
+                if lost is not None and isinstance(error, Conflict) and (seen := await self._arrived(lost)) is not None:
                     return seen  # a second try of ours met the first one, which arrived late
                 if not _is_lost(error):
                     raise await self._failed(error, lost) from None
@@ -135,6 +139,19 @@ class Write:
                 except Aged:
                     continue
         raise NotSent("the API is so slow that every reading was out of date before the write could be sent")
+
+    async def _arrived(self, lost: ReconcileError) -> Observed | None:
+        """What an earlier try did, once a reading has it: the API says that there is something."""
+        seen: Observed | None = None
+
+        async def look() -> bool:
+            nonlocal seen
+            seen = await self._look(lost)
+            return seen is not None
+
+        if not await look():
+            await outwait(look, asyncio.get_running_loop().time() + self.lag_s, lambda: False)
+        return seen
 
     async def _look(self, lost: ReconcileError) -> Observed | None:
         try:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
 from reconcile.core.schema import StrictModel
 from reconcile.errors import BadAnswer, InvalidInput
 from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms
+
+T = TypeVar("T")
+
+LAG_S = 15.0  # how long a reading may lag behind a write: chosen by feel
 
 
 class HttpSettings(StrictModel):
@@ -52,6 +57,16 @@ def body(answer: Answer, api: str) -> Mapping[str, Any]:
     if not isinstance(answer.body, dict):
         raise BadAnswer(f"the {api} API answered {answer.status} without an object")
     return answer.body
+
+
+async def caught_up(read: Callable[[], Awaitable[T]], has: Callable[[T], bool]) -> T:
+    """A reading that has what was just written: made again while it lags behind, for 15 s; then the last one."""
+    loop, pause = asyncio.get_running_loop(), 0.2
+    end = loop.time() + LAG_S
+    while not has(found := await read()) and loop.time() < end:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 2.0)
+    return found
 
 
 def server_time(answer: Answer) -> datetime:

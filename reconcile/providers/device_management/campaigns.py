@@ -40,7 +40,7 @@ from reconcile.provider import (
     Use,
     View,
 )
-from reconcile.provider.rest import body
+from reconcile.provider.rest import body, caught_up
 from reconcile.providers.device_management import fields, rollout
 from reconcile.providers.device_management.connection import API, Api, by_id, delete, matching, pages, remembered, send
 from reconcile.providers.device_management.devices import read_device
@@ -190,7 +190,7 @@ class CampaignType(ResourceType[Api]):
             api.sent[target.address] = sent = {**sent, "id": made.id}
             if not sent["start"]:
                 return made
-        return await _move(api, str(sent["id"]), "start") if sent["start"] else await _live(api, str(sent["id"]))
+        return await (_move(api, str(sent["id"]), "start") if sent["start"] else _written(api, str(sent["id"])))
 
     async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         id, start = target.id or "", patch.get("start")
@@ -250,9 +250,16 @@ async def _filter(api: Api, attrs: Attrs) -> str:
     group = attrs.get("group")
     if group is None:
         return rollout.filter_of(attrs["devices"], None)
-    members: list[str] = []
-    async for page in pages(api, *GROUPS, str(group), "devices", read=read_device):
-        members += [seen.id for seen in page.members]
+    joined = {sent["device"] for sent in api.sent.values() if sent.get("group") == group and "device" in sent}
+
+    async def read() -> list[str]:
+        found: list[str] = []
+        async for page in pages(api, *GROUPS, str(group), "devices", read=read_device):
+            found += [seen.id for seen in page.members]
+        return found
+
+    # A reading that lags behind lacks devices that this run put into the group; they would be left out silently.
+    members = await caught_up(read, joined.issubset)
     if not members:
         what = "its group has no devices, and a campaign for none would stop at once"
         raise InvalidInput(Problem(what, hint="Put devices in it first"))
@@ -267,8 +274,18 @@ async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
         phase = (await _live(api, id)).facts["phase"]
         if phase == rollout.DRAFT or (verb == "stop" and phase in rollout.RUNNING):
             raise
-    seen = await _live(api, id)
+    seen = await _written(api, id)
     return replace(seen, attrs={**seen.attrs, "start": verb == "start"})
+
+
+async def _written(api: Api, id: str) -> Observed:
+    """A campaign that the API has just taken a write of, so that it is there even if a reading lags behind."""
+    reading = await caught_up(
+        lambda: by_id(api, *CAMPAIGNS, id, read=rollout.read_campaign), lambda reading: reading.seen is not None
+    )
+    if reading.seen is None:
+        raise BadAnswer(f"the update campaign {id} was written, and is not there")
+    return reading.seen
 
 
 async def _live(api: Api, id: str) -> Observed:

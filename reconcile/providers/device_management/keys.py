@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -38,12 +38,14 @@ from reconcile.provider import (
     Target,
     View,
 )
-from reconcile.provider.rest import dated
+from reconcile.provider.rest import caught_up, dated, moment, server_time
 from reconcile.providers.device_management.connection import Api, by_id, delete, pages, send, text
 
 KEYS = ("v2", "device-shared-keys")
 
 _ENDPOINT = re.compile(r"[ -~]{16,64}")
+CLOCKS = timedelta(minutes=1)  # what the clocks of two of the API's servers may differ by: chosen by feel
+
 _SECRET = re.compile(r"(0[xX])?[0-9a-fA-F]{32,64}", re.ASCII)
 
 
@@ -83,7 +85,8 @@ class SharedKeyType(ResourceType[Api]):
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
         recorded = dated(prior.facts.get("created_at")) if prior is not None else None
         moved = bool(seen.version and recorded and seen.version != recorded)
-        return View(seen.attrs, rewritten=seen.version if moved else None)
+        first = {"created_at": seen.version} if seen.version and prior is not None and not recorded else None
+        return View(seen.attrs, rewritten=seen.version if moved else None, learned=first)
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         return replace(super().recalled(entry, id_of), version=entry.facts.get("created_at"))
@@ -114,12 +117,20 @@ class SharedKeyType(ResourceType[Api]):
         await delete(api, *KEYS, target.id or target.name or target.address.key)
 
     async def _make(self, api: Api, target: Target, endpoint: str, secret: Secret) -> Observed:
-        await send(api, "POST", *KEYS, json={"endpoint_name": endpoint, "secret_hex": secret}, idempotent=False)
-        # The answer need not have the date by which a rotation of somebody else is told.
-        made = (await by_id(api, *KEYS, endpoint, read=read_key)).seen
-        if made is None:
-            raise BadAnswer(f"the pre-shared key of {endpoint!r} was made, and is not there")
-        return made
+        sent = {"endpoint_name": endpoint, "secret_hex": secret}
+        answer = await send(api, "POST", *KEYS, json=sent, idempotent=False)
+        earliest = server_time(answer) - CLOCKS
+
+        def has(reading: Reading) -> bool:
+            made = moment(reading.seen.version) if reading.seen is not None else earliest - CLOCKS
+            return made is None or made >= earliest
+
+        # The answer need not have the date by which a rotation of somebody else is told; and a reading may lag behind:
+        # then there is none, or the one that was deleted to make this one.
+        reading = await caught_up(lambda: by_id(api, *KEYS, endpoint, read=read_key), has)
+        if reading.seen is None or not has(reading):
+            return Observed(endpoint, {"endpoint_name": endpoint}, endpoint)
+        return reading.seen
 
 
 def read_key(member: Mapping[str, Any]) -> Observed:

@@ -67,6 +67,7 @@ class MembershipType(ResourceType[Api]):
         group, device = str(attrs["group"]), target.parent or ""
         api.sent[target.address] = {"group": group}
         await send(api, "POST", *GROUPS, group, "devices", "add", json={"device_id": device}, idempotent=True)
+        api.sent[target.address] = {"group": group, "device": device}
         return Observed(group, {"group": group}, parent=device)
 
     async def delete(self, api: Api, target: Target) -> None:
