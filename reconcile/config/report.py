@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from reconcile.core.text import meant
 from reconcile.errors import Flaw, Hint, InvalidInput, Position, Problem
 
 MOST = 300  # problems shown; the rest is counted
@@ -60,12 +62,12 @@ def did_you_mean(word: str, known: Iterable[Any], cutoff: float = 0.6) -> str | 
     words = [name for name in known if isinstance(name, str)]
     by_letters = {letters(name): name for name in words}
     if found := by_letters.get(letters(word)):
-        return f'Did you mean "{found}"?'
+        return meant(word, found)
     if len(words) > 2000 or len(word) * sum(map(len, words)) > _MOST_COMPARED:
         return None
     close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     close = close or [part for part in re.split(r"[^A-Za-z0-9]+", word) if part in words]  # `targt_app`: app
-    return f'Did you mean "{close[0]}"?' if close else None
+    return meant(word, close[0]) if close else None
 
 
 def suggestion(word: str, known: Iterable[Any], otherwise: str | None = None) -> Hint:
@@ -75,7 +77,7 @@ def suggestion(word: str, known: Iterable[Any], otherwise: str | None = None) ->
 
 def letters(word: str) -> str:
     """What two spellings of one word have in common: `osl1` of `OSL-1`."""
-    return "".join(filter(str.isalnum, word.casefold()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", word).casefold()))
 
 
 def listed(words: Collection[Any], most: int = 12, show: Callable[[Any], str] = str) -> str:

@@ -19,6 +19,7 @@ from reconcile.core.resource import Desired, Entry, View
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Kind, Mark, fields_of
 from reconcile.core.sighting import Match, Resolve, Sighting
+from reconcile.core.text import stored_otherwise
 from reconcile.core.tree import MISSING, Path, differences, get, same
 from reconcile.core.values import Attrs, FileRef, Ref, SecretRef
 
@@ -307,6 +308,8 @@ def _cause(
     if recorded is MISSING:
         return Cause.SOMEBODY if after is MISSING and in_known_map else Cause.YOU
     yours, theirs = not _alike(spec, recorded, after), not _alike(spec, recorded, before)
+    if theirs and stored_otherwise(recorded, before):
+        return Cause.YOU if yours else Cause.STORED
     if theirs and view.lost is not None:
         return Cause.YOU if yours else Cause.LOST
     return Cause.BOTH if yours and theirs else Cause.YOU if yours else Cause.SOMEBODY

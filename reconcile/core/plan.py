@@ -57,6 +57,7 @@ class Cause(StrEnum):
     YOU = "you"
     SOMEBODY = "somebody"
     BOTH = "both"
+    STORED = "stored"  # the API trimmed or composed what it was sent
     ADOPTION = "adoption"  # nothing is recorded: what is live is overwritten as the resource is adopted
     VALUE_UNKNOWN = "value_unknown"  # a secret of which there is no record
     UNIT = "unit"  # another unit: everything is written

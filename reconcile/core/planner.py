@@ -25,6 +25,7 @@ from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
 from reconcile.core.sighting import Decision, Match, Resolved, Sighting, unknown_secrets_warning
+from reconcile.core.text import meant
 from reconcile.core.tree import put, without
 from reconcile.core.uses import NamesAndUses
 from reconcile.core.values import Ref, SecretRef
@@ -269,7 +270,7 @@ class Planner:
         noun = self.types[ref.path].noun
         if ref not in self._near:
             near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
-            self._near[ref] = f"Did you mean {near[0]!r}?" if near else None
+            self._near[ref] = meant(ref.name, near[0]) if near else None
         raise InvalidInput(
             Problem(
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",

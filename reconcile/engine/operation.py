@@ -21,6 +21,7 @@ from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed, Reading, Target
 from reconcile.core.resource_type import ResourceType, landed, naming_of, target_of
 from reconcile.core.schema import Mark, fields_of
+from reconcile.core.text import side_by_side, stored_otherwise
 from reconcile.core.tree import same
 from reconcile.core.values import Attrs, Secret, SecretRef
 from reconcile.engine import answers
@@ -275,7 +276,7 @@ class Operation:
             if found is None:
                 raise
             seen = found
-        await self._taken(operation, attrs, seen)
+        await self._taken(operation, attrs, seen, change.fields)
         drop = await self._leaves_to(seen.id)
         self.done.took(change.fields, seen, self._parent())
         self.made[change.address], self.made_at[change.address] = seen.id, asyncio.get_running_loop().time()
@@ -354,7 +355,7 @@ class Operation:
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
         if not self.change.patch:
-            await self._taken(operation, patch, seen)
+            await self._taken(operation, patch, seen, fields)
         self.done.took(fields, seen, self._parent())
         await self.intents.end(Ended(operation, (self.entry(),)))
 
@@ -393,11 +394,22 @@ class Operation:
             raise Stopped(Outcome.CONFLICT, why)
         return None
 
-    async def _taken(self, operation: str, sent: Mapping[str, Any], seen: Observed) -> None:
+    async def _taken(
+        self, operation: str, sent: Mapping[str, Any], seen: Observed, fields: Sequence[FieldChange]
+    ) -> None:
         """Raises Stopped when the API's own answer to a write has another value than the one that was sent."""
-        if (name := answered_otherwise(self.kind, self.change, sent, seen)) is not None:
+        name = answered_otherwise(self.kind, self.change, sent, seen)
+        if name is None:
+            return
+        wrote, kept = sent[name], seen.attrs.get(name)
+        if not stored_otherwise(wrote, kept):
             await self.intents.end(Ended(operation))
             raise Stopped(Outcome.FAILED, f"the API accepted the write but answered with a different {name}")
+        # It was done, and it is ours: only not as it was sent.
+        self.done.took(fields, seen, self._parent())
+        await self.intents.end(Ended(operation, (self.entry(),)))
+        was, now = side_by_side(wrote, str(kept))
+        raise Stopped(Outcome.FAILED, f"the API keeps the {name} {was} as {now}: write it as it is kept")
 
     async def _send(
         self,

@@ -11,7 +11,7 @@ from reconcile.errors import Position
 from reconcile.render.detail import attribute, sign, symbol
 from reconcile.render.groups import Group, PlanSection
 from reconcile.render.paint import DIM, Paint
-from reconcile.render.values import SENSITIVE, arrow, cells, identity, outside, show
+from reconcile.render.values import SENSITIVE, apart, arrow, cells, identity, outside, show
 from reconcile.render.words import Types, asked_by, block_name, many, place, secret_reason, singular_of, some
 
 PAIRS = 5  # different before -> after pairs that are shown one by one
@@ -163,8 +163,7 @@ def _rows(fields: list[FieldChange], group: Group, created: bool) -> list[_Row]:
         ]
         return [
             (
-                (f"{many(number, 'different value')} -> " if number > 1 else f"{show(fields[at[0]].before)} -> ")
-                + ("nothing" if fields[at[0]].after is None else show(fields[at[0]].after)),
+                _from_to(fields[at[0]], number),
                 len(at) if len(known) > 1 else None,
                 "",
             )
@@ -176,9 +175,18 @@ def _rows(fields: list[FieldChange], group: Group, created: bool) -> list[_Row]:
     return [(said, None, "")]
 
 
+def _from_to(field: FieldChange, number: int) -> str:
+    """One value after, and the one before or how many there are."""
+    if number == 1 and field.before is not None and field.after is not None:
+        return arrow(field.before, field.after)
+    before = f"{many(number, 'different value')}" if number > 1 else show(field.before)
+    return f"{before} -> " + ("nothing" if field.after is None else show(field.after))
+
+
 def _both(field: FieldChange) -> str:
-    last = f"  # was {show(field.prior)} at the last apply" if field.prior is not None else ""
-    return arrow(field.before, field.after) + last
+    if field.prior is None:
+        return arrow(field.before, field.after)
+    return f"{arrow(field.before, field.after)}  # was {apart(field.prior, field.before)[0]} at the last apply"
 
 
 def _secret(reason: str) -> str:

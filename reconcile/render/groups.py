@@ -32,6 +32,7 @@ class PlanSection(Enum):
     YOU = "Changed by you"
     SOMEBODY = "Changed by somebody else since the last apply, and put back"
     BOTH = "Changed by you and by somebody else"
+    STORED = "Kept by the API otherwise than it was sent"
     LOST = "Accepted before and never done, sent again"
     VALUE_UNKNOWN = "Written because the value is unknown"
     MOVED = "Moved"
@@ -74,9 +75,11 @@ def _of_update(reason: Reason, causes: set[Cause]) -> PlanSection:
         return PlanSection.BOTH
     if Cause.SOMEBODY in causes:
         return PlanSection.SOMEBODY
+    if causes == {Cause.STORED}:
+        return PlanSection.STORED
     if causes == {Cause.LOST}:
         return PlanSection.LOST
-    if Cause.YOU in causes or Cause.LOST in causes or not causes:
+    if causes & {Cause.YOU, Cause.LOST, Cause.STORED} or not causes:
         return PlanSection.MOVED if reason is Reason.MOVED else PlanSection.YOU
     return PlanSection.OVERWRITTEN if Cause.ADOPTION in causes else PlanSection.VALUE_UNKNOWN
 
@@ -104,7 +107,8 @@ def leaves(change: Change) -> tuple[FieldChange, ...]:
 
 def was(field: FieldChange) -> Any:
     """What was last applied, as far as it is known: the files are as they were when only somebody else changed it."""
-    return field.after if field.prior is None and field.cause is Cause.SOMEBODY else field.prior
+    unchanged = field.cause in (Cause.SOMEBODY, Cause.STORED)
+    return field.after if field.prior is None and unchanged else field.prior
 
 
 def turned(field: FieldChange) -> FieldChange:

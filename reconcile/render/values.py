@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconcile.core.text import printable
+from reconcile.core.text import look_alike, printable, spelled_out
 from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
 
 SENSITIVE = "(sensitive value)"
@@ -131,11 +131,19 @@ def arrow(before: Any, after: Any, limit: int | None = LIMIT) -> str:
         return show(before, limit)
     if identity(before) == identity(after):
         return show(after, limit)
-    left, right = show(before, limit), show(after, limit)
-    if left == right:
-        at = _parting(before, after)
-        left, right = show(before, limit, at), show(after, limit, at)
+    left, right = apart(before, after, limit)
     return f"{left} -> {right}"
+
+
+def apart(one: Any, other: Any, limit: int | None = LIMIT) -> tuple[str, str]:
+    """Two values that differ, each on one line, so that the difference can be seen."""
+    left, right = show(one, limit), show(other, limit)
+    if left == right:
+        at = _parting(one, other)
+        left, right = show(one, limit, at), show(other, limit, at)
+    if look_alike(left, right):
+        return spelled_out(left), spelled_out(right)
+    return left, right
 
 
 def _parting(before: Any, after: Any) -> int:
@@ -170,13 +178,25 @@ def line_diff(before: str, after: str, limit: int | None = 24) -> Iterator[tuple
         if not line.startswith(("---", "+++"))
     ]
     lines = lines if lines[:1] != ["@@"] else lines[1:]
-    shown = lines if limit is None or len(lines) <= limit else lines[: limit - 1]
-    for at, line in enumerate(shown):
+    unseen = _unseen(lines)
+    most = lines if limit is None or len(lines) <= limit else lines[: limit - 1]
+    for at, line in enumerate(most):
         if line.startswith("@@"):
             if at:
                 yield " ", "…"
             continue
         text, said = shorten(line[1:], LIMIT * 2)
-        yield line[0].strip() or " ", outside(text) + said
-    if len(shown) < len(lines):
-        yield " ", f"… and {len(lines) - len(shown):,} lines more"
+        shown = spelled_out(outside(text)) if line[:1] in "+-" and line[1:] in unseen else outside(text)
+        yield line[0].strip() or " ", shown + said
+    if len(most) < len(lines):
+        yield " ", f"… and {len(lines) - len(most):,} lines more"
+
+
+def _unseen(lines: list[str]) -> set[str]:
+    """Lines that go, and lines that come and look the same."""
+    sides: dict[str, dict[str, str]] = {"-": {}, "+": {}}
+    for line in lines:
+        if line[:1] in sides and not line.isascii():
+            sides[line[0]][unicodedata.normalize("NFKC", line[1:])] = line[1:]
+    gone, come = sides.values()
+    return {side[form] for form in gone.keys() & come.keys() for side in (gone, come)}

@@ -12,7 +12,7 @@ from reconcile.core.plan import Action, Cause, FieldChange
 from reconcile.core.values import SecretRef
 from reconcile.errors import InvalidInput, Position
 from reconcile.render.groups import was
-from reconcile.render.values import outside, show
+from reconcile.render.values import apart, outside, show
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
 
@@ -147,7 +147,7 @@ def secret_reason(change: FieldChange, created: bool = False) -> str:
             return "another unit: written again"
         case Cause.LEASE:
             return "renewed"
-        case Cause.LOST:
+        case Cause.LOST | Cause.STORED:
             return "written again"
     raise AssertionError(change.cause)
 
@@ -162,16 +162,26 @@ def whose(change: FieldChange, created: bool = False) -> str:
         return ""
     match change.cause:
         case Cause.SOMEBODY:
-            last, now = _or_nothing(was(change)), _or_nothing(change.before)
+            last, now = _both(was(change), change.before)
             return f"somebody else changed it: was {last} at the last apply, is {now}"
         case Cause.BOTH:
-            last = f"was {show(change.prior)} at the last apply, " if change.prior is not None else ""
-            return f"both changed it: {last}somebody else made it {_or_nothing(change.before)}"
+            last, now = _both(change.prior, change.before)
+            last = f"was {last} at the last apply, " if change.prior is not None else ""
+            return f"both changed it: {last}somebody else made it {now}"
+        case Cause.STORED:
+            sent, stored = _both(was(change), change.before)
+            return f"the API keeps {sent} as {stored}: write it as it is kept"
         case Cause.LEASE:
             return "renewed"
         case Cause.UNIT | Cause.YOU | Cause.ADOPTION | Cause.VALUE_UNKNOWN | Cause.LOST:
             return ""
     raise AssertionError(change.cause)
+
+
+def _both(last: Any, now: Any) -> tuple[str, str]:
+    if last is None or now is None:
+        return _or_nothing(last), _or_nothing(now)
+    return apart(last, now)
 
 
 def _or_nothing(value: Any) -> str:

@@ -21,6 +21,7 @@ from reconcile.config.expressions.coerce import as_text, plain, shown
 from reconcile.config.read.json_text import first_twice, json_data
 from reconcile.config.read.sources import YAML_ENDINGS, Sources
 from reconcile.config.report import Report, Showing, did_you_mean, letters, listed, suggestion
+from reconcile.core.text import meant
 from reconcile.errors import Flaw, Position
 from reconcile.yaml import Map, Scalar, Seq, decode, parse, place
 
@@ -120,7 +121,7 @@ class Table:
         if self._by_letters is None:
             self._by_letters = {letters(name): name for name in self.by_key}
         if found := self._by_letters.get(letters(key)):
-            return f'Did you mean "{found}"?'
+            return meant(key, found)
         return did_you_mean(key, self.by_key)
 
 
