@@ -19,7 +19,7 @@ from reconcile.core.asks import Joining
 from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
-from reconcile.core.guard import refuse
+from reconcile.core.guard import refuse, refuse_not_compared
 from reconcile.core.lost import attempt_of
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
@@ -32,7 +32,7 @@ from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
-from reconcile.engine.opened import digests, open_secrets, written
+from reconcile.engine.opened import digests, open_secrets, still_not_compared, written
 from reconcile.engine.recover import Recovery
 from reconcile.engine.send import Outcome
 from reconcile.engine.settle import Settle
@@ -393,6 +393,7 @@ async def apply_saved(world: World, saved: SavedPlan, hands: Hands, wait_s: floa
     refuse(saved.plan)
     opened = await open_secrets(world.secrets, saved.plan) if await world.store.head() is None else None
     async with held(world, wait_s, saved.plan) as journal:
+        await _compare_now(world, saved.plan)
         return saved.plan, await _carry_out(world, planned, journal, hands, saved.digest, opened)
 
 
@@ -401,8 +402,17 @@ async def _agreed(world: World, options: Options, hands: Hands, before: Plan | N
     planned = await plan_fleet(world, options)
     await hands.show(planned)
     refuse(planned.plan)
+    refuse_not_compared(planned.plan.not_compared, planned.plan.bindings.options.allow)
     await hands.ask(planned.plan, before)
     return planned
+
+
+async def _compare_now(world: World, plan: Plan) -> None:
+    """What the plan could not compare is compared before anything of it is sent. Raises Refused, InvalidInput."""
+    if plan.not_compared:
+        entries = await world.store.get([secret.address for secret in plan.not_compared])
+        unknown = await still_not_compared(world.secrets, plan, entries)
+        refuse_not_compared(unknown, plan.bindings.options.allow)
 
 
 async def _is_new(world: World, saved: SavedPlan) -> None:

@@ -153,5 +153,5 @@ def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",
         hint="Put the log back, or use the file where that run has it. If the run is certainly gone, and the log"
-        f" too: reconcile unlock {printable(held.id if held else meta.used)}; the state is then used as it is",
+        f" too: `reconcile unlock {printable(held.id if held else meta.used)}`; the state is then used as it is",
     )

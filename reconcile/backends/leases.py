@@ -136,7 +136,7 @@ def _locked(what: str, hint: str, *notes: str) -> Locked:
 def locked(lease: Lease, *notes: str) -> Locked:
     """The error of a state that another run holds."""
     id = printable(lease.id)
-    hint = f"Wait until that run ends; if it is certainly gone: reconcile unlock {id}"
+    hint = f"Wait until that run ends; if it is certainly gone: `reconcile unlock {id}`"
     return _locked(f"the state is locked by {named(lease)} (lease {id})", hint, *notes)
 
 

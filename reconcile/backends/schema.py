@@ -15,6 +15,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from reconcile.core.address import Address
@@ -167,7 +168,7 @@ def refuse_twins(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Non
         raise broken(
             f"{address} and {other} would both be unit {unit}; a unit can be in the state under one address only",
             address=address,
-            hint=f"Plan again; if {other} is not it any more, take it out: reconcile state rm {other}",
+            hint=f"Plan again; if {other} is not it any more, take it out: `reconcile state rm {quote(other)}`",
         )
 
 

@@ -229,6 +229,7 @@ async def _settled(given: dict[str, Any], session: Session, made: Plan, results:
 def _show_results(given: dict[str, Any], session: Session, made: Plan, results: Sequence[Result]) -> None:
     from reconcile.core.events import ChangeDone
     from reconcile.render.apply import Applied, apply_text
+    from reconcile.render.json.plan import not_compared_json
     from reconcile.render.json.results import apply_json
     from reconcile.workflow import Outcome, verb_of
 
@@ -246,6 +247,6 @@ def _show_results(given: dict[str, Any], session: Session, made: Plan, results: 
         for result in results
     ]
     if given["format_"] == "json":
-        emit_json(apply_json(said, counts))
+        emit_json(apply_json(said, counts, made.warnings, not_compared_json(made)))
     else:
         say(["", *apply_text(said, counts, types=session.world.types, unread=made.unread, color=colored(sys.stdout))])

@@ -119,14 +119,14 @@ def options_of(given: dict[str, Any]) -> Options:
     Raises:
         InvalidInput: `--allow` that is not KIND=N, options that exclude each other.
     """
-    from reconcile.core.guard import KINDS
+    from reconcile.core.guard import ALLOWED
 
     allow = {}
     for text in given["allow"]:
         kind, mark, number = text.partition("=")
-        if not mark or kind not in KINDS or not number.isascii() or not number.isdecimal():
+        if not mark or kind not in ALLOWED or not number.isascii() or not number.isdecimal():
             raise InvalidInput(
-                Problem(f"--allow {text!r} is not KIND=N", hint=f"KIND is one of {', '.join(KINDS)}, N a number")
+                Problem(f"--allow {text!r} is not KIND=N", hint=f"KIND is one of {', '.join(ALLOWED)}, N a number")
             )
         allow[kind] = int(number)
     if given["destroys"] and given["refresh_only"]:

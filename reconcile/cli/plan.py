@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from reconcile.cli.advice import command, given_again, what_allows
 from reconcile.cli.options import (
     document_options,
     duration,
@@ -26,6 +27,7 @@ from reconcile.cli.output import colored, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.plan import Plan
 from reconcile.core.seal import Fit, Seal
+from reconcile.errors import Refused
 
 
 @click.command()
@@ -66,8 +68,12 @@ def plan(**given: Any) -> int:
                 say(["", "This plan is for review only: apply refuses plans of untrusted documents."])
             elif made.applicable:
                 intro = "To perform exactly these actions, run the following command to apply:"
-                say(["", intro, f"    reconcile apply {given['out']}"])
-        return 2 if given["detailed_exitcode"] and made.changed else 0
+                say(["", intro, f"    {command('apply', given['out'], *given_again(given))}"])
+        if made.refused and not options.refresh_only:
+            session.codes.append(Refused.exit_code)
+            if given["format_"] == "text" and (allowing := what_allows(given, made)) is not None:
+                say(["", "If that is meant, run the following command:", f"    {allowing}"])
+        return 2 if given["detailed_exitcode"] and (made.changed or made.not_compared) else 0
 
     return run_session(given, story)
 
@@ -89,6 +95,7 @@ def drift(**given: Any) -> int:
         made = (await workflow.plan_fleet(session.world, Options())).plan
         await session.planned(made)
         made.changes = [change for change in made.changes if change.drifted]
+        made.not_compared, made.unresolved_secrets = [], 0  # who rotated one is told by its date, without its value
         if given["format_"] == "json":
             show_plan(made, session.world.types, "json")
         else:

@@ -8,20 +8,19 @@ outside of this repository, and what it was allowed has to be allowed again by w
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reconcile.cli.advice import Words, command, flat, given_again, options_given
 from reconcile.core.bindings import check_trust
-from reconcile.core.options import Options, unusual
+from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.errors import InvalidInput, Problem, Refused
 from reconcile.files import root_of
 from reconcile.planfile import Saved, effect_of, read
 from reconcile.wiring import FingerprintKey, key_here
 
-Words = tuple[str, ...]
 REPEATED = ("--destroy", "--allow", "--rewrite", "--retry-failed", "--overwrite-pending")
 """What a file for which nobody vouches cannot grant itself."""
 
@@ -47,25 +46,25 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
     saved = read(file, **sealing(key_here(os.environ)))
     check_trust(saved.plan.bindings)
     bound = saved.plan.bindings
-    asked, held = _words(options), _words(bound.options)
+    asked, held = options_given(options), options_given(bound.options)
     if more := [words for words in asked if words not in held]:
-        again = ["plan", bound.path, "--out", str(file), *_flat([*held, *more]), *_given(given)]
+        again = ["plan", bound.path, "--out", str(file), *flat([*held, *more]), *given_again(given)]
         raise InvalidInput(
             Problem(
                 f"{file} was not planned with {_listed(more)}, and a saved plan cannot be changed when it is applied",
-                hint=f"Plan again with it: {_command(again)}",
+                hint=f"Plan again with it: {command(*again)}",
             )
         )
     _is_here(bound.path)
     if not saved.seal.verified:
         if missing := [words for words in held if words[0] in REPEATED and words not in asked]:
             approved = ["--auto-approve"] if given["auto_approve"] else []
-            again = ["apply", str(file), *_flat([*asked, *missing]), *_given(given), *_waiting(given), *approved]
+            again = ["apply", str(file), *flat([*asked, *missing]), *given_again(given), *_waiting(given), *approved]
             raise Refused(
                 Problem(
                     f"there is no key here to verify {file}, so the options it was planned with must be given again:"
                     f" {_listed(missing)}",
-                    hint=f"If that is meant: {_command(again)}",
+                    hint=f"If that is meant: {command(*again)}",
                 )
             )
         _is_ours(bound.path, given)
@@ -120,43 +119,11 @@ def _is_ours(path: str, given: dict[str, Any]) -> None:
         )
 
 
-def _words(options: Options) -> list[Words]:
-    """The options as they are written on a command line, one by one."""
-    words: list[Words] = []
-    for name, value in unusual(options).items():
-        flag = {"targets": "--target", "excludes": "--exclude", "refresh": "--no-refresh"}.get(
-            name, f"--{name.replace('_', '-')}"
-        )
-        if isinstance(value, list):
-            words += [(flag, member) for member in value]
-        elif isinstance(value, dict):
-            words += [(flag, f"{kind}={number}") for kind, number in value.items()]
-        else:
-            words.append((flag,))
-    return words
-
-
-def _given(given: dict[str, Any]) -> list[str]:
-    """What else was given and has to be given again."""
-    values = (("--var", "var"), ("--var-file", "var_files"), ("--allow-host", "allow_hosts"))
-    words = [word for flag, name in values for value in given[name] for word in (flag, value)]
-    once = (("--state", "state"), ("--root", "root"))
-    return [*words, *(word for flag, name in once if given[name] is not None for word in (flag, given[name]))]
-
-
 def _waiting(given: dict[str, Any]) -> list[str]:
     """What `apply` alone takes, where it is not as usual."""
     usual = (("--wait", "wait", "accepted"), ("--timeout", "timeout", 600.0), ("--lock-timeout", "lock_timeout", 0.0))
     return [word for flag, name, value in usual if given[name] != value for word in (flag, f"{given[name]}")]
 
 
-def _flat(many: Sequence[Words]) -> list[str]:
-    return [word for words in many for word in words]
-
-
 def _listed(many: Sequence[Words]) -> str:
     return ", ".join(" ".join(words) for words in many)
-
-
-def _command(words: Sequence[str]) -> str:
-    return shlex.join(["reconcile", *words])

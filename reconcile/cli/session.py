@@ -10,6 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from reconcile.cli.advice import completed
 from reconcile.cli.options import Watch, request_of
 from reconcile.cli.output import fail
 from reconcile.core.plan import Plan
@@ -86,6 +87,7 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]
         return worst(codes)
     except ReconcileError as error:
         watch.close()
+        error.problems = tuple(completed(problem, given) for problem in error.problems)
         return worst([fail(error, given.get("format_", "text")), *codes])
     finally:
         watch.close()

@@ -106,7 +106,7 @@ class Comparison:
     ours: Attrs
     fields: tuple[FieldChange, ...]
     unreported: frozenset[Path]
-    untold: tuple[tuple[Match, SecretRef], ...]
+    untold: tuple[tuple[Match, str, SecretRef], ...]
     blocked: Blocked | None
 
 
@@ -220,13 +220,13 @@ class _Sides:
             return Cause.VALUE_UNKNOWN, "value unknown: there is no record of it"
         return (Cause.YOU, "written again, as asked") if sighting.rewrite else None
 
-    def untold(self) -> Iterator[tuple[Match, SecretRef]]:
+    def untold(self) -> Iterator[tuple[Match, str, SecretRef]]:
         """Secrets that are not written, and of which nobody can tell whether they changed."""
         for name, value in self.after.items():
             if self.shape[name].kind is Kind.SECRET and Mark.CREDENTIAL not in self.shape[name].marks:
                 match = self.sighting.matches.get(name, Match.UNRESOLVED)
                 if match in _UNTOLD and self._secret(name) is None:
-                    yield match, value
+                    yield match, name, value
 
 
 def _other_bytes(rtype: ResourceType, shape: Shape, sighting: Sighting, view: View, after: Attrs) -> Blocked | None:

@@ -366,7 +366,8 @@ def _creation(rtype: ResourceType, shape: Shape, sighting: Sighting, wanted: Wan
     )
 
 
-def _needed(sighting: Sighting) -> tuple[tuple[Match, Any], ...]:
+def _needed(sighting: Sighting) -> tuple[tuple[Match, str, Any], ...]:
     """Secrets of what is made that have no value here."""
     told = {Match.UNRESOLVED: Match.NEEDED, Match.NOT_ALLOWED: Match.NOT_ALLOWED}
-    return tuple((told[match], sighting.want.attrs[name]) for name, match in sighting.matches.items() if match in told)
+    attrs, matches = sighting.want.attrs, sighting.matches
+    return tuple((told[match], name, attrs[name]) for name, match in matches.items() if match in told)

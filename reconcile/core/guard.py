@@ -6,14 +6,18 @@ A guard never hides anything: the plan is shown, marked blocked, and only `apply
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from reconcile.core.bindings import check_trust
-from reconcile.core.plan import Action, Blocked, Plan
+from reconcile.core.plan import Action, Blocked, NotCompared, Plan
 from reconcile.core.ports import Limit
-from reconcile.errors import Problem, Refused
+from reconcile.errors import InvalidInput, Problem, Refused
 
 KINDS = ("delete", "forget", "replace", "change")
+UNKNOWN_SECRETS = "unknown-secrets"
+ALLOWED = (*KINDS, UNKNOWN_SECRETS)
+"""What `--allow KIND=N` raises."""
+
 _DEFAULT = Limit(number=10, share=0.05)
 
 
@@ -90,6 +94,34 @@ def _ceiling(limit: Limit | None, kind: str, held: int) -> int | None:
     if limit.share is not None:
         return int(limit.share * held) if limit.share < 1 else None
     return limit.number
+
+
+def refuse_not_compared(secrets: Sequence[NotCompared], allow: Mapping[str, int]) -> None:
+    """
+    Raises when more secrets could not be compared than `--allow unknown-secrets=N` lets through.
+
+    An apply over them would say that all is well, and nobody knows.
+
+    Raises:
+        InvalidInput: naming them.
+    """
+    if len(secrets) <= allow.get(UNKNOWN_SECRETS, 0):
+        return
+    count = "1 secret" if len(secrets) == 1 else f"{len(secrets):,} secrets"
+    why = {
+        "no value": "there is no value here",
+        "another key": "recorded with another fingerprint key than is here",
+        "not allowed": "not allowed in an untrusted document",
+    }
+    named = "; ".join(f"{secret.address} ({secret.reference}): {why[secret.reason]}" for secret in secrets[:3])
+    more = f"; and {len(secrets) - 3:,} more" if len(secrets) > 3 else ""
+    raise InvalidInput(
+        Problem(
+            f"{count} could not be compared: {named}{more}",
+            hint="Give the value (or the key) here, or write it again with --rewrite; if they may stay as they are:"
+            f" --allow {UNKNOWN_SECRETS}={len(secrets)}",
+        )
+    )
 
 
 def refuse(plan: Plan) -> None:

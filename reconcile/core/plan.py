@@ -241,6 +241,22 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCompared:
+    """
+    A secret of which nobody can tell here whether it changed.
+
+    Attributes:
+        name: the attribute; `reference` where its value is (`SecretRef`).
+        reason: "no value" (here), "another key" (recorded with it), or "not allowed" (in an untrusted document).
+    """
+
+    address: Address
+    name: str
+    reference: Value
+    reason: Annotated[str, Field(pattern="^(no value|another key|not allowed)$")]
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """Why `apply` refuses the plan as a whole, and the words that allow it, if any do."""
 
@@ -260,7 +276,8 @@ class Plan:
         in_sync: how many resources need nothing, by type path.
         units: how many units were read; `requests` how many requests that took.
         unmanaged: what is on the account and in no file, by type path; only of complete listings.
-        unresolved_secrets: how many secrets could not be compared, because they could not be opened here.
+        not_compared: secrets of which nobody can tell here whether they changed; `unresolved_secrets` how many of them
+            could not be opened.
         blocked: reasons for which the whole plan is refused; single changes have their own.
         warnings: sentences.
     """
@@ -277,6 +294,7 @@ class Plan:
     requests: int = 0
     expected_requests: int = 0
     unresolved_secrets: int = 0
+    not_compared: list[NotCompared] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:

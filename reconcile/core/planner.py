@@ -8,7 +8,6 @@ tell: names that are held by somebody, apps that are still in use, guards, order
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any
@@ -19,21 +18,25 @@ from reconcile.core.decide import decide
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
-from reconcile.core.plan import Action, Blocked, Cause, Change, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import Action, Blocked, Cause, Change, NotCompared, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
-from reconcile.core.sighting import Decision, Match, Resolved, Sighting, unknown_secrets_warning
+from reconcile.core.sighting import Decision, Match, Resolved, Sighting, needed_secrets_warning
 from reconcile.core.text import meant
 from reconcile.core.tree import put, without
 from reconcile.core.uses import NamesAndUses
 from reconcile.core.values import Ref, SecretRef
 from reconcile.errors import AccessDenied, InvalidInput, Position, Problem, summarised
 
-_UNOPENED = (Match.UNRESOLVED, Match.NOT_ALLOWED)
+_NOT_COMPARED = {
+    Match.UNRESOLVED: "no value",
+    Match.OTHER_KEY: "another key",
+    Match.NOT_ALLOWED: "not allowed",
+}
 PROTECTED_LEAVING = (
-    "it is protected: put it back with `protect: false` and apply that first, or `reconcile state unprotect ADDR`"
+    "it is protected: put it back with `protect: false` and apply that first, or lift it with state unprotect"
 )
 
 
@@ -61,7 +64,7 @@ class Planner:
         self._uses = NamesAndUses(types)
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
-        self._untold: dict[Match, list[tuple[Address, SecretRef]]] = defaultdict(list)
+        self._needed: list[tuple[Address, SecretRef]] = []
         self._unmatched = {*options.targets, *options.excludes}
         self._near: dict[Ref, str | None] = {}
         self._ranks = {path: at for at, path in enumerate(types)}
@@ -111,7 +114,6 @@ class Planner:
         """
         want = sighting.want
         self.plan.units += sighting.seen is not None and want.address.parent is None
-        self.plan.unresolved_secrets += sum(match in _UNOPENED for match in sighting.matches.values())
         selected = self._selects(want.address, want.block)
         if not selected and rtype.path not in self._uses.referred:
             return None
@@ -142,8 +144,11 @@ class Planner:
     def _take(self, decision: Decision, address: Address, order: int) -> Change | None:
         if decision.unsettled:
             self._unsettled.append((order, decision.unsettled))
-        for match, reference in decision.untold:
-            self._untold[match].append((address, reference))
+        for match, name, reference in decision.untold:
+            if match is Match.NEEDED:
+                self._needed.append((address, reference))
+            else:
+                self.plan.not_compared.append(NotCompared(address, name, reference, _NOT_COMPARED[match]))
         if decision.blocked:
             self.plan.blocked.append(decision.blocked)
             return None
@@ -318,7 +323,9 @@ class Planner:
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
-        plan.warnings += [unknown_secrets_warning(match, secrets) for match, secrets in self._untold.items()]
+        plan.warnings += [needed_secrets_warning(self._needed)] if self._needed else []
+        plan.not_compared.sort(key=lambda secret: (secret.address, secret.name))
+        plan.unresolved_secrets = sum(secret.reason != "another key" for secret in plan.not_compared)
         self._take_along()
         plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
         plan.changes = [self._uses.not_replaced(change) for change in plan.changes]

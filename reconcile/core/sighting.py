@@ -81,14 +81,14 @@ class Decision:
     Attributes:
         change: None when it is in sync.
         unsettled: what the unit has not done, or could not do; None when it is settled.
-        untold: secrets of which nobody can tell here whether they changed.
+        untold: secrets of which nobody can tell here whether they changed, with their attributes.
         blocked: why the whole plan is refused, with both sides named.
         learned: facts of the entry, which an apply records whatever else it does.
     """
 
     change: Change | None = None
     unsettled: Unsettled | None = None
-    untold: tuple[tuple[Match, SecretRef], ...] = ()
+    untold: tuple[tuple[Match, str, SecretRef], ...] = ()
     blocked: Blocked | None = None
     learned: Mapping[str, Any] | None = None
 
@@ -108,19 +108,9 @@ def unsettled(address: Address, view: View, now: datetime) -> Unsettled | None:
     return Unsettled(address, view.status, view.detail or "", since, age_s, dict(view.holds))
 
 
-def unknown_secrets_warning(match: Match, secrets: Sequence[tuple[Address, SecretRef]]) -> str:
-    """The sentence about secrets of which nobody can tell here whether they changed."""
+def needed_secrets_warning(secrets: Sequence[tuple[Address, SecretRef]]) -> str:
+    """The sentence about secrets without a value of what is about to be made."""
     count = "1 secret" if len(secrets) == 1 else f"{len(secrets):,} secrets"
     named = ", ".join(f"{address} ({reference})" for address, reference in sorted(secrets, key=str)[:3])
     more = ", …" if len(secrets) > 3 else ""
-    if match is Match.NEEDED:
-        return f"{count} about to be made: there is no value here, and apply needs one: {named}{more}"
-    if match is Match.NOT_ALLOWED:
-        was = "was" if len(secrets) == 1 else "were"
-        return f"{count} {was} not compared: not allowed in an untrusted document: {named}{more}"
-    if match is Match.UNRESOLVED:
-        return f"{count} could not be compared, because there is no value here: {named}{more}"
-    return (
-        f"cannot tell whether {count} changed: they were recorded with a fingerprint key that is not here; "
-        f"--rewrite ADDR writes one again: {named}{more}"
-    )
+    return f"{count} about to be made: there is no value here, and apply needs one: {named}{more}"

@@ -8,6 +8,7 @@ is written or recorded after it would be the other one's.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from shlex import quote
 from typing import Any
 
 from reconcile.core.resource import Entry, Observed, Page, Reading, Target
@@ -25,7 +26,7 @@ async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = N
             known, told = entry.facts.get(kind.identity or ""), reading.seen.facts.get(kind.identity or "")
             raise BadAnswer(
                 f"asked for the {kind.noun} {entry.id}, which is {known}, the API answered with {told}; if the unit was"
-                f" exchanged: reconcile state rm {entry.address}, and the next apply adopts the new one"
+                f" exchanged: `reconcile state rm {quote(entry.address)}`, and the next apply adopts the new one"
             )
     return reading
 

@@ -6,11 +6,13 @@ In: a plan and the port that opens references. Out: secrets by reference, held i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from reconcile.core.plan import Change, FieldChange, Plan
+from reconcile.core.address import Address
+from reconcile.core.plan import Change, FieldChange, NotCompared, Plan
 from reconcile.core.ports import Secrets
+from reconcile.core.resource import Entry
 from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput, Problem, Refused
 
@@ -42,6 +44,37 @@ async def digests(secrets: Secrets, plan: Plan) -> dict[str, str]:
         if digest is not None:
             found[str(reference)] = digest
     return found
+
+
+async def still_not_compared(secrets: Secrets, plan: Plan, entries: Mapping[Address, Entry]) -> tuple[NotCompared, ...]:
+    """
+    Secrets that a saved plan could not compare, and that cannot be compared here either.
+
+    Args:
+        entries: what the state has of them.
+
+    Raises:
+        Refused: secrets with another value than the one that was written: the plan does not write it.
+    """
+    unknown: list[NotCompared] = []
+    others: list[Problem] = []
+    for row in plan.not_compared:
+        entry = entries.get(row.address)
+        recorded = entry.prints.get(row.name) if entry is not None else None
+        try:
+            value = await secrets.open(row.reference)
+        except InvalidInput:
+            unknown.append(replace(row, reason="no value"))
+            continue
+        same = secrets.matches(recorded, value) if recorded else None
+        if same is None:
+            unknown.append(replace(row, reason="another key"))
+        elif not same:
+            what = f"the value behind {row.reference} changed, and the plan does not write it"
+            others.append(Problem(what, address=row.address, hint="Plan again, where the value is"))
+    if others:
+        raise Refused(*others)
+    return tuple(unknown)
 
 
 async def open_secrets(secrets: Secrets, plan: Plan) -> dict[SecretRef, Secret]:

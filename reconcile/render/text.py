@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from reconcile.core.options import unusual
-from reconcile.core.plan import Change, Plan, Unread, Unsettled, summary
+from reconcile.core.plan import Change, NotCompared, Plan, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one
 from reconcile.render.grouped import group_lines
@@ -47,6 +47,7 @@ def plan_text(
         yield ""
         yield "Not managed here: " + _by_type(plan.unmanaged, types) + "."
     yield from warning_lines(plan.warnings, paint)
+    yield from not_compared_lines(plan.not_compared, types, paint)
     yield ""
     yield verdict(plan, paint)
     if plan.changed:
@@ -86,8 +87,10 @@ def _option(name: str, value: Any) -> str:
 
 def verdict(plan: Plan, paint: Paint) -> str:
     """The sentence that scripts parse. A plan that could not read (or compare) everything claims no agreement."""
-    if plan.changed or plan.unread or (plan.bindings.untrusted and plan.unresolved_secrets):
+    if plan.changed or plan.unread:
         return paint(summary(plan.counts), BOLD)
+    if plan.not_compared:
+        return paint(f"No changes found; {many(len(plan.not_compared), 'secret')} could not be compared.", BOLD)
     return paint(NO_CHANGES, GREEN)
 
 
@@ -151,6 +154,37 @@ def _silent_lines(unread: list[Unread], types: Types) -> Iterator[str]:
             first = "" if len({row.error for row in rows}) == 1 else ", the first"
             yield f"  {many(len(rows), singular_of(types, type_path))}{first}: {outside(error)}"
             yield f"      # {some((row.address for row in rows), len(rows))}"
+
+
+_NOT_COMPARED = {
+    "no value": ("there is no value here", "Give them a value here"),
+    "another key": (
+        "recorded with another fingerprint key than is here",
+        "Set RECONCILE_FINGERPRINT_KEY to that key, or --rewrite SEL writes them again",
+    ),
+    "not allowed": ("not allowed in an untrusted document", None),
+}
+
+
+def not_compared_lines(secrets: list[NotCompared], types: Types, paint: Paint) -> Iterator[str]:
+    """Secrets of which nobody can tell whether they changed, by type and reason, and what makes them comparable."""
+    if not secrets:
+        return
+    yield ""
+    yield paint(f"Not compared: {many(len(secrets), 'secret')}", YELLOW)
+    by_reason: dict[tuple[str, str], list[NotCompared]] = {}
+    for secret in secrets:
+        by_reason.setdefault((secret.reason, secret.address.type_path), []).append(secret)
+    for (reason, type_path), rows in by_reason.items():
+        words = _NOT_COMPARED[reason][0]
+        if len(rows) < FROM:
+            yield from (f"  {outside(row.address)} ({outside(row.reference)}): {words}" for row in rows)
+        else:
+            yield f"  {many(len(rows), singular_of(types, type_path))}: {words}"
+            yield f"      # {some((f'{row.address} ({row.reference})' for row in rows), len(rows))}"
+    for reason in dict.fromkeys(secret.reason for secret in secrets):
+        if hint := _NOT_COMPARED[reason][1]:
+            yield f"  {hint}"
 
 
 def unsettled_lines(unsettled: list[Unsettled], types: Types, paint: Paint) -> Iterator[str]:
@@ -239,9 +273,6 @@ def _effort(plan: Plan, per_s: float | None) -> Iterator[str]:
 
 
 def _closing(plan: Plan, paint: Paint) -> Iterator[str]:
-    if plan.unresolved_secrets:
-        closed = plan.unresolved_secrets
-        yield f"{many(closed, 'secret')} could not be opened here and {'was' if closed == 1 else 'were'} not compared."
     if silent := [row for row in plan.unread if row.allow is None]:
         yield paint("Incomplete:", RED) + (
             f" {_unread_count(silent)} could not be read; nothing is done to what was not read,"

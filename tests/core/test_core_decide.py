@@ -94,7 +94,7 @@ def test_what_is_known_of_a_secret_decides_whether_it_is_written(
     causes = [part.cause for part in decision.change.fields] if decision.change else []
     assert causes == ([cause] if cause else [])
     untold = match in (Match.OTHER_KEY, Match.UNRESOLVED) and not more
-    assert [which for which, _ in decision.untold] == ([match] if untold else [])
+    assert [which for which, *_ in decision.untold] == ([match] if untold else [])
 
 
 def test_a_secret_of_another_unit_is_always_written() -> None:

@@ -330,7 +330,7 @@ def test_secrets_are_compared_by_what_the_state_knows_and_counted_where_they_can
     want = Desired(Address.of("microvisor.secrets", ("pw",)), {"value": SecretRef("env", "PW")})
     planner = join("secrets", [want], [[Observed("pw", {}, "pw")]], World())
     assert [dict(sighting.matches) for sighting in planner.seen] == [{"value": Match.UNRESOLVED}]
-    assert planner.plan.unresolved_secrets == 1
+    assert [(row.name, row.reason) for row in planner.plan.not_compared] == [("value", "no value")]
 
 
 # -- what is left over, and what leaves --------------------------------------------------------------------------------

@@ -201,7 +201,7 @@ class Rig:
         """A saved plan."""
         file = self.directory / name
         ran = self.plan("--out", str(file), *options)
-        assert ran.code == 0, ran
+        assert ran.code in (0, 5), ran  # a plan that a guard blocks is saved all the same
         return file
 
     def lose_key(self) -> None:
@@ -214,7 +214,7 @@ class Rig:
     def changes(self, *options: str) -> dict[str, Any]:
         """By address, the resource changes of a plan's JSON that are not in sync; fails if there is no plan."""
         ran = self.plan("--format", "json", *options)
-        assert ran.code in (0, 1), ran
+        assert ran.code in (0, 1, 5), ran
         return {row["address"]: row for row in ran.json["resource_changes"] if row["change"]["actions"] != ["no-op"]}
 
     # -- the account --------------------------------------------------------------------------------------------------

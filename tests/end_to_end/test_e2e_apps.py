@@ -25,7 +25,7 @@ def test_other_bytes_under_a_name_are_refused_with_both_checksums(fleet: Rig) ->
     new = sha256((fleet.fleet / "v1.zip").read_bytes())
     fleet.mark()
     shown = fleet.plan()
-    assert shown.code == 0, shown
+    assert shown.code == 5, shown
     assert old in shown.out and new in shown.out and "new name" in shown.out, shown
     ran = fleet.apply()
     assert ran.code == 5, ran

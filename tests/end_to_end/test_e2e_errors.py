@@ -32,7 +32,7 @@ def test_an_unknown_app_is_an_error_with_a_hint_before_anything_is_sent(fleet: R
     fleet.mark()
     ran = fleet.apply()
     assert ran.code == 3, ran
-    assert "'liive'" in ran.err and "Did you mean 'live'?" in ran.err and "microvisor.devices.one" in ran.err
+    assert "'liive'" in ran.err and 'Did you mean "live"?' in ran.err and "microvisor.devices.one" in ran.err
     assert fleet.mutations() == []
 
 

@@ -124,7 +124,7 @@ def protect(rig: Rig, value: bool = True) -> None:
 def refused(rig: Rig, *options: str) -> str:
     rig.mark()
     shown = rig.plan(*options)
-    assert shown.code == 0, shown
+    assert shown.code == 5, shown
     assert "locked" in shown.out, shown
     ran = rig.apply(*options)
     assert ran.code == 5, ran
@@ -191,7 +191,7 @@ def test_more_deletions_than_the_limit_are_shown_and_refused_until_they_are_allo
     fleet.files["microvisor"]["configs"] = {"kept": "1"}
     said = refused(fleet)
     assert "--allow delete=12" in said
-    assert fleet.plan("--allow", "delete=11").code == 0
+    assert fleet.plan("--allow", "delete=11").code == 5
     assert fleet.apply("--allow", "delete=11").code == 5
     shown = fleet.plan("--allow", "delete=12")
     assert "delete=12" in shown.out, shown

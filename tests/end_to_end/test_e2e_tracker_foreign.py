@@ -54,7 +54,7 @@ def test_a_foreign_pending_update_is_shown_as_about_to_be_lost_and_apply_refuses
     stage(fleet)
     edit(fleet)
     ran = fleet.plan()
-    assert ran.code == 0, ran
+    assert ran.code == 5, ran
     assert "theirs-1" in ran.out and "lost" in ran.out and "--overwrite-pending" in ran.out, ran
     assert "~ configuration.readingPeriod = 60 -> 20" in ran.out, ran
     refused(fleet)

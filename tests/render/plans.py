@@ -7,7 +7,18 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
-from reconcile.core.plan import Action, Blocked, Cause, Change, FieldChange, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import (
+    Action,
+    Blocked,
+    Cause,
+    Change,
+    FieldChange,
+    NotCompared,
+    Plan,
+    Reason,
+    Unread,
+    Unsettled,
+)
 from reconcile.core.values import FileRef, Ref, SecretRef
 from reconcile.errors import Position
 
@@ -212,4 +223,13 @@ def mixed() -> Plan:
         in_sync={"microvisor.devices": 1},
         expected_requests=18,
         unresolved_secrets=1,
+        not_compared=[
+            NotCompared(Address("microvisor.secrets.b"), "value", SecretRef("env", "NOT_HERE"), "no value"),
+            *(
+                NotCompared(
+                    Address(f"microvisor.devices.w-{at}.secrets.psk"), "value", SecretRef("file", "psk"), "another key"
+                )
+                for at in range(5)
+            ),
+        ],
     )

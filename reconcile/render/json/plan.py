@@ -80,6 +80,14 @@ def seal_json(seal: Seal) -> dict[str, Any]:
     return {"verified": seal.verified, "key_id": seal.key_id}
 
 
+def not_compared_json(plan: Plan) -> list[dict[str, str]]:
+    """Secrets of which nobody can tell here whether they changed."""
+    return [
+        {"address": str(row.address), "attribute": row.name, "reference": str(row.reference), "reason": row.reason}
+        for row in plan.not_compared
+    ]
+
+
 def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any]]:
     made = plan.bindings
     imported, added, changed, destroyed, forgotten = plan.counts
@@ -130,6 +138,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
             for row in plan.unread
         ],
         "blocked": [{"what": row.what, "hint": row.hint, "kind": row.kind, "count": row.count} for row in plan.blocked],
+        "not_compared": not_compared_json(plan),
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
     }

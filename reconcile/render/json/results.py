@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconcile.core.events import ChangeDone
@@ -76,8 +76,13 @@ def _diagnostic(problem: Problem, severity: str) -> dict[str, Any]:
     return out
 
 
-def apply_json(results: Sequence[ChangeDone], counts: Applied) -> dict[str, Any]:
-    """What an apply did: the counts, then every resource with its outcome."""
+def apply_json(
+    results: Sequence[ChangeDone],
+    counts: Applied,
+    warnings: Sequence[str] = (),
+    not_compared: Sequence[Mapping[str, str]] = (),
+) -> dict[str, Any]:
+    """What an apply did: the counts, then every resource with its outcome, and what its plan warned of."""
     ends = outcomes(results)
     return {
         "format_version": "1.0",
@@ -103,4 +108,6 @@ def apply_json(results: Sequence[ChangeDone], counts: Applied) -> dict[str, Any]
             }
             for result in results
         ],
+        "not_compared": list(not_compared),
+        "warnings": list(warnings),
     }
