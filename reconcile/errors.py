@@ -5,7 +5,7 @@ Every error that a user can meet, and the exit code it leads to (docs/architectu
     ├── InvalidInput              3   document, arguments, variables, plan file; a reference that does not resolve
     │   └── NotAllowed            3   a reference that the document is not allowed to have opened
     ├── ApiError                  1   an API answered with an error
-    │   ├── AccessDenied          4   any 401 or 403
+    │   ├── AccessDenied          4   a 401, a 403 to a reading, or a 403 whose type names the key
     │   ├── NotFound              1   a 404
     │   └── Conflict              1   a 409
     ├── NotSent                   1   the request never left: refused, no route, host not allowed
@@ -157,7 +157,10 @@ class ApiError(ReconcileError):
 
 
 class AccessDenied(ApiError):
-    """401 or 403. The credentials are wrong or not allowed to do this; every later request would end the same."""
+    """
+    A 401, a 403 to a reading, or a 403 whose type names the key: the credentials are wrong, or not allowed to do this.
+    Every later request of that provider would end the same.
+    """
 
     exit_code = 4
 

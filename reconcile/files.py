@@ -26,6 +26,35 @@ _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not be waited for
 
 
+class NotText(Exception):
+    """
+    Bytes that are no text in UTF-8.
+
+    Attributes:
+        why: as the end of a sentence. `hint` what to do. `line` 1-based, where it is known.
+    """
+
+    def __init__(self, why: str, line: int = 1) -> None:
+        super().__init__(why)
+        self.why, self.hint, self.line = why, "Save it as UTF-8", line
+
+
+def text_of(data: bytes) -> str:
+    """
+    The text of a file in UTF-8, without the byte order mark that some editors put in front.
+
+    Raises:
+        NotText: it is not UTF-8. Nothing of the bytes is in it.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise NotText("is UTF-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = data.count(b"\n", 0, error.start) + 1
+    raise NotText("is not UTF-8", at)
+
+
 class NotRead(Exception):
     """
     A file that is not read.

@@ -28,7 +28,7 @@ from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.core.text import printable
-from reconcile.errors import PartlyApplied, ReconcileError, worst
+from reconcile.errors import AccessDenied, PartlyApplied, ReconcileError, worst
 
 if TYPE_CHECKING:
     from reconcile.planfile import Saved
@@ -182,6 +182,9 @@ async def _finish(given: dict[str, Any], session: Session, made: Plan, results: 
     session.watch.close()
     _show_results(given, session, made, results)
     codes = [0]
+    for result in results:
+        if isinstance(result.error, AccessDenied):
+            session.denied(result.change.address.provider)
     codes += [
         result.error.exit_code for result in results if result.error is not None and result.error.exit_code in (4, 6)
     ]

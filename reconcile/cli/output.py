@@ -4,6 +4,7 @@ How a command ends: standard output holds the result, standard error everything 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -157,10 +158,15 @@ def unheard(stream: TextIO) -> Iterator[None]:
 
 
 def open_streams() -> None:
-    """Streams that the process was started without (`>&-`) lead nowhere."""
+    """
+    Streams that the process was started without (`>&-`) lead nowhere; on others, what their encoding cannot carry is
+    an escape (`\\u2026`): a terminal of another age, or a file name that is no UTF-8, ends no command.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (for as long as we run)
+        elif mode == "w" and isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 _no_color = False

@@ -14,7 +14,8 @@ from reconcile.cli.advice import completed
 from reconcile.cli.options import Watch, request_of
 from reconcile.cli.output import fail
 from reconcile.core.plan import Plan
-from reconcile.errors import AccessDenied, Interrupted, ReconcileError, worst
+from reconcile.core.values import SecretRef
+from reconcile.errors import AccessDenied, Interrupted, InvalidInput, Problem, ReconcileError, worst
 from reconcile.wiring import Wired
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +34,7 @@ class Session:
         self.wired, self.world, self.watch, self.codes = wired, wired.world, watch, codes
         self.on_first_signal: Callable[[], object] | None = None
         self.signals = 0
+        self._denied: set[str] = set()
 
     async def planned(self, made: Plan) -> None:
         """
@@ -42,10 +44,27 @@ class Session:
         from reconcile.workflow import unread_allowed
 
         self.watch.close()
-        if any(unread.denied for unread in made.unread):
-            self.codes.append(AccessDenied.exit_code)
+        for provider in dict.fromkeys(row.type_path.partition(".")[0] for row in made.unread if row.denied):
+            self.denied(provider)
         if not await unread_allowed(self.world, made):
             self.codes.append(ReconcileError.exit_code)
+
+    def denied(self, provider: str) -> None:
+        """The credentials of a provider were refused: says which they were, once, and what there is to do."""
+        self.codes.append(AccessDenied.exit_code)
+        if provider in self._denied:
+            return
+        self._denied.add(provider)
+        settings = self.world.document.settings.get(provider)
+        named = [
+            f"{name} ({value})"
+            for name in (type(settings).model_fields if settings is not None else ())
+            if isinstance(value := getattr(settings, name), SecretRef)
+        ]
+        used = f": {', '.join(named)}" if named else ""
+        what = f"the credentials of {provider} were refused{used}"
+        hint = f"Set them to those of the account, or name others in the files (providers.{provider})"
+        fail(InvalidInput(Problem(what, address=f"providers.{provider}", hint=hint)))
 
     def signalled(self, task: asyncio.Task[int]) -> None:
         """A signal came: the first one is the story's, if it wants it."""

@@ -101,8 +101,9 @@ class Apply:
     operations: dict[Address, Operation] = field(default_factory=dict)
     older: dict[Address, list[str]] = field(default_factory=dict)
     late_s: Mapping[str, float] = field(default_factory=dict)
-    silent: int = 0
-    refusal: ReconcileError | None = None
+    silent: dict[str, int] = field(default_factory=dict)
+    stops: dict[str, Stop] = field(default_factory=dict)
+    refusals: dict[str, ReconcileError] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(init=False)
     leaving: frozenset[Address] = field(init=False)
 
@@ -128,12 +129,12 @@ class Apply:
             await each(families.values(), self._family, self.workers)
         for change in self.plan.changes:
             if change.address not in self.results:
-                self._end(change, Outcome.SKIPPED, self.stop or "not reached")
+                self._end(change, Outcome.SKIPPED, self._stop_of(change) or "not reached")
         return [self.results[change.address] for change in self.plan.changes]
 
     async def _free_name(self, change: Change) -> None:
         """A unit whose wanted name goes round takes another name first."""
-        if self.stop or change.temporary is None:
+        if self._stop_of(change) or change.temporary is None:
             return
         operation = self._operation(change)
         try:
@@ -204,15 +205,15 @@ class Apply:
                 self._end(change, Outcome.SKIPPED, f"{need} was not done")
                 return f"{need} was not done"
         async with self.slots:
-            if self.stop:
-                self._end(change, Outcome.SKIPPED, self.stop)
-                return str(self.stop)
+            if stop := self._stop_of(change):
+                self._end(change, Outcome.SKIPPED, stop)
+                return str(stop)
             if not operation.started:
                 self.env.emit(ChangeStarted(change.address, verb_of(change)))
             try:
                 await operation.carry_out(fields)
                 if operation.kind.listed != "unit":
-                    self.silent = 0
+                    self.silent[change.address.provider] = 0
                 for older in self.older.pop(change.address, ()):  # what it did is in what was recorded just now
                     await self.journal.write(Ended(older))
             except Stopped as stopped:
@@ -229,15 +230,25 @@ class Apply:
     def _stopped(self, change: Change, stopped: Stopped) -> None:
         # Each of these was tried until its time was up; whoever is next would only wait as long.
         # A unit with an endpoint of its own says nothing about the others.
-        alone = self.types[change.address.type_path].listed == "unit"
-        self.silent = 0 if not isinstance(stopped.error, NotSent) else self.silent if alone else self.silent + 1
-        if self.silent >= SILENT:
-            self.stop = self.stop or Stop.SILENT
-        if stopped.denied and not alone:
-            self.stop, self.refusal = self.stop or Stop.DENIED, stopped.error
+        alone, provider = self.types[change.address.type_path].listed == "unit", change.address.provider
+        silent = self.silent.get(provider, 0)
+        self.silent[provider] = 0 if not isinstance(stopped.error, NotSent) else silent if alone else silent + 1
+        if self.silent[provider] >= SILENT:
+            self.stops.setdefault(provider, Stop.SILENT)
+        if stopped.denied and not alone and stopped.error is not None:
+            self._denied(provider, stopped.error)
         if isinstance(stopped.error, Locked) or stopped.broken:
             self.stop = self.stop or Stop.BROKEN
         self._end(change, stopped.outcome, stopped.detail, stopped.error)
+
+    def _denied(self, provider: str, refusal: ReconcileError) -> None:
+        """The key of one provider was refused: that ends its work, and nobody else's."""
+        self.stops.setdefault(provider, Stop.DENIED)
+        self.refusals.setdefault(provider, refusal)
+
+    def _stop_of(self, change: Change) -> Stop | None:
+        """Why nothing more is sent of a change: of any, or of its provider's."""
+        return self.stop or self.stops.get(change.address.provider)
 
     def _operation(self, change: Change) -> Operation:
         if change.address not in self.operations:
@@ -274,7 +285,7 @@ class Apply:
             if operation.must_read:
                 groups.setdefault((operation.kind.path, operation.change.parent), []).append(operation)
         for (_, parent), members in groups.items():
-            if self.stop or len(members) < 2 or members[0].kind.listed != "parent":
+            if self._stop_of(members[0].change) or len(members) < 2 or members[0].kind.listed != "parent":
                 continue
             live: dict[str, tuple[Observed, datetime]] = {}
             now = asyncio.get_running_loop().time()
@@ -282,7 +293,7 @@ class Apply:
                 async for page in answers.listing(members[0].kind, members[0].api, parent or ""):
                     live.update({seen.name or seen.id: (seen, page.now) for seen in page.members})
             except AccessDenied as refusal:
-                self.stop, self.refusal = self.stop or Stop.DENIED, refusal
+                self._denied(members[0].change.address.provider, refusal)
                 return
             except ReconcileError:
                 continue  # each is then read by itself, and its own error is its own outcome
@@ -298,7 +309,7 @@ class Apply:
         since = operation.begun_at if operation is not None else None
         seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0
         if detail == Stop.DENIED:
-            error = self.refusal
+            error = self.refusals.get(change.address.provider)
         entry = operation.entry() if operation is not None and outcome is Outcome.DONE and change.after else None
         result = self.results[change.address] = Result(change, outcome, detail, error, entry)
         where = None if outcome is Outcome.DONE else result.where

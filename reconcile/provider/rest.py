@@ -40,11 +40,21 @@ def client_of(
     default_host: str,
     auth: BasicAuth | BearerAuth | None,
     name: str,
-    base_url: str | None = None,
+    refuses: Callable[[Any], bool],
 ) -> Client:
-    """A client with these settings, as `Net.client`; `base_url`: in place of theirs. Raises InvalidInput."""
-    url = base_url or settings.base_url
-    return net.client(base_url=url, default_host=default_host, auth=auth, name=name, terms=settings.terms)
+    """
+    A client with these settings, as `Net.client`.
+
+    Args:
+        refuses: whether a body is the vendor's error object, which a 2xx does not make a success.
+
+    Raises:
+        InvalidInput: as `Net.client`.
+    """
+    base, terms = settings.base_url, settings.terms
+    client = net.client(base_url=base, default_host=default_host, auth=auth, name=name, terms=terms)
+    client.refuses = refuses
+    return client
 
 
 def about(error: InvalidInput, address: str) -> InvalidInput:
@@ -67,6 +77,17 @@ async def caught_up(read: Callable[[], Awaitable[T]], has: Callable[[T], bool]) 
         await asyncio.sleep(pause)
         pause = min(2 * pause, 2.0)
     return found
+
+
+async def really_gone(answer: Answer, what: str, there: Callable[[], Awaitable[bool]]) -> None:
+    """
+    Believes a 204 to a removal; after any other 2xx, which may say anything, it is looked for until it is gone.
+
+    Raises:
+        BadAnswer: it is still there.
+    """
+    if answer.status != 204 and await caught_up(there, lambda still: not still):
+        raise BadAnswer(f"the removal of {what} was answered {answer.status}, and it is still there")
 
 
 def server_time(answer: Answer) -> datetime:

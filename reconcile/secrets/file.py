@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconcile.errors import InvalidInput, Problem
-from reconcile.files import NotRead, Root, read
+from reconcile.files import NotRead, NotText, Root, read, text_of
+from reconcile.secrets.env import without_line_end
 
 _MOST = 1024 * 1024  # bytes; 12,000 pre-shared keys with their names are half of it
 
@@ -36,11 +37,10 @@ class Files:
             data = read(self._root.open(self._root.find(rest, self._directory)), _MOST)
         except NotRead as wrong:
             raise InvalidInput(Problem(f"secret file {rest} {wrong.why}", hint=_way_out(wrong))) from None
-        text = _decoded(data)
-        if text is None:
-            raise InvalidInput(Problem(f"secret file {rest} is not UTF-8 text", hint="Save it as UTF-8"))
-        if text.endswith("\n"):
-            text = text[:-1].removesuffix("\r")
+        try:
+            text = without_line_end(text_of(data))
+        except NotText as wrong:
+            raise InvalidInput(Problem(f"secret file {rest} {wrong.why}", hint=wrong.hint)) from None
         if not text:
             raise InvalidInput(Problem(f"secret file {rest} is empty", hint="A secret has a value"))
         return text
@@ -50,11 +50,3 @@ def _way_out(wrong: NotRead) -> str | None:
     if wrong.kind != "outside":
         return wrong.hint
     return f"Move it there, or give it as an environment variable (env:NAME). {wrong.hint}"
-
-
-def _decoded(data: bytes) -> str | None:
-    """None in place of an error, because a UnicodeDecodeError holds the bytes. A byte order mark is dropped."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,9 @@ def encode(
     return _whole("application/json", data)
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
 def authorization(auth: Auth) -> str:
     """
     The `Authorization` header.
@@ -85,6 +89,14 @@ def authorization(auth: Auth) -> str:
         if ":" in user:
             raise InvalidInput("the user name of the credentials holds a colon, which HTTP Basic cannot carry")
         password = _utf8("password", auth.password)
+        for name, part in (("user name", user), ("password", auth.password.reveal())):
+            if found := _CONTROL.search(part):
+                raise InvalidInput(
+                    Problem(
+                        f"the {name} of the credentials holds the control character U+{ord(found[0]):04X}",
+                        hint="Look for a line break, or for what was pasted with it",
+                    )
+                )
         return f"Basic {b64encode(_utf8('user', user) + b':' + password).decode()}"
     token = auth.token.reveal()
     if not token or not token.isascii() or not token.isprintable() or " " in token:

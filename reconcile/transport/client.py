@@ -42,7 +42,10 @@ class Client:
         named: whether whoever runs the tool allowed this host by its name.
         name: of the client in events.
         timeout_s: for connecting, and again for a whole answer, of one attempt.
+        refuses: whether a body is the vendor's error object. One that comes with a 2xx is an ApiError all the same.
     """
+
+    refuses: Callable[[Any], bool] | None = None
 
     def __init__(
         self, traffic: Traffic, wire: Wire, base: hosts.Base, *, auth: Auth | None, name: str, terms: Terms
@@ -196,10 +199,11 @@ class Client:
                 at, alone = loop.time(), False
                 now = _date(headers.get("date"))
                 overloaded, good = status in (429, 503), status < 400
-                if 200 <= status < 300:
-                    value = await self._decoded(method, path, received)
+                value = await self._decoded(method, path, received) if 200 <= status < 300 else None
+                refused = value is not None and self.refuses is not None and self.refuses(value)
+                if 200 <= status < 300 and not refused:
                     return Answer(status, value, now, at, decode.request_id(headers), headers, attempt)
-                if status < 400:
+                if 300 <= status < 400:
                     self._bad(method, path, f"is a redirect ({status}), which would take the credentials elsewhere")
                 hidden, sensitive = body.carried(self._auth, form, json)
                 hush = (sensitive or status in (401, 403)) and not self._net.wordy

@@ -8,6 +8,7 @@ answer half of its decoding.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,12 @@ from reconcile.transport.words import LONGEST, NOTHING, WITHHELD, Hidden, is_cod
 _KINDS = ("text/html", "text/plain", "text/xml", "application/xml", "application/xhtml+xml", "application/octet-stream")
 """Of bodies, that are named when they come in place of JSON. Any other may hold what the server likes."""
 
-_CLASSES = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
+_CLASSES = {401: AccessDenied, 404: NotFound, 409: Conflict}
+
+# A 403 to a write is about that write (a quota, a licence), unless its code or type names the key. 20003 is Twilio's
+# "Authenticate".
+_OF_THE_KEY = re.compile(r"20003|.*(api_?key|access_?key|token|credential|authenticat|unauthorized).*", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)  # an error of Device Management's v2, as a bare JSON string
 
 
 def inflate(raw: bytes, encoding: str, limit: int = LIMIT) -> bytes:
@@ -57,8 +63,8 @@ def api_error(
     The error that an answer of 400 or above is.
 
     Reads the shapes of our APIs: `{code, message, detail}` (Twilio), `{type, message, fields: [{name, message}],
-    request_id}` (Device Management, whose `code` only repeats the status), and plain text (trackers). Anything else
-    has no message.
+    request_id}` or a bare word (Device Management, whose `code` only repeats the status), and plain text (trackers).
+    Anything else has no message.
 
     Args:
         received: its body decoded.
@@ -76,19 +82,22 @@ def api_error(
         fixed = is_code(code) or (typed and is_type(code))
         if code and not (hidden.spares(code) and (fixed or not (hush or hidden.holds(code)))):
             code, parts = None, [WITHHELD]
-        parts += [_words(value.get("message")), _words(value.get("detail"))]
+        parts += [_words(value.get(name)) for name in ("message", "detail", "error")]
         for fault in value.get("fields") or () if isinstance(value.get("fields"), list) else ():
             if isinstance(fault, dict):
                 parts.append(": ".join(filter(None, (_words(fault.get("name")), _words(fault.get("message"))))))
         given = given or _words(value.get("request_id"))
+    elif isinstance(value, str) and value:
+        code = value if _WORD.fullmatch(value) and hidden.spares(value) else None
+        parts = [] if code else [value]
     elif value is None and _is_text(headers.get("content-type", "")):
         parts = [body[: 4 * LONGEST].decode(errors="replace")]
     message = said(parts, hidden, hush=hush)
     if given is not None and not hidden.spares(given):
         given = None
-    return _CLASSES.get(status, ApiError)(
-        method, path, status, _short(code), _short(message), given and _short(given, 64)
-    )
+    of_key = status == 403 and (method == "GET" or (code is not None and _OF_THE_KEY.fullmatch(code) is not None))
+    made = AccessDenied if of_key else _CLASSES.get(status, ApiError)
+    return made(method, path, status, _short(code), _short(message), given and _short(given, 64))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from reconcile.errors import Flaw
+from reconcile.files import NotText, text_of
 from reconcile.yaml.syntax import MAX_DEPTH, NO_ALIAS, Unsupported, aliased, explain, unquoted
 
 MAX_BYTES = 64 << 20
@@ -132,14 +133,10 @@ def decode(data: bytes) -> str:
     """
     if len(data) > MAX_BYTES:
         raise Flaw(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read", at=(0, 0))
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Flaw("the file is UTF-16, it has to be UTF-8", hint="Save it as UTF-8", at=(1, 0))
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Flaw("the file is not UTF-8", hint="Save it as UTF-8", at=(line, 0)) from None
-    text = text.removeprefix("\ufeff")
+        text = text_of(data)
+    except NotText as wrong:
+        raise Flaw(f"the file {wrong.why}", hint=wrong.hint, at=(wrong.line, 0)) from None
     if found := _CONTROL.search(text):
         before = text[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")

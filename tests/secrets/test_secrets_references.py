@@ -45,8 +45,11 @@ def refusal(secrets, text):
     return str(refused.value)
 
 
-def test_a_variable_is_taken_as_it_is(fleet):
-    assert open_ref(opener(fleet, {"PSK": " käse\n"}), "env:PSK") == " käse\n"
+@pytest.mark.parametrize(
+    ("value", "secret"), [(" käse\n", " käse"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\nb", "a\nb"), ("a\r", "a\r")]
+)
+def test_of_a_variable_one_final_line_break_is_dropped(fleet, value, secret):
+    assert open_ref(opener(fleet, {"PSK": value}), "env:PSK") == secret
 
 
 def test_a_variable_that_is_not_set_is_named(fleet):

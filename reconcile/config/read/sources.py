@@ -18,7 +18,7 @@ from pathlib import Path
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.report import did_you_mean
 from reconcile.errors import Flaw, Position
-from reconcile.files import NotRead, Root, open_anywhere, read
+from reconcile.files import NotRead, NotText, Root, open_anywhere, read, text_of
 from reconcile.yaml import MAX_BYTES, place
 
 MAX_FILES = 4000  # positions number them in 12 bits
@@ -163,9 +163,9 @@ class Sources:
             return known
         data = self.read(path, MAX_TEXT_BYTES)
         try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Flaw(f"{self.show(path)} is not UTF-8 text") from None
+            text = text_of(data)
+        except NotText as wrong:
+            raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
         if "\0" in text:
             raise Flaw(f"{self.show(path)} holds the character U+0000")
         self._read[path] = text

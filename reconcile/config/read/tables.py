@@ -23,6 +23,7 @@ from reconcile.config.read.sources import YAML_ENDINGS, Sources
 from reconcile.config.report import Report, Showing, did_you_mean, letters, listed, suggestion
 from reconcile.core.text import meant
 from reconcile.errors import Flaw, Position
+from reconcile.files import NotText, text_of
 from reconcile.yaml import Map, Scalar, Seq, decode, parse, place
 
 ENDINGS = (".csv", ".jsonl", ".json", *YAML_ENDINGS)
@@ -218,13 +219,12 @@ def _check_key(table: Table, report: Report) -> None:
 
 def _text(data: bytes, spec: Spec, shown_path: str) -> str:
     if spec.encoding is None:
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise Flaw(f"{shown_path} is UTF-16", hint="Say encoding: utf-16")
         try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise Flaw(f"{shown_path} is not UTF-8 on line {line}", hint="Say encoding, such as cp1252") from None
+            text = text_of(data)
+        except NotText as wrong:
+            if wrong.why == "is UTF-16":
+                raise Flaw(f"{shown_path} is UTF-16", hint="Say encoding: utf-16") from None
+            raise Flaw(f"{shown_path} is not UTF-8 on line {wrong.line}", hint="Say encoding, such as cp1252") from None
     else:
         try:
             codec = codecs.lookup(spec.encoding)

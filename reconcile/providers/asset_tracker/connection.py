@@ -170,7 +170,17 @@ def connect(settings: AgentSettings, net: Net, open_secret: OpenSecret) -> tuple
 
 
 def _client(net: Net, settings: AgentSettings, base_url: str | None = None) -> Client:
-    return client_of(net, settings, base_url=base_url, default_host=HOST, auth=None, name="asset tracker")
+    at = settings if base_url is None else settings.model_copy(update={"base_url": base_url})
+    return client_of(net, at, default_host=HOST, auth=None, name="asset tracker", refuses=refuses)
+
+
+def refuses(body: object) -> bool:
+    """True of an object that names an error and is no configuration (docs/apis/asset_tracker.md, "Errors")."""
+    if not isinstance(body, dict) or "description" in body:
+        return False
+    status = body.get("status")
+    failed = isinstance(status, int) and status >= 400
+    return failed or bool(body.get("error")) or ("message" in body and "code" in body)
 
 
 def unit_of(attrs: Attrs) -> str | None:

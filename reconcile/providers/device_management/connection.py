@@ -34,7 +34,7 @@ from reconcile.provider import (
     SecretRef,
     in_turns,
 )
-from reconcile.provider.rest import HttpSettings, about, body, client_of, server_time
+from reconcile.provider.rest import HttpSettings, about, body, client_of, really_gone, server_time
 
 API = "Device Management"  # in messages
 HOST = "api.us-east-1.mbedcloud.com"
@@ -86,11 +86,18 @@ async def connect(settings: ManagementSettings, net: Net, open_secret: OpenSecre
         )
     key = await open_secret(settings.api_key)
     try:
-        main = client_of(net, settings, default_host=HOST, auth=BearerAuth(key), name="device management")
+        main = client_of(
+            net, settings, default_host=HOST, auth=BearerAuth(key), name="device management", refuses=refuses
+        )
     except InvalidInput as error:
         setting = "api_key" if any("API key" in problem.what for problem in error.problems) else "base_url"
         raise about(error, f"providers.device_management.{setting}") from None
     return Api(main), Binding("account", main.host)
+
+
+def refuses(body: Any) -> bool:
+    """True of an error object (docs/apis/device_management.md, "Errors"), or of the bare word of a v2 call."""
+    return isinstance(body, str) or (isinstance(body, dict) and body.get("object") == "error")
 
 
 @contextmanager
@@ -193,10 +200,20 @@ async def send(api: Api, method: str, *path: str, json: Any = None, idempotent: 
 async def delete(api: Api, *path: str) -> None:
     """Deletes one; one that is gone already is no error."""
     try:
-        await send(api, "DELETE", *path, idempotent=True)
+        answer = await send(api, "DELETE", *path, idempotent=True)
     except NotFound as error:
         if error.code == _NO_SUCH_URL:
             raise
+        return
+
+    async def there() -> bool:
+        try:
+            await api.main.get(*path, slash=_slash(path))
+        except NotFound:
+            return False
+        return True
+
+    await really_gone(answer, "/".join(path), there)
 
 
 def id_of(member: Mapping[str, Any], noun: str) -> str:

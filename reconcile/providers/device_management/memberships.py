@@ -15,6 +15,7 @@ from pydantic import Field
 
 from reconcile.provider import (
     Attrs,
+    BadAnswer,
     Mark,
     Membership,
     NotFound,
@@ -26,6 +27,7 @@ from reconcile.provider import (
     StrictModel,
     Target,
 )
+from reconcile.provider.rest import caught_up, really_gone
 from reconcile.providers.device_management.connection import Api, by_id, send
 from reconcile.providers.device_management.devices import DEVICES, MEMBERSHIPS, read_device
 from reconcile.providers.device_management.groups import GROUPS
@@ -66,15 +68,29 @@ class MembershipType(ResourceType[Api]):
     async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         group, device = str(attrs["group"]), target.parent or ""
         api.sent[target.address] = {"group": group}
-        await send(api, "POST", *GROUPS, group, "devices", "add", json={"device_id": device}, idempotent=True)
+        sent = {"device_id": device}
+        answer = await send(api, "POST", *GROUPS, group, "devices", "add", json=sent, idempotent=True)
+        if answer.status != 204:  # any other success may say anything
+
+            async def joined() -> bool:
+                return (await self.read(api, target)).seen is not None
+
+            if not await caught_up(joined, bool):
+                raise BadAnswer(f"adding {device} to the group was answered {answer.status}, and it is not in it")
         api.sent[target.address] = {"group": group, "device": device}
         return Observed(group, {"group": group}, parent=device)
 
     async def delete(self, api: Api, target: Target) -> None:
         sent = {"device_id": target.parent}
         try:
-            await send(api, "POST", *GROUPS, target.id or "", "devices", "remove", json=sent, idempotent=True)
+            answer = await send(api, "POST", *GROUPS, target.id or "", "devices", "remove", json=sent, idempotent=True)
         except NotFound:
             # The group or the device is gone, and the membership with it; a wrong URL is told by the reading.
             if (await self.read(api, target)).seen is not None:
                 raise
+            return
+
+        async def there() -> bool:
+            return (await self.read(api, target)).seen is not None
+
+        await really_gone(answer, f"{target.parent} from the group", there)

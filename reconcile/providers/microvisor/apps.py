@@ -33,7 +33,7 @@ from reconcile.provider import (
     Upload,
     View,
 )
-from reconcile.provider.rest import body, server_time
+from reconcile.provider.rest import body, really_gone, server_time
 from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import name_problems
 
@@ -96,9 +96,14 @@ class AppType(ResourceType[Api]):
 
     async def delete(self, api: Api, target: Target) -> None:
         try:
-            await api.main.send("DELETE", "Apps", target.id or target.name or "", idempotent=True)
+            answer = await api.main.send("DELETE", "Apps", target.id or target.name or "", idempotent=True)
         except NotFound:
             return
+
+        async def there() -> bool:
+            return (await self.read(api, target)).seen is not None
+
+        await really_gone(answer, f"the app {target.name or target.id}", there)
 
 
 def _observed(member: Mapping[str, Any]) -> Observed:

@@ -92,13 +92,22 @@ async def connect(settings: MicrovisorSettings, net: Net, open_secret: OpenSecre
         ("base_url", "microvisor.twilio.com", "microvisor"),
         ("upload_url", "microvisor-upload.twilio.com", "microvisor upload"),
     ):
-        url = getattr(settings, setting)
+        at = settings.model_copy(update={"base_url": getattr(settings, setting)})
         try:
-            clients.append(client_of(net, settings, base_url=url, default_host=host, auth=auth, name=name))
+            clients.append(client_of(net, at, default_host=host, auth=auth, name=name, refuses=refuses))
         except InvalidInput as error:
             raise about(error, f"providers.microvisor.{setting}") from None
     main, upload = clients
     return Api(main, upload, account), Binding(account, main.host)
+
+
+def refuses(body: Any) -> bool:
+    """True of an error object (docs/apis/microvisor.md, "Errors"): `{code, message, more_info, status}`."""
+    if not isinstance(body, dict):
+        return False
+    status = body.get("status")
+    failed = isinstance(status, int) and status >= 400
+    return failed or (isinstance(body.get("code"), int) and isinstance(body.get("message"), str))
 
 
 async def pages(

@@ -22,7 +22,7 @@ from reconcile.provider import (
     Secret,
     Target,
 )
-from reconcile.provider.rest import body, server_time
+from reconcile.provider.rest import body, really_gone, server_time
 from reconcile.providers.microvisor.connection import Api, pages
 from reconcile.providers.microvisor.names import key_problems, normal_sid
 
@@ -68,9 +68,14 @@ class KeyedType(ResourceType[Api]):
 
     async def delete(self, api: Api, target: Target) -> None:
         try:
-            await api.main.send("DELETE", *self._path(target.parent), key_of(target), idempotent=True)
+            answer = await api.main.send("DELETE", *self._path(target.parent), key_of(target), idempotent=True)
         except NotFound:
             return
+
+        async def there() -> bool:
+            return (await self.read(api, target)).seen is not None
+
+        await really_gone(answer, f"the {self.noun} {key_of(target)}", there)
 
     def _path(self, parent: str | None) -> tuple[str, ...]:
         return ("Devices", parent, self.collection) if parent is not None else (self.collection,)
