@@ -154,7 +154,7 @@ def test_a_text_may_be_the_text_of_a_file(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_read_is_an_error_at_its_place(tmp_path: Path, named: str, words: str) -> None:
     root = tmp_path / "repository"
-    write(root, {".git/HEAD": "", "binary": b"\xff\xfe\xfa", "large": "x" * ((1 << 20) + 1), "certs/ca.pem": ""})
+    write(root, {".git/HEAD": "", "binary": b"\xff\xfa\xfa", "large": "x" * ((1 << 20) + 1), "certs/ca.pem": ""})
     (root / "directory").mkdir()
     (root / "link").symlink_to("/etc/hostname")
     (root / "loop").symlink_to("loop")

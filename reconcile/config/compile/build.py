@@ -277,7 +277,10 @@ class Shape:
                 self.wrapped.add((*path, scalar))
                 node = Map({scalar: node}, node.at, node.at.to_bytes(8, "little"))
             elif type(node) is Seq and bare:
-                node = self._named_members(node, path)
+                if any(type(member) is Scalar and is_template(member.text) for member in node.members):
+                    plain = False
+                else:
+                    node = self._named_members(node, path)
             elif type(node) is Scalar and is_template(node.text):
                 plain = False
             elif type(node) is not Map:
@@ -305,6 +308,8 @@ class Shape:
         node = layer.node
         if type(node) is Map:
             return self._plain_map(field, [layer], path)
+        if type(node) is Seq:
+            return self._templated_names(field, layer, node, path)
         assert type(node) is Scalar
         self.places[path] = node.at
         if layer.profile is not None:
@@ -327,6 +332,27 @@ class Shape:
                 return ABSENT
 
         return expression
+
+    def _templated_names(self, field: Field, layer: Layer, node: Seq, path: Path_) -> Part:
+        """A list of names with templates among them: a name that is none is not written."""
+        self.places[path] = node.at
+        if layer.profile is not None:
+            self.profiles[path] = layer.profile
+        name = Field("*", Kind.TEXT)
+        parts = [
+            (member.at, self._value(name, [Layer(member, layer.profile)], (*path, str(index))))
+            for index, member in enumerate(node.members)
+        ]
+
+        def names(scope: Scope) -> Any:
+            found = [(at, value_of(part, scope)) for at, part in parts if part is not None]
+            for at, value in found:
+                if value is not ABSENT and (wrong := flaw_in_name(value)):
+                    scope.wrong(at, path, Flaw(f"the key {shown(value)} {wrong}", kind="key"), True)
+                    return ABSENT
+            return {value: {} for _, value in found if value is not ABSENT}
+
+        return names
 
     def _named_members(self, node: Seq, path: Path_) -> Map:
         members: dict[str, Node] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 from reconcile.config.budget import CHARS_PER_FIELD, MAX_CHARS, STEPS_PER_FIELD, too_large
 from reconcile.config.expressions.coerce import as_text
-from reconcile.config.expressions.operations import Names, bounded, use
+from reconcile.config.expressions.operations import Missing, Names, bounded, use
 from reconcile.errors import Flaw
 
 Run = Callable[[Names], Any]
@@ -91,9 +91,10 @@ def _lookup(found: re.Match[str]) -> Run:
 
     def plain(names: Names) -> Any:
         try:
-            return names[of][name]
+            value = names[of][name]
         except KeyError:
-            return use(_explain(of, name, names))
+            value = _explain(of, name, names)
+        return use(value) if type(value) is Missing else value
 
     if case is None:
         return plain

@@ -41,6 +41,7 @@ _TABLE = Field(
         "columns": Field("columns", Kind.MAP, member=Field("*", Kind.TEXT)),
         "delimiter": Field("delimiter", Kind.TEXT),
         "encoding": Field("encoding", Kind.TEXT),
+        "header_row": Field("header_row", Kind.INTEGER),
         "min_rows": Field("min_rows", Kind.INTEGER),
     },
 )
@@ -218,6 +219,10 @@ def tables(world: Loading, declared: Mapping[str, Said], names: Names) -> dict[s
                 raise Flaw("a delimiter is one character")
             if spec.min_rows < 0:
                 raise Flaw("min_rows is not negative")
+            if spec.header_row < 1:
+                raise Flaw("header_row counts from 1")
+            if spec.header_row != 1 and not spec.file.endswith(".csv"):
+                raise Flaw("only a CSV file has a header_row", hint="Leave it out")
             at = shape.places[("file",)]
             path = world.sources.find(spec.file, world.base(at), "the table", at)
         except Flaw as flaw:

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from typing import Any
 
 from reconcile.config.compile.layers import ABSENT
 from reconcile.config.expressions.coerce import as_text, plain, shown
-from reconcile.config.read.json_text import first_twice, json_data
+from reconcile.config.expressions.operations import Missing
+from reconcile.config.read.json_text import json_data
 from reconcile.config.read.sources import YAML_ENDINGS, Sources
 from reconcile.config.report import Report, Showing, did_you_mean, letters, listed, suggestion
 from reconcile.core.text import meant
@@ -33,6 +35,8 @@ MAX_COLUMNS = 2_000
 FEW_CELLS = 4_000_000  # beyond them, rows of different columns have no more cells than bytes
 _NO_CODEC = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
 
+_SEP = re.compile(r"sep=(.)\r?(?:\n|\Z)")
+
 Rows = tuple[Sequence[str], list[tuple[Any, ...]], "array[int]"]
 
 
@@ -46,6 +50,7 @@ class Spec:
     delimiter: str = ","
     encoding: str | None = None
     min_rows: int = 1
+    header_row: int = 1
 
 
 class Table:
@@ -148,6 +153,9 @@ def read(name: str, spec: Spec, path: Path, sources: Sources, report: Report, wh
             raise Flaw(f"{shown_path} is no table", hint=f"A table is a file that ends in {', '.join(ENDINGS)}")
         if found is None:
             return None
+        for column, cell in zip(found[0], found[1][0], strict=True) if found[1] else ():
+            if type(cell) is Missing and (column == spec.key or column in spec.columns.values()):
+                raise cell.flaw
         columns = _renamed(found[0], spec, shown_path)
         table = Table(name, shown_path, spec.key, (columns, found[1], found[2]))
         _check_key(table, report)
@@ -244,21 +252,21 @@ def _text(data: bytes, spec: Spec, shown_path: str) -> str:
 
 
 def _csv(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | None:
-    text = _text(data, spec, shown_path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=spec.delimiter, strict=True)
+    text, delimiter, above = _from_header(_text(data, spec, shown_path), spec, shown_path)
+    reader = csv.reader(io.StringIO(_without_spaces(text, delimiter), newline=""), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     rows: list[tuple[Any, ...]] = []
     lines = array("I")
     wrong = False
-    line = 1
+    line = above + 1
     try:
         for cells in reader:
-            here, line = line, reader.line_num + 1
+            here, line = line, above + reader.line_num + 1
             row = tuple([cell.strip() for cell in cells])
             if not any(row):
                 continue
             if columns is None:
-                columns = _header(row, spec, shown_path)
+                columns = _header(row, delimiter, shown_path)
             elif len(row) != len(columns):
                 wrong = True
                 report.add(
@@ -273,26 +281,68 @@ def _csv(data: bytes, spec: Spec, shown_path: str, report: Report) -> Rows | Non
                 if len(rows) > MAX_ROWS:
                     raise Flaw(f"{shown_path} has more than {MAX_ROWS:,} rows")
     except csv.Error as error:
-        raise Flaw(f"{shown_path} cannot be read as CSV on line {reader.line_num}: {error}") from None
+        raise Flaw(f"{shown_path} cannot be read as CSV on line {above + reader.line_num}: {error}") from None
     if columns is None:
         raise Flaw(f"{shown_path} is empty, it has not even a header")
-    return None if wrong else (columns, rows, lines)
+    return None if wrong else _usable(columns, rows, lines, shown_path)
 
 
-def _header(row: tuple[str, ...], spec: Spec, shown_path: str) -> list[str]:
+def _from_header(text: str, spec: Spec, shown_path: str) -> tuple[str, str, int]:
+    """The text from its header on, the delimiter, and how many lines are above: `sep=;` of Excel, and titles."""
+    said = _SEP.match(text)
+    delimiter = said[1] if said is not None and spec.delimiter == "," else spec.delimiter
+    above = max(spec.header_row - 1, 1 if said is not None else 0)
+    parts = text.split("\n", above)
+    if len(parts) <= above:
+        raise Flaw(f"{shown_path} has no line {above + 1}, where its header should be")
+    return parts[above], delimiter, above
+
+
+def _without_spaces(text: str, delimiter: str) -> str:
+    """The text without the spaces around quoted cells, which `csv` takes for a part of the cell, or refuses."""
+    spaces = " " if delimiter == "\t" else "[ \t]"
+    if '"' not in text or re.search(f'{spaces}"|"{spaces}', text) is None:
+        return text
+    of = re.escape(delimiter)
+    return re.sub(f'(^|[{of}\n]){spaces}*("(?:[^"]|"")*"){spaces}*(?=[{of}\r\n]|\\Z)', r"\1\2", text)
+
+
+def _usable(columns: list[str], rows: list[tuple[Any, ...]], lines: array[int], shown_path: str) -> Rows:
+    """
+    The columns that can be named. A delimiter at the end of every line makes an empty one without a name; of those with
+    one name no cell can be used.
+    """
+    unnamed = [index for index, name in enumerate(columns) if not name]
+    for index in unnamed:
+        number = next((number for number, row in enumerate(rows) if row[index]), None)
+        if number is not None:
+            raise Flaw(
+                f"column {index + 1} of {shown_path} has no name, and line {lines[number]} has a value there",
+                hint="Give it a name in the header; or a cell holds the delimiter and has no quotes",
+            )
+    twice = {name for name in columns if name and columns.count(name) > 1}
+    if not unnamed and not twice:
+        return columns, rows, lines
+    kept = [index for index, name in enumerate(columns) if name and columns.index(name) == index]
+    doubled = {
+        columns.index(name): Missing(
+            Flaw(f"column {shown(name)} is there twice in {shown_path}", hint="Give one of the two another name")
+        )
+        for name in twice
+    }
+    cut = [tuple([doubled.get(index, row[index]) for index in kept]) for row in rows]
+    return [columns[index] for index in kept], cut, lines
+
+
+def _header(row: tuple[str, ...], delimiter: str, shown_path: str) -> list[str]:
     columns = list(row)
-    if len(columns) == 1 and spec.delimiter == ",":
+    if len(columns) == 1 and delimiter == ",":
         for other, name in ((";", ";"), ("\t", "\\t"), ("|", "|")):
             if other in columns[0]:
                 raise Flaw(
                     f"{shown_path} has one column, {shown(columns[0])}", hint=f'Say delimiter: "{name}" in its table'
                 )
     _check_width(len(columns), shown_path)
-    for index, name in enumerate(columns):
-        if not name:
-            raise Flaw(f"column {index + 1} of {shown_path} has no name")
-    if (twice := first_twice(columns)) is not None:
-        raise Flaw(f"column {shown(twice)} is there twice in {shown_path}")
     return columns
 
 
