@@ -73,7 +73,7 @@ def plan(**given: Any) -> int:
             session.codes.append(Refused.exit_code)
             if given["format_"] == "text" and (allowing := what_allows(given, made)) is not None:
                 say(["", "If that is meant, run the following command:", f"    {allowing}"])
-        return 2 if given["detailed_exitcode"] and (made.changed or made.not_compared) else 0
+        return 2 if given["detailed_exitcode"] and (made.changed or made.not_compared or made.taken_over) else 0
 
     return run_session(given, story)
 

@@ -129,7 +129,7 @@ def compare(
         name: spelled(shape[name], value, compared[name]) if name in compared else value
         for name, value in accepted.items()
     }
-    sides = _Sides(shape, sighting, view, accepted, compared, wanted.after)
+    sides = _Sides(shape, sighting, view, accepted, compared, wanted.after, rtype.defaults)
     fields = (*sides.compared_fields(), *sides.members(), *sides.uncompared_fields())
     return Comparison(
         view,
@@ -154,6 +154,7 @@ class _Sides:
     accepted: Attrs
     compared: Attrs
     after: Attrs
+    defaults: Attrs
 
     def _change(self, path: Path, before: Any, after: Any, cause: Cause, **more: Any) -> FieldChange:
         want = self.sighting.want
@@ -175,9 +176,16 @@ class _Sides:
                 around = bool(path) and _recorded(prior, recorded, (name, *path[:-1])) is not MISSING
                 cause = _cause(self.sighting, self.view, spec.at(path), (known, before, after), around)
                 naming = Mark.NAME in spec.marks
-                yield self._change(
-                    (name, *path), _plain(before), _plain(after), cause, prior=_plain(known), naming=naming
-                )
+                overwrites = cause is Cause.ADOPTION and self._was_set((name, *path), before)
+                more = {"naming": naming, "overwrites": overwrites}
+                yield self._change((name, *path), _plain(before), _plain(after), cause, prior=_plain(known), **more)
+
+    def _was_set(self, path: Path, live: Any) -> bool:
+        """Whether somebody set what is live: it is neither unset nor as from the factory."""
+        if live is MISSING or live is None or live in ("", {}, []):
+            return False
+        default = get(self.defaults, path, MISSING)
+        return default is MISSING or not _alike(self.shape[path[0]].at(path[1:]), live, default)
 
     def members(self) -> Iterator[FieldChange]:
         """Members that are ours, and that the files do not write any more."""

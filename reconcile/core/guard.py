@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reconcile.core.bindings import check_trust
-from reconcile.core.plan import Action, Blocked, NotCompared, Plan
+from reconcile.core.plan import Action, Blocked, Cause, Change, NotCompared, Plan
 from reconcile.core.ports import Limit
 from reconcile.errors import InvalidInput, Problem, Refused
 
@@ -19,6 +19,8 @@ ALLOWED = (*KINDS, UNKNOWN_SECRETS)
 """What `--allow KIND=N` raises."""
 
 _DEFAULT = Limit(number=10, share=0.05)
+_DEFAULTS = {"change": Limit(number=100, share=0.5)}
+_UNASKED = (Cause.SOMEBODY, Cause.BOTH, Cause.VALUE_UNKNOWN)
 
 
 def guard(
@@ -34,7 +36,7 @@ def guard(
 
     Args:
         allow: ceilings of `--allow KIND=N`.
-        held: the number of resources of each type in the state.
+        held: the number of resources of each type in the state; of what is live, where it holds none yet.
         wanted: the number of resources in the files; 0 against a state that is not empty is refused.
         nouns: the word for a resource of each type.
     """
@@ -50,17 +52,20 @@ def guard(
             )
         )
         return
-    for kind, counts in _counts(plan).items():
+    for kind, counts in _counts(plan, "change" in limits).items():
         most = max(counts.values(), default=0)  # one --allow for all types of a kind
+        default = _DEFAULTS.get(kind, _DEFAULT)
+        usual = f" (the default: {default.number} or {default.share:.0%}, whichever is more)".replace("%", " %")
         for type_path, count in counts.items():
-            ceiling = _ceiling(limits.get(kind), kind, held.get(type_path, 0))
+            ceiling = _ceiling(limits.get(kind), default, held.get(type_path, 0))
             if ceiling is None or count <= max(ceiling, allow.get(kind, 0)):
                 continue
             noun = nouns[type_path] + ("" if count == 1 else "s")
             done = {"delete": "deleted", "forget": "forgotten", "replace": "replaced", "change": "changed"}[kind]
             plan.blocked.append(
                 Blocked(
-                    f"{count:,} {noun} would be {done}, limits.{kind} is {ceiling:,}",
+                    f"{count:,} {noun} would be {done}, limits.{kind} is {ceiling:,}"
+                    + ("" if kind in limits else usual),
                     f"If that is meant: --allow {kind}={most}",
                     kind,
                     count,
@@ -68,7 +73,7 @@ def guard(
             )
 
 
-def _counts(plan: Plan) -> dict[str, dict[str, int]]:
+def _counts(plan: Plan, every_change: bool) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     forgotten = {change.address for change in plan.changes if change.action is Action.FORGET}
     for change in plan.changes:
@@ -76,7 +81,8 @@ def _counts(plan: Plan) -> dict[str, dict[str, int]]:
             Action.DELETE: "delete",
             Action.FORGET: "forget",
             Action.REPLACE: "replace",
-            Action.UPDATE: "change",
+            Action.UPDATE: "change" if every_change or _is_unasked(change) else None,
+            Action.ADOPT: "change" if _is_unasked(change) else None,
         }.get(change.action)
         # What is forgotten together with its device is counted with the device.
         if kind is None or (kind == "forget" and change.address.parent in forgotten):
@@ -86,11 +92,14 @@ def _counts(plan: Plan) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _ceiling(limit: Limit | None, kind: str, held: int) -> int | None:
+def _is_unasked(change: Change) -> bool:
+    """True if it replaces what somebody else set, or a value that nobody knows: no file was edited for that."""
+    return any(part.overwrites or part.cause in _UNASKED for part in change.fields)
+
+
+def _ceiling(limit: Limit | None, default: Limit, held: int) -> int | None:
     if limit is None:
-        if kind == "change":
-            return None
-        return max(_DEFAULT.number or 0, int((_DEFAULT.share or 0) * held))
+        return max(default.number or 0, int((default.share or 0) * held))
     if limit.share is not None:
         return int(limit.share * held) if limit.share < 1 else None
     return limit.number

@@ -98,6 +98,7 @@ class FieldChange:
         prior: what was last applied, where it is known and tells more than `before`.
         where: the line, and `origin` the profile or variable, that asks for it.
         naming: whether it is the unit's name at the API.
+        overwrites: whether an adoption replaces what somebody set: neither unset nor the type's default.
         note: what there is to say beside it.
     """
 
@@ -111,6 +112,7 @@ class FieldChange:
     origin: str | None = None
     note: str | None = None
     naming: Flag = False
+    overwrites: Flag = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class Change:
     wave: Count = 0
     blocked: str | None = None
     notes: tuple[str, ...] = ()
+    taken: tuple[FieldChange, ...] = ()
 
     @property
     def name_wanted(self) -> str | None:
@@ -318,6 +321,11 @@ class Plan:
         Pending work and renewals are none; what a guard refuses is one, even where it is not among `changes`.
         """
         return any(self.counts) or self.refused
+
+    @property
+    def taken_over(self) -> int:
+        """How many values the state takes over (`--refresh-only`)."""
+        return sum(max(1, len(change.taken)) for change in self.changes) if self.bindings.options.refresh_only else 0
 
     @property
     def applicable(self) -> bool:

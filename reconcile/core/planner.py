@@ -64,6 +64,7 @@ class Planner:
         self._uses = NamesAndUses(types)
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
+        self._live: dict[str, int] = {}
         self._needed: list[tuple[Address, SecretRef]] = []
         self._unmatched = {*options.targets, *options.excludes}
         self._near: dict[Ref, str | None] = {}
@@ -114,6 +115,7 @@ class Planner:
         """
         want = sighting.want
         self.plan.units += sighting.seen is not None and want.address.parent is None
+        self._live[rtype.path] = self._live.get(rtype.path, 0) + (sighting.seen is not None)
         selected = self._selects(want.address, want.block)
         if not selected and rtype.path not in self._uses.referred:
             return None
@@ -331,17 +333,23 @@ class Planner:
         plan.changes = [self._uses.not_replaced(change) for change in plan.changes]
         if self.options.refresh_only:
             plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
+            plan.not_compared = []  # nothing of the files is asked
         self._uses.names_held(plan)
         self._uses.still_used(plan, destroy=self.options.destroy, asked=self.options.refresh)
         if not self.options.destroy:
             nouns = {path: kind.noun for path, kind in self.types.items()}
-            guard(plan, limits, self.options.allow, held, wanted, nouns)
+            guard(plan, limits, self.options.allow, self._sizes(held), wanted, nouns)
         if not self.options.overwrite_pending and (blocked := _foreign_pending(plan)):
             plan.blocked.append(blocked)
         ranks = {path: self._ranks[_root_of(path)] for path in self.types}
         plan.changes = in_waves(plan.changes, ranks, self._uses.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
+
+    def _sizes(self, held: Mapping[str, int]) -> dict[str, int]:
+        """How many of each type there are, for shares: in the state, else on the account."""
+        live = {path: self._live.get(path, 0) + self.plan.unmanaged.get(path, 0) for path in self.types}
+        return {path: held.get(path, 0) or live[path] for path in self.types}
 
 
 def _place_of(ref: Ref, want: Desired) -> Position | None:
@@ -368,7 +376,8 @@ def _foreign_pending(plan: Plan) -> Blocked | None:
 def _refreshed(change: Change) -> Change:
     """What `--refresh-only` makes of drift: the state takes over what is live, nothing is sent."""
     notes = ("taken over into the state",)
-    change = replace(change, patch={}, stamp={}, overwrites=None)
+    theirs = tuple(part for part in change.fields if part.cause in (Cause.SOMEBODY, Cause.BOTH))
+    change = replace(change, patch={}, stamp={}, overwrites=None, taken=theirs)
     if change.reason is Reason.GONE:
         return replace(change, action=Action.NOOP, after={}, fields=(), notes=notes)
     after, prints = dict(change.after), dict(change.prints)
@@ -376,9 +385,8 @@ def _refreshed(change: Change) -> Change:
         name = part.path[0]
         if part.cause is Cause.LEASE:
             continue
-        theirs = part.cause in (Cause.SOMEBODY, Cause.BOTH)
-        live = part.before if theirs else part.prior
-        if part.sensitive and theirs:
+        live = part.before if part in theirs else part.prior
+        if part.sensitive and part in theirs:
             prints.pop(name, None)  # what is live has a value that nobody here knows
         else:
             wanted = change.after.get(name)

@@ -120,6 +120,7 @@ class ResourceType(Generic[Api]):
             is looked for before it is made; the one that the state knows is meant, and two that it does not know are
             an error. "newest": shared, and of those that the state does not know the one that is listed first is meant.
         identity: the fact by which an answer says whose it is, where that is not its id; None = its id says so.
+        defaults: attributes as a unit has them until somebody sets them: to adopt it and set others overwrites nothing.
         membership: of a child whose key names another resource. staging: of a type whose writes wait for the unit.
 
     Wire half: async methods over `api`. A verb that is missing is something the API cannot do.
@@ -133,6 +134,7 @@ class ResourceType(Generic[Api]):
     listed: ClassVar[Literal["all", "parent", "unit"]] = "all"
     names: ClassVar[Literal["unique", "shared", "newest"]] = "unique"
     identity: ClassVar[str | None] = None
+    defaults: ClassVar[Attrs] = {}
     membership: ClassVar[Membership | None] = None
     staging: ClassVar[Staging | None] = None
 

@@ -186,7 +186,7 @@ def effect_of(plan: Plan) -> str:
         for name in ("where", "notes", "facts", "seen"):
             row.pop(name, None)
         row["fields"] = [
-            {name: value for name, value in field.items() if name not in ("where", "note")}
+            {name: value for name, value in field.items() if name not in ("where", "note", "overwrites")}
             for field in row.get("fields", ())
         ]
         digest.update(_SORTED.encode(row).encode() + b"\n")

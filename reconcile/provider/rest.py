@@ -40,7 +40,7 @@ def client_of(
     default_host: str,
     auth: BasicAuth | BearerAuth | None,
     name: str,
-    refuses: Callable[[Any], bool],
+    refuses: Callable[[Any], bool] | None = None,
 ) -> Client:
     """
     A client with these settings, as `Net.client`.

@@ -95,7 +95,9 @@ def leaves(change: Change) -> tuple[FieldChange, ...]:
             for name, value in change.after.items()
         )
     if change.action is Action.NOOP and change.reason is Reason.RECORD:
-        fields = [turned(field) for field in fields]  # `--refresh-only`: the state takes over what is live
+        fields = [
+            turned(field) for field in fields or change.taken
+        ]  # `--refresh-only`: the state takes over what is live
     out: list[FieldChange] = []
     for field in fields:
         if isinstance(field.before, Mapping) or isinstance(field.after, Mapping):

@@ -87,6 +87,11 @@ def _option(name: str, value: Any) -> str:
 
 def verdict(plan: Plan, paint: Paint) -> str:
     """The sentence that scripts parse. A plan that could not read (or compare) everything claims no agreement."""
+    if plan.bindings.options.refresh_only:
+        count = plan.taken_over
+        if not count:
+            return paint("The state has what is live: there is nothing to take over.", GREEN)
+        return paint(f"{many(count, 'value')} would be taken over into the state; nothing is sent.", BOLD)
     if plan.changed or plan.unread:
         return paint(summary(plan.counts), BOLD)
     if plan.not_compared:

@@ -7,7 +7,7 @@ import pytest
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.guard import guard
-from reconcile.core.plan import Action, Change, Plan, Reason
+from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
 from reconcile.core.ports import Limit
 
 PATH = "microvisor.configs"
@@ -30,9 +30,42 @@ def test_unset_the_limit_is_ten_or_five_percent(kind: str, held: int, most: int)
     assert refused(kind, most + 1, held) == [f"If that is meant: --allow {kind}={most + 1}"]
 
 
-def test_changes_have_no_limit_unless_one_is_written() -> None:
-    assert refused("change", 1000, 1000) == []
+def one(cause: Cause, overwrites: bool = False) -> tuple[FieldChange, ...]:
+    return (FieldChange(("value",), cause, "a", "b", overwrites=overwrites),)
+
+
+def test_a_written_limit_counts_every_change() -> None:
     assert refused("change", 2, 10, Limit(number=1)) == ["If that is meant: --allow change=2"]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "counts"),
+    [
+        (Action.UPDATE, one(Cause.YOU), False),
+        (Action.UPDATE, one(Cause.LEASE), False),
+        (Action.UPDATE, one(Cause.SOMEBODY), True),
+        (Action.UPDATE, one(Cause.BOTH), True),
+        (Action.UPDATE, one(Cause.VALUE_UNKNOWN), True),
+        (Action.ADOPT, one(Cause.ADOPTION), False),  # as from the factory
+        (Action.ADOPT, one(Cause.ADOPTION, overwrites=True), True),
+        (Action.ADOPT, one(Cause.VALUE_UNKNOWN), True),
+        (Action.ADOPT, (), False),
+        (Action.CREATE, one(Cause.YOU), False),
+    ],
+)
+@pytest.mark.parametrize(("size", "most"), [(0, 100), (200, 100), (202, 101), (1000, 500)])
+def test_unset_it_counts_what_no_edit_asked_for(
+    action: Action, fields: tuple[FieldChange, ...], counts: bool, size: int, most: int
+) -> None:
+    def blocked(count: int) -> list[str]:
+        rows = [Change(Address.of(PATH, (f"c{n}",)), action, Reason.RECORD, fields=fields) for n in range(count)]
+        plan = Plan(Bindings("f", "."), rows)
+        guard(plan, {}, {}, {PATH: size}, 1, NOUNS)
+        return [blocked.what for blocked in plan.blocked]
+
+    assert blocked(most) == []
+    said = f"{most + 1} configs would be changed, limits.change is {most} (the default: 100 or 50 %, whichever is more)"
+    assert blocked(most + 1) == ([said] if counts else [])
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 0), (0.2, 2), (0.29, 2), (1.0, 10)])

@@ -120,6 +120,39 @@ def test_refresh_only_takes_drift_over_into_the_state_and_sends_nothing(fleet: R
     fleet.apply_well()
 
 
+def test_refresh_only_shows_each_value_that_it_would_take_over(fleet: Rig) -> None:
+    ran = fleet.plan("--refresh-only", "--detailed-exitcode")
+    assert ran.code == 0 and "there is nothing to take over" in ran.out, ran
+    with fleet.outside() as world:
+        world["devices"][sid(1)]["configs"]["a"] = "theirs"
+        world["devices"][sid(1)]["unique_name"] = "renamed"
+        del world["configs"]["host"]
+    edit(fleet)
+    ran = fleet.plan("--refresh-only", "--detailed-exitcode")
+    assert ran.code == 2, ran
+    assert "3 values would be taken over into the state; nothing is sent." in ran.out, ran
+    assert '-> "theirs"' in ran.out and '"one" -> "renamed"' in ran.out, ran
+    assert "matches the configuration" not in ran.out and "Blocked" not in ran.out, ran
+    assert fleet.plan("--refresh-only").code == 0
+
+
+def test_the_first_run_is_guarded_where_it_overwrites(make_rig: MakeRig) -> None:
+    """Without a state nothing is remembered, so what is live is all that there is to lose."""
+    rig = make_rig(devices={sid(n): {"unique_name": f"old-{n}"} for n in range(1, 121)})
+    rig.devices.update({f"d{n}": {"sid": sid(n), "logging": True} for n in range(1, 121)})
+    ran = rig.plan()
+    assert ran.code == 5, ran
+    assert "120 devices would be changed, limits.change is 100 (the default: 100 or 50 %" in ran.out, ran
+    assert "--allow change=120" in ran.out, ran
+    assert rig.apply("--allow", "change=120").code == 0
+
+
+def test_the_first_run_of_a_fresh_fleet_is_free(make_rig: MakeRig) -> None:
+    rig = make_rig(devices={sid(n): {} for n in range(1, 121)})
+    rig.devices.update({f"d{n}": {"sid": sid(n), "logging": True} for n in range(1, 121)})
+    assert rig.apply().code == 0
+
+
 def test_refresh_only_leaves_your_own_changes_for_later(fleet: Rig) -> None:
     edit(fleet)
     fleet.mark()

@@ -175,7 +175,7 @@ def _client(net: Net, settings: AgentSettings, base_url: str | None = None) -> C
 
 
 def refuses(body: object) -> bool:
-    """True of an object that names an error and is no configuration (docs/apis/asset_tracker.md, "Errors")."""
+    """True of an object that names an error (docs/apis/asset_tracker.md, "Answers and errors")."""
     if not isinstance(body, dict) or "description" in body:
         return False
     status = body.get("status")

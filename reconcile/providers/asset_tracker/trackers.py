@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from reconcile.provider import (
     Attrs,
@@ -31,6 +31,7 @@ from reconcile.provider import (
 from reconcile.providers.asset_tracker import checks, patches, updates
 from reconcile.providers.asset_tracker.configuration import Tracker
 from reconcile.providers.asset_tracker.connection import Agents, server_time, unit_of
+from reconcile.providers.asset_tracker.defaults import DEFAULTS
 
 
 class TrackerType(ResourceType[Agents]):
@@ -43,6 +44,7 @@ class TrackerType(ResourceType[Agents]):
     listed = "unit"
     names = "shared"
     identity = "tracker"
+    defaults: ClassVar[Attrs] = DEFAULTS
     staging = updates.Updates()
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:

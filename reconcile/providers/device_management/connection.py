@@ -96,7 +96,7 @@ async def connect(settings: ManagementSettings, net: Net, open_secret: OpenSecre
 
 
 def refuses(body: Any) -> bool:
-    """True of an error object (docs/apis/device_management.md, "Errors"), or of the bare word of a v2 call."""
+    """True of an error object, or the bare word of a v2 call (docs/apis/device_management.md, "Answers and errors")."""
     return isinstance(body, str) or (isinstance(body, dict) and body.get("object") == "error")
 
 

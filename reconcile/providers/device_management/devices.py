@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -95,6 +95,7 @@ class DeviceType(ResourceType[Api]):
     path = "device_management.devices"
     singular = "device"
     noun = "device"
+    defaults: ClassVar[Attrs] = {"auto_update": False}
     Model = Device
     names = "shared"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -76,6 +76,7 @@ class DeviceType(ResourceType[Api]):
     path = "microvisor.devices"
     singular = "device"
     noun = "device"
+    defaults: ClassVar[Attrs] = {"logging": False}
     Model = Device
 
     def unit(self, attrs: Attrs, key: str) -> tuple[str | None, str]:
