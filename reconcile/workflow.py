@@ -51,6 +51,7 @@ __all__ = [
     "SavedPlan",
     "Stop",
     "World",
+    "absent_allowed",
     "apply_fleet",
     "apply_saved",
     "bind",
@@ -244,6 +245,24 @@ async def unread_allowed(world: World, plan: Plan) -> bool:
         return sum(map(len, silent.values())) <= (limit.number or 0)
     for path, addresses in silent.items():
         if len(addresses) > int(limit.share * await world.store.count(path)):
+            return False
+    return True
+
+
+async def absent_allowed(world: World, plan: Plan) -> bool:
+    """Whether what is not there yet is within `limits.absent`, type by type; what only waits for it is not counted."""
+    limit = world.document.limits.get("absent", Limit(number=0))
+    lacking: dict[str, int] = {}
+    for absent in plan.absent:
+        if not absent.waits:
+            path = absent.address.type_path
+            lacking[path] = lacking.get(path, 0) + 1
+    for path, count in lacking.items():
+        most = limit.number or 0
+        if limit.share is not None:
+            live = plan.in_sync.get(path, 0) + sum(change.address.type_path == path for change in plan.changes)
+            most = int(limit.share * (await world.store.count(path) or live))
+        if count > most:
             return False
     return True
 

@@ -234,6 +234,8 @@ def _show_results(given: dict[str, Any], session: Session, made: Plan, results: 
     from reconcile.render.apply import Applied, apply_text
     from reconcile.render.json.plan import not_compared_json
     from reconcile.render.json.results import apply_json
+    from reconcile.render.paint import Paint
+    from reconcile.render.text import absent_lines
     from reconcile.workflow import Outcome, verb_of
 
     totals = [0, 0, 0, 0, 0]
@@ -252,4 +254,6 @@ def _show_results(given: dict[str, Any], session: Session, made: Plan, results: 
     if given["format_"] == "json":
         emit_json(apply_json(said, counts, made.warnings, not_compared_json(made)))
     else:
-        say(["", *apply_text(said, counts, types=session.world.types, unread=made.unread, color=colored(sys.stdout))])
+        types, color = session.world.types, colored(sys.stdout)
+        say(["", *apply_text(said, counts, types=types, unread=made.unread, color=color)])
+        say(absent_lines(made.absent, types, Paint(color)))

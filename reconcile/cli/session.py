@@ -41,12 +41,12 @@ class Session:
         What a plan could not read counts from now on, whatever becomes of the plan (docs/architecture.md, "Exit
         codes").
         """
-        from reconcile.workflow import unread_allowed
+        from reconcile.workflow import absent_allowed, unread_allowed
 
         self.watch.close()
         for provider in dict.fromkeys(row.type_path.partition(".")[0] for row in made.unread if row.denied):
             self.denied(provider)
-        if not await unread_allowed(self.world, made):
+        if not await unread_allowed(self.world, made) or not await absent_allowed(self.world, made):
             self.codes.append(ReconcileError.exit_code)
 
     def denied(self, provider: str) -> None:

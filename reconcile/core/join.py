@@ -20,6 +20,7 @@ from reconcile.core.resource_type import ResourceType, target_of
 from reconcile.core.sighting import Sighting
 from reconcile.errors import BadAnswer, InvalidInput, NotAllowed, Problem, ReconcileError
 
+MOST_OTHERS = 2_000
 BATCH = 1000
 """Resources that are looked at together, where no page of the API says how many."""
 
@@ -58,6 +59,7 @@ class Roots:
         self.unmanaged = 0
         self.complete = True
         self._matched: set[int] = set()
+        self._others: list[str] = []  # ids and names of what is live and nobody's, for a "did you mean"
         self._alternates: dict[int, Pair] = {}  # of the name too, where the state knows another one
 
     def page(self, page: Page) -> Steps:
@@ -88,6 +90,8 @@ class Roots:
                     self.unnamed[seen.id] = seen, page.now
                 else:
                     self.unmanaged += 1
+                    if len(self._others) < MOST_OTHERS:
+                        self._others += filter(None, (seen.id, seen.name))
         found = [Pair(handle, seen, page.now) for handle, seen in fresh if handle is not None]
         yield from families(self.joining, self.rtype, found)
 
@@ -258,12 +262,18 @@ class Roots:
             hint = "Remove one of them, or give this one its own id"
         self.planner.problem(Problem(what, want.where, want.address, hint=hint))
 
+    def _was_there(self, one: _Absent) -> bool:
+        """Whether the state knows this very unit: by the id that the files name, or where they name none."""
+        named = self._unit(one)[0]
+        return one.entry is not None and (named is None or isinstance(named, Alias) or named == one.entry.id)
+
     def _not_live(self, one: _Absent) -> Steps:
         want = one.want
         if not self.rtype.lifecycle(want.attrs).create:
             id, name = self._unit(one)
             unit = repr(name) if id is None else id if "://" in id else id.replace(":", " ")  # an alias: `field:value`
-            self.planner.missing(self.rtype, want, unit)
+            self.planner.missing(self.rtype, want, unit, self._was_there(one), self._others)
+            self._keep(one)
             return
         found, now = (yield from matches(self.rtype, want, None)), self.joining.now
         sighting = Sighting(want, None, now, one.entry, matches=found, namesake=one.namesake)

@@ -244,6 +244,23 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """
+    What the files want and the account lacks, where nothing here can make it; or what waits for that.
+
+    Attributes:
+        what: the reason in words, the same for all that are in the same way; `hint` what may be meant.
+        waits: whether it is there itself, and waits for something that is not.
+    """
+
+    address: Address
+    what: str
+    where: Place | None = None
+    hint: str | None = None
+    waits: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
 class NotCompared:
     """
     A secret of which nobody can tell here whether it changed.
@@ -279,6 +296,7 @@ class Plan:
         in_sync: how many resources need nothing, by type path.
         units: how many units were read; `requests` how many requests that took.
         unmanaged: what is on the account and in no file, by type path; only of complete listings.
+        absent: what is not there yet, and what waits for it.
         not_compared: secrets of which nobody can tell here whether they changed; `unresolved_secrets` how many of them
             could not be opened.
         blocked: reasons for which the whole plan is refused; single changes have their own.
@@ -298,6 +316,7 @@ class Plan:
     expected_requests: int = 0
     unresolved_secrets: int = 0
     not_compared: list[NotCompared] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:

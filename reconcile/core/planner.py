@@ -8,7 +8,7 @@ tell: names that are held by somebody, apps that are still in use, guards, order
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from reconcile.core.decide import decide
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options, covers
-from reconcile.core.plan import Action, Blocked, Cause, Change, NotCompared, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import Absent, Action, Blocked, Cause, Change, NotCompared, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
-from reconcile.core.sighting import Decision, Match, Resolved, Sighting, needed_secrets_warning
+from reconcile.core.sighting import Decision, Match, Resolved, Sighting, Unresolved, needed_secrets_warning
 from reconcile.core.text import meant
 from reconcile.core.tree import put, without
 from reconcile.core.uses import NamesAndUses
@@ -35,6 +35,7 @@ _NOT_COMPARED = {
     Match.OTHER_KEY: "another key",
     Match.NOT_ALLOWED: "not allowed",
 }
+_MOST_LOOKED_FOR = 20  # absent units for which something like them is looked for
 PROTECTED_LEAVING = (
     "it is protected: put it back with `protect: false` and apply that first, or lift it with state unprotect"
 )
@@ -124,6 +125,11 @@ class Planner:
             if decision.learned is not None and sighting.prior is not None:
                 self.learned.append(replace(sighting.prior, facts=decision.learned))
         except InvalidInput as unresolved:
+            if isinstance(unresolved, Unresolved) and not rtype.lifecycle(want.attrs).create:
+                # Hardware that wants what is not there yet, such as an app that a build has not uploaded: it waits.
+                for problem in unresolved.problems:
+                    self._absent(Absent(want.address, problem.what, problem.where, problem.hint), want.block)
+                return None
             self._problems.extend(unresolved.problems)
             return None
         if not selected:
@@ -165,17 +171,25 @@ class Planner:
         """A mistake of the document that only the live account shows; all of them are raised by `finish`."""
         self._problems.append(problem)
 
-    def missing(self, rtype: ResourceType, want: Desired, unit: str) -> None:
-        """A wanted unit that is not on the account and cannot be made: an error of the document."""
-        if self._selects(want.address, want.block):
-            self._problems.append(
-                Problem(
-                    f"there is no {rtype.noun} {unit}" + ("" if rtype.listed == "unit" else " on the account"),
-                    want.where,
-                    want.address,
-                    hint=f"A {rtype.noun} exists because the hardware does: correct the entry, or provision it first",
-                )
-            )
+    def missing(self, rtype: ResourceType, want: Desired, unit: str, known: bool, others: Sequence[str]) -> None:
+        """
+        A wanted unit that is not on the account and cannot be made: it is not there yet, and the rest goes on.
+
+        Args:
+            known: whether the state knows it, so that it was there once. others: ids and names that are there.
+        """
+        what = f"there is no {rtype.noun} {unit}" + ("" if rtype.listed == "unit" else " on the account")
+        if known:
+            what = f"the {rtype.noun} {unit} is gone" + ("" if rtype.listed == "unit" else " from the account")
+        near: list[str] = []
+        if len(self.plan.absent) < _MOST_LOOKED_FOR:
+            near = difflib.get_close_matches(unit.strip("'"), others, n=1, cutoff=0.8)
+        hint = meant(unit.strip("'"), near[0]) if near else None
+        self._absent(Absent(want.address, what, want.where, hint), want.block)
+
+    def _absent(self, absent: Absent, block: str | None) -> None:
+        if self._selects(absent.address, block):
+            self.plan.absent.append(absent)
 
     def unread(self, type_path: str, address: Address | None, error: Exception, block: str | None = None) -> None:
         """Something that did not answer."""
@@ -278,7 +292,7 @@ class Planner:
         if ref not in self._near:
             near = difflib.get_close_matches(ref.name, [*ids, *self._document_keys(ref.path)], n=1)
             self._near[ref] = meant(ref.name, near[0]) if near else None
-        raise InvalidInput(
+        raise Unresolved(
             Problem(
                 f"there is no {noun} {ref.name!r}, neither in the files nor on the account",
                 _place_of(ref, want),
@@ -331,6 +345,7 @@ class Planner:
         self._take_along()
         plan.changes.sort(key=lambda change: (*self._order[change.address], len(change.address.keys)))
         plan.changes = [self._uses.not_replaced(change) for change in plan.changes]
+        self._wait()
         if self.options.refresh_only:
             plan.changes = [_refreshed(change) for change in plan.changes if change.drifted]
             plan.not_compared = []  # nothing of the files is asked
@@ -345,6 +360,17 @@ class Planner:
         plan.changes = in_waves(plan.changes, ranks, self._uses.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
+
+    def _wait(self) -> None:
+        """What needs something that is not there yet is not done either, nor what needs that."""
+        plan = self.plan
+        lacking = {absent.address for absent in plan.absent}
+        while lacking and (held := [change for change in plan.changes if not lacking.isdisjoint(change.needs)]):
+            for change in held:
+                need = next(need for need in change.needs if need in lacking)
+                plan.absent.append(Absent(change.address, f"waits for {need}", change.where, waits=True))
+            lacking |= {change.address for change in held}
+            plan.changes = [change for change in plan.changes if change.address not in lacking]
 
     def _sizes(self, held: Mapping[str, int]) -> dict[str, int]:
         """How many of each type there are, for shares: in the state, else on the account."""

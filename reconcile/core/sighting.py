@@ -16,6 +16,7 @@ from reconcile.core.address import Address
 from reconcile.core.plan import Blocked, Change, Unsettled
 from reconcile.core.resource import Desired, Entry, Observed, Status, View
 from reconcile.core.values import Ref, SecretRef
+from reconcile.errors import InvalidInput
 
 
 class Match(StrEnum):
@@ -37,6 +38,10 @@ class Resolved:
     name: str
     id: str | None
     address: Address | None
+
+
+class Unresolved(InvalidInput):
+    """A reference stands for nothing: it is in no file, and not on the account."""
 
 
 Resolve = Callable[[Ref], Resolved]

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconcile.core.bindings import Bindings
 from reconcile.core.form import Form
-from reconcile.core.plan import Blocked, Change, NotCompared, Plan, Unread, Unsettled
+from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, Unread, Unsettled
 from reconcile.core.values import Count
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -40,6 +40,7 @@ _KINDS: Mapping[str, tuple[Form[Any] | None, str]] = {
     "unread": (Form(Unread), "unread"),
     "blocked": (Form(Blocked), "blocked"),
     "not_compared": (Form(NotCompared), "not_compared"),
+    "absent": (Form(Absent), "absent"),
     "warning": (None, "warnings"),  # a sentence; it may be there several times, and is shown with its count
 }
 _ORDER = tuple(_KINDS)

@@ -4,19 +4,19 @@ A plan as a person reads it: one screen, whatever the size of the fleet (docs/ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
 from reconcile.core.options import unusual
-from reconcile.core.plan import Change, NotCompared, Plan, Unread, Unsettled, summary
+from reconcile.core.plan import Absent, Change, NotCompared, Plan, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import FROM, Group, PlanSection, groups
 from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
 from reconcile.render.values import outside, show
-from reconcile.render.words import NO_CHANGES, Types, alike, many, scope, singular_of, some, took
+from reconcile.render.words import NO_CHANGES, Types, alike, many, place, scope, singular_of, some, took
 
 WIDTH = 100
 MOST_STRANGERS = 20  # a screen has room for more, and nobody vouches for so many by hand
@@ -43,6 +43,7 @@ def plan_text(
             yield paint.heading(section.value)
             yield from _groups(members, types, paint)
     yield from unread_lines(plan.unread, types, paint)
+    yield from absent_lines(plan.absent, types, paint)
     if plan.unmanaged:
         yield ""
         yield "Not managed here: " + _by_type(plan.unmanaged, types) + "."
@@ -94,8 +95,12 @@ def verdict(plan: Plan, paint: Paint) -> str:
         return paint(f"{many(count, 'value')} would be taken over into the state; nothing is sent.", BOLD)
     if plan.changed or plan.unread:
         return paint(summary(plan.counts), BOLD)
+    lacking = sum(not absent.waits for absent in plan.absent)
+    found = [f"{many(lacking, 'resource')} {'is' if lacking == 1 else 'are'} not there yet"] if lacking else []
     if plan.not_compared:
-        return paint(f"No changes found; {many(len(plan.not_compared), 'secret')} could not be compared.", BOLD)
+        found.append(f"{many(len(plan.not_compared), 'secret')} could not be compared")
+    if found:
+        return paint(f"No changes found; {'; '.join(found)}.", BOLD)
     return paint(NO_CHANGES, GREEN)
 
 
@@ -169,6 +174,26 @@ _NOT_COMPARED = {
     ),
     "not allowed": ("not allowed in an untrusted document", None),
 }
+
+
+def absent_lines(absent: Sequence[Absent], types: Types, paint: Paint) -> Iterator[str]:
+    """What the account lacks, by type, and what waits for it."""
+    if not absent:
+        return
+    yield ""
+    yield paint(f"Not there yet: {many(sum(not row.waits for row in absent), 'resource')}", YELLOW)
+    by_type: dict[tuple[bool, str], list[Absent]] = {}
+    for row in absent:
+        by_type.setdefault((row.waits, row.address.type_path), []).append(row)
+    for (_, type_path), rows in by_type.items():
+        if len(rows) < FROM:
+            for row in rows:
+                yield paint.row(2, " ", f"{outside(row.address)}: {outside(row.what)}", place(row.where))
+                if row.hint:
+                    yield f"      {outside(row.hint)}"
+        else:
+            yield f"  {many(len(rows), singular_of(types, type_path))}, the first: {outside(rows[0].what)}"
+            yield f"      # {some((row.address for row in rows), len(rows))}"
 
 
 def not_compared_lines(secrets: list[NotCompared], types: Types, paint: Paint) -> Iterator[str]:

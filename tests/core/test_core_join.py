@@ -312,11 +312,12 @@ def test_two_resources_for_one_unit_are_a_mistake_with_both_places() -> None:
         planner.finish({}, {}, 2)
 
 
-def test_a_unit_that_is_not_there_and_cannot_be_made_is_a_mistake() -> None:
-    planner = join("devices", [device("one", A)], [[]], World())
+def test_a_unit_that_is_not_there_and_cannot_be_made_is_not_there_yet() -> None:
+    planner = join("devices", [device("one", A)], [[live_device(A[:-1] + "b")]], World())
     assert planner.seen == []
-    with pytest.raises(InvalidInput, match=f"there is no device '?{A}'? on the account"):
-        planner.finish({}, {}, 1)
+    (absent,) = planner.plan.absent
+    assert (absent.address, absent.what) == ("microvisor.devices.one", f"there is no device {A} on the account")
+    assert absent.hint == f'Did you mean "{A[:-1]}b"?'
 
 
 def test_an_unknown_outcome_travels_with_its_sighting() -> None:

@@ -26,25 +26,14 @@ def fault(effect: dict[str, object], path: str = "*", method: str = "*") -> dict
     return {"match": {"method": method, "path": path}, "effect": effect}
 
 
-def test_an_unknown_app_is_an_error_with_a_hint_before_anything_is_sent(fleet: Rig) -> None:
+def test_a_device_waits_for_an_app_that_is_nowhere_and_the_rest_goes_on(fleet: Rig) -> None:
     fleet.devices["one"]["app"] = "liive"
     fleet.configs["other"] = "1"
     fleet.mark()
     ran = fleet.apply()
-    assert ran.code == 3, ran
-    assert "'liive'" in ran.err and 'Did you mean "live"?' in ran.err and "microvisor.devices.one" in ran.err
-    assert fleet.mutations() == []
-
-
-def test_a_device_that_the_account_lacks_is_named_before_anything_is_sent(fleet: Rig) -> None:
-    fleet.devices["ghost"] = {"sid": sid(99)}
-    fleet.devices["nameless"] = {"configs": {"a": "1"}}
-    fleet.configs["other"] = "1"
-    fleet.mark()
-    ran = fleet.apply()
-    assert ran.code == 3, ran
-    assert "microvisor.devices.ghost" in ran.err and sid(99) in ran.err and "microvisor.devices.nameless" in ran.err
-    assert fleet.mutations() == []
+    assert ran.code == 1, ran
+    assert "microvisor.devices.one: there is no app 'liive'" in ran.out and 'Did you mean "live"?' in ran.out, ran
+    assert fleet.mutations() == ["POST /v1/Configs"]
 
 
 @pytest.mark.parametrize("status", [401, 403])

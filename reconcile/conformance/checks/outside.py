@@ -44,8 +44,9 @@ def what_is_deleted_outside_is_made_again_or_an_error(lab: Lab) -> None:
         bench.assert_in_sync("after it was made again")
         return
     for ran in (bench.plan(), bench.apply()):
-        assert ran.code == 3, f"{gone.address} is gone and cannot be made: {ran}"
-        assert gone.address in ran.err, f"the error does not say that {gone.address} is gone: {ran}"
+        assert ran.code == 1, f"{gone.address} is gone and cannot be made: {ran}"
+        assert "Not there yet: 1 resource" in ran.out, f"{gone.address} is gone, and there is no section for it: {ran}"
+        assert gone.address in ran.out, f"nothing says that {gone.address} is gone: {ran}"
         assert not bench.changing(ran), f"{gone.address} is gone, and something is sent: {ran}"
 
 

@@ -80,6 +80,20 @@ def seal_json(seal: Seal) -> dict[str, Any]:
     return {"verified": seal.verified, "key_id": seal.key_id}
 
 
+def absent_json(plan: Plan) -> list[dict[str, Any]]:
+    """What is not there yet, and what waits for it."""
+    return [
+        {
+            "address": str(row.address),
+            "what": row.what,
+            "hint": row.hint,
+            "waits": row.waits,
+            "where": position_json(row.where),
+        }
+        for row in plan.absent
+    ]
+
+
 def not_compared_json(plan: Plan) -> list[dict[str, str]]:
     """Secrets of which nobody can tell here whether they changed."""
     return [
@@ -138,6 +152,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
             for row in plan.unread
         ],
         "blocked": [{"what": row.what, "hint": row.hint, "kind": row.kind, "count": row.count} for row in plan.blocked],
+        "absent": absent_json(plan),
         "not_compared": not_compared_json(plan),
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
