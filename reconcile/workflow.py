@@ -19,6 +19,7 @@ from reconcile.core.asks import Joining
 from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
+from reconcile.core.failures import FailureBudget
 from reconcile.core.guard import refuse, refuse_not_compared
 from reconcile.core.lost import attempt_of
 from reconcile.core.options import Options
@@ -80,6 +81,7 @@ class World:
             answer, and the lag.
         trust: how far the document is trusted.
         barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
+        max_failures: how many changes of a type may fail in one apply, in place of `limits.failures`.
         failures: what went wrong beside the story and changes nothing of what it did: told at its end.
     """
 
@@ -102,6 +104,7 @@ class World:
     trust: Trust = TRUSTED
     barred: dict[str, NotAllowed] = field(default_factory=dict)
     failures: list[ReconcileError] = field(default_factory=list)
+    max_failures: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +479,7 @@ async def _carry_out(
         world.workers,
         opened=opened if opened is not None else await open_secrets(world.secrets, plan),
         late_s=world.late_s,
+        budget=FailureBudget(world.max_failures or world.document.limits.get("failures"), plan.changes),
     )
     for intent in await world.store.unfinished():
         carrying.older.setdefault(intent.address, []).append(intent.operation)

@@ -16,6 +16,7 @@ from reconcile.cli.options import (
     document_options,
     format_option,
     general_options,
+    most_failures,
     options_of,
     plan_options,
     refuse_untrusted,
@@ -45,6 +46,11 @@ def apply_options(command: Any) -> Any:
             default=0.0,
             metavar="S",
             help="Wait up to S seconds for another run.",
+        ),
+        click.option(
+            "--max-failures",
+            metavar="N|P%",
+            help="How many changes of a type may fail; limits.failures says it for good.",
         ),
         click.option(
             "--wait",
@@ -77,6 +83,7 @@ def apply(**given: Any) -> int:
     """Make the live APIs agree with the fleet at PATH, or carry out the plan saved in PLAN_FILE."""
     refuse_untrusted(given)
     options = options_of(given)
+    most_failures(given)
     from reconcile.planfile import looks_like_plan
 
     if looks_like_plan(Path(given["path"])):
@@ -124,6 +131,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
             if asks and (approved is None or effect_of(approved) != effect_of(made)):
                 await approve(made, given["path"] if saved else None)
 
+        session.world.max_failures = most_failures(given)
         hands = workflow.Hands(show, ask, _stopping(session))
         file = workflow.SavedPlan(saved.plan, saved.digest) if saved else None
         made, results = await workflow.apply_fleet(session.world, options, hands, given["lock_timeout"], file)
@@ -153,6 +161,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
         async def ask(made: Plan, approved: Plan | None) -> None:
             """It was approved as it was saved."""
 
+        session.world.max_failures = most_failures(given)
         file = workflow.SavedPlan(saved.plan, saved.digest)
         hands = workflow.Hands(show, ask, _stopping(session))
         made, results = await workflow.apply_saved(session.world, file, hands, given["lock_timeout"])

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from reconcile.core.options import Options
 from reconcile.core.trust import UNTRUSTED
 from reconcile.errors import InvalidInput, Problem
 from reconcile.wiring import CommandRequest, trust_of
+
+if TYPE_CHECKING:
+    from reconcile.core.ports import Limit
 
 Command = Callable[..., Any]
 
@@ -144,6 +147,19 @@ def options_of(given: dict[str, Any]) -> Options:
         given["overwrite_pending"],
         given["retry_failed"],
     )
+
+
+def most_failures(given: dict[str, Any]) -> Limit | None:
+    """`--max-failures`. Raises InvalidInput when it is neither a number nor a share."""
+    from reconcile.core.ports import Limit
+
+    text = given["max_failures"]
+    if text is None:
+        return None
+    number, percent = text.removesuffix("%"), text.endswith("%")
+    if not number.isascii() or not number.isdecimal() or (percent and int(number) > 100):
+        raise InvalidInput(Problem(f"--max-failures {text!r} is neither a number nor a share", hint="Like 5, or 5%"))
+    return Limit(share=int(number) / 100) if percent else Limit(number=int(number))
 
 
 class Watch:

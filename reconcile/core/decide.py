@@ -113,7 +113,9 @@ def _unchangeable(
     rtype: ResourceType, shape: Shape, fields: tuple[FieldChange, ...], seen: Observed, want: Desired
 ) -> Patch | None:
     """The consequence of a difference in a field that cannot be changed (`Mark.IMMUTABLE`); None without one."""
-    fixed = [part for part in fields if _is_fixed(shape, part)]
+    changes = type(rtype).update is not ResourceType.update
+    # The name of what has no update, such as an app, is what it was made with.
+    fixed = [part for part in fields if _is_fixed(shape, part) or (part.naming and not changes)]
     if not fixed:
         return None
     one, creates = f"{rtype.noun} {seen.name or seen.id}", rtype.lifecycle(want.attrs).create

@@ -43,6 +43,7 @@ def in_waves(
             replace(
                 change,
                 wave=wave,
+                behind=(waits[change.address],) if change.address in waits else (),
                 temporary=f"{change.name_wanted}.swap-{(change.id or '')[-6:]}"
                 if change.address in temporary
                 else None,

@@ -19,7 +19,7 @@ from reconcile.core.form import Form
 from reconcile.core.plan import Action
 from reconcile.core.ports import Intent
 from reconcile.core.resource import Entry, Observed, OnRemoval
-from reconcile.core.resource_type import ResourceType, accepted_facts, landed
+from reconcile.core.resource_type import ResourceType, accepted_facts, landed, naming_of
 from reconcile.core.schema import Kind, Mark, fields_of
 from reconcile.core.values import Flag, Values
 from reconcile.errors import Problem, StateError
@@ -91,6 +91,10 @@ def told(
     Args:
         known: the entry without that write.
     """
+    if (rename := attempt.rename) is not None:
+        naming = naming_of(rtype.Model)
+        ours = known is not None and naming is not None and known.id == seen.id == rename.id
+        return named_for_now(known, naming or "", rename.name) if known and ours and seen.name == rename.name else known
     if attempt.stamp and landed(rtype, attempt.patch, seen):
         if known is None or known.id != seen.id:
             return entry_of(address, rtype, attempt, seen, attempt.stamp, now)
@@ -101,6 +105,11 @@ def told(
         at = known if known is not None and known.id == seen.id else entry_of(address, rtype, attempt, seen, {}, now)
         return replace(at, facts={**at.facts, **signs})
     return None if known is None else _without_what_was_sent(rtype, known, seen, attempt)
+
+
+def named_for_now(entry: Entry, naming: str, name: str) -> Entry:
+    """The entry of a unit that an apply gave a temporary name: whoever finds it so has not far to look."""
+    return replace(entry, attrs={**entry.attrs, naming: name})
 
 
 def _without_what_was_sent(rtype: ResourceType, known: Entry, seen: Observed, attempt: Attempt) -> Entry:

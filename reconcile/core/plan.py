@@ -175,6 +175,7 @@ class Change:
     blocked: str | None = None
     notes: tuple[str, ...] = ()
     taken: tuple[FieldChange, ...] = ()
+    behind: tuple[Address, ...] = ()
 
     @property
     def name_wanted(self) -> str | None:

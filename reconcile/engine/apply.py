@@ -18,6 +18,7 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import ApplyStarted, ChangeDone, ChangeStarted
+from reconcile.core.failures import FailureBudget
 from reconcile.core.plan import Action, Change, FieldChange, Plan
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed
@@ -80,6 +81,7 @@ class Apply:
         directory: the fleet's, which files to upload are named relative to.
         older: by address, operations of an earlier run of which nobody knows what they did.
         late_s: by provider, how long after its intent a request may still arrive.
+        budget: how many changes of a type may fail.
     """
 
     plan: Plan
@@ -101,6 +103,7 @@ class Apply:
     operations: dict[Address, Operation] = field(default_factory=dict)
     older: dict[Address, list[str]] = field(default_factory=dict)
     late_s: Mapping[str, float] = field(default_factory=dict)
+    budget: FailureBudget = field(default_factory=lambda: FailureBudget(None, ()))
     silent: dict[str, int] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     refusals: dict[str, ReconcileError] = field(default_factory=dict)
@@ -199,7 +202,7 @@ class Apply:
         change = operation.change
         if change.address in self.results:
             return self.results[change.address].detail or "it was not done"
-        for need in change.needs:
+        for need in (*change.needs, *change.behind):
             result = self.results.get(need)
             if result is not None and result.outcome is not Outcome.DONE:
                 self._end(change, Outcome.SKIPPED, f"{need} was not done")
@@ -246,9 +249,10 @@ class Apply:
         self.stops.setdefault(provider, Stop.DENIED)
         self.refusals.setdefault(provider, refusal)
 
-    def _stop_of(self, change: Change) -> Stop | None:
-        """Why nothing more is sent of a change: of any, or of its provider's."""
-        return self.stop or self.stops.get(change.address.provider)
+    def _stop_of(self, change: Change) -> str | None:
+        """Why nothing more is sent of a change: of any, of its provider's, or of its type's."""
+        stop = self.stop or self.stops.get(change.address.provider)
+        return stop or self.budget.spent.get(change.address.type_path)
 
     def _operation(self, change: Change) -> Operation:
         if change.address not in self.operations:
@@ -305,6 +309,7 @@ class Apply:
     def _end(
         self, change: Change, outcome: Outcome, detail: str | None = None, error: ReconcileError | None = None
     ) -> None:
+        self.budget.count(change, outcome is Outcome.DONE, error if outcome is Outcome.FAILED else None)
         operation = self.operations.pop(change.address, None)
         since = operation.begun_at if operation is not None else None
         seconds = asyncio.get_running_loop().time() - since if since is not None else 0.0

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.events import Noted
-from reconcile.core.lost import Rename
+from reconcile.core.lost import Rename, named_for_now
 from reconcile.core.plan import Action, Change, FieldChange
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed, Reading, Target
@@ -189,7 +189,9 @@ class Operation:
             footing=footing,
         )
         self.done.named = self.done.named or id == self.change.id
-        await self.intents.end(Ended(operation))
+        known = (await self.journal.store.get([self.change.address])).get(self.change.address)
+        ours = known is not None and known.id == id
+        await self.intents.end(Ended(operation, (named_for_now(known, naming, name),) if known and ours else ()))
 
     # -- precondition -----------------------------------------------------------------------------------------------
 

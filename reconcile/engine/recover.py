@@ -106,7 +106,7 @@ class Recovery:
 
     async def _resolve(self, intent: Intent, kind: ResourceType, api: Any) -> tuple[Ended, str]:
         attempt, address, operation = attempt_of(intent), intent.address, intent.operation
-        if attempt.rename is not None:
+        if attempt.rename is not None and attempt.rename.id != attempt.id:
             return Ended(operation), "the name it has now is read with the plan"
         at = target_of(kind, address, attempt.after, attempt.id, attempt.name, attempt.parent)
         seen = (await answers.read(kind, api, at)).seen

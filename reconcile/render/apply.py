@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,9 @@ def outcomes(results: Sequence[ChangeDone]) -> dict[str, int]:
     for result in results:
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     return counts
+
+
+_NEED = re.compile(r"^\S+(?= was not done$)")
 
 
 def apply_text(
@@ -106,7 +110,8 @@ def _not_done(outcome: str, results: Sequence[ChangeDone], paint: Paint) -> Iter
     yield paint(outcome.capitalize(), RED)
     same: dict[str, list[ChangeDone]] = {}
     for result in results:
-        same.setdefault(alike(result.detail or ""), []).append(result)
+        # Whichever it was that was not done before: the same for all that wait for something.
+        same.setdefault(_NEED.sub("…", alike(result.detail or "")), []).append(result)
     for members in same.values():
         if len(members) < FROM:
             for result in members:

@@ -86,7 +86,7 @@ def test_another_endpoint_name_is_another_key(fleet: ManagementRig) -> None:
     assert secret(fleet, "endpoint-of-pump-3") == FIRST
 
 
-@pytest.mark.parametrize("value", ["not hex", "4a" * 15, "4a" * 33, FIRST + "\n"])
+@pytest.mark.parametrize("value", ["not hex", "4a" * 15, "4a" * 33, FIRST + "\n\n"])
 def test_a_value_that_cannot_be_one_is_refused_and_the_old_one_stays(fleet: ManagementRig, value: str) -> None:
     fleet.apply_well()
     fleet.environ["PSK"] = value

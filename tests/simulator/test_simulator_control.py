@@ -29,6 +29,7 @@ def test_an_empty_world_has_everything_but_units(client: httpx.Client, sim: Runn
         "microvisor": {
             "api_keys": {},
             "secrets_update": True,
+            "configs_update": True,
             "paging": "cursor",
             "older_device_shape": False,
             "apps": {},

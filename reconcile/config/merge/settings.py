@@ -29,7 +29,7 @@ from reconcile.errors import Flaw, Position
 from reconcile.files import NotRead
 from reconcile.yaml import Map, Node, Scalar
 
-LIMITS = ("delete", "forget", "replace", "change", "unread", "absent")
+LIMITS = ("delete", "forget", "replace", "change", "unread", "absent", "failures")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
 _STATE = Field("state", Kind.OBJECT, fields={"path": Field("path", Kind.TEXT)})
 _TABLE = Field(

@@ -20,12 +20,14 @@ from reconcile.provider import (
     BadAnswer,
     Entry,
     FileRef,
+    InvalidInput,
     Largest,
     Mark,
     Mistake,
     NotFound,
     Observed,
     Page,
+    Problem,
     Reading,
     ResourceType,
     StrictModel,
@@ -92,7 +94,12 @@ class AppType(ResourceType[Api]):
             files={"File": Upload(Path(bundle.path).name, Path(bundle.path), bundle.sha256)},
             idempotent=False,
         )
-        return _observed(body(answer, "Microvisor"))
+        made = _observed(body(answer, "Microvisor"))
+        if made.name != target.name:
+            told = "without a name" if made.name is None else f"with the name {made.name!r}"
+            what = f"the upload was answered with the app {made.id} {told}, and {target.name!r} was sent"
+            raise InvalidInput(Problem(what, hint=f"Name it at the API, or use it by its SID: app: {made.id}"))
+        return made
 
     async def delete(self, api: Api, target: Target) -> None:
         try:

@@ -2,15 +2,18 @@
 Keys and values of an account or of a device: the calls that configs and secrets share.
 
 docs/apis/microvisor.md, "Configs" and "Secrets": `/Configs`, `/Devices/{sid}/Configs` and the same
-with `Secrets`; POST on the collection creates (201), POST on the member updates (200), DELETE removes (204).
+with `Secrets`; POST on the collection creates (201), POST on the member updates (200), DELETE removes (204). Some
+deployments refuse to update one: then it is deleted and made again.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from reconcile.provider import (
+    ApiError,
     Attrs,
     BadAnswer,
     Mistake,
@@ -61,10 +64,18 @@ class KeyedType(ResourceType[Api]):
         return self.observed(body(answer, "Microvisor"), target.parent)
 
     async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
-        answer = await api.main.send(
-            "POST", *self._path(target.parent), key_of(target), form={"Value": patch["value"]}, idempotent=True
-        )
-        return self.observed(body(answer, "Microvisor"), target.parent)
+        form = {"Value": patch["value"]}
+        try:
+            answer = await api.main.send("POST", *self._path(target.parent), key_of(target), form=form, idempotent=True)
+            return self.observed(body(answer, "Microvisor"), target.parent)
+        except ApiError as refusal:
+            if refusal.status not in (404, 405) and not _is_not_updated(refusal):
+                raise
+        # Between the two requests there is none; after a crash there the next plan finds it gone and makes it.
+        await self.delete(api, target)
+        made = await self.create(api, target, patch)
+        note = f"the API refuses to update {self.collection.lower()}: deleted and made again"
+        return replace(made, facts={**made.facts, "note": note})
 
     async def delete(self, api: Api, target: Target) -> None:
         try:
@@ -79,6 +90,12 @@ class KeyedType(ResourceType[Api]):
 
     def _path(self, parent: str | None) -> tuple[str, ...]:
         return ("Devices", parent, self.collection) if parent is not None else (self.collection,)
+
+
+def _is_not_updated(refusal: ApiError) -> bool:
+    """True of "Configs can't yet be updated", as the vendor's pages say it (docs/apis/microvisor.md, "Configs")."""
+    words = (refusal.message or "").lower()
+    return refusal.status == 400 and "updated" in words and ("can't" in words or "cannot" in words)
 
 
 def key_of(target: Target) -> str:

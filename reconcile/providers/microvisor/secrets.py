@@ -2,8 +2,7 @@
 Secret and Device Secret: texts under a key that are never returned (docs/apis/microvisor.md, "Secrets").
 
 A read has `key` and `date_rotated` only, so whether somebody else rotated it is told by the date of the last write,
-and whether the wanted value changed by a keyed fingerprint. Older deployments refuse to update one (404 or 405): then
-it is deleted and made again.
+and whether the wanted value changed by a keyed fingerprint.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from typing import Any
 
 from pydantic import Field
 
-from reconcile.provider import ApiError, Attrs, Entry, Observed, Ref, SecretRef, StrictModel, Target, View
+from reconcile.provider import Entry, Observed, Ref, SecretRef, StrictModel, View
 from reconcile.provider.rest import dated
-from reconcile.providers.microvisor.connection import Api
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
 
@@ -50,17 +48,6 @@ class SecretType(KeyedType):
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         return replace(super().recalled(entry, id_of), version=entry.facts.get("date_rotated"))
-
-    async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
-        try:
-            return await super().update(api, target, patch)
-        except ApiError as refusal:
-            if refusal.status not in (404, 405):
-                raise
-        # Between the two requests there is no secret; after a crash there the next plan finds it gone and makes it.
-        await self.delete(api, target)
-        made = await self.create(api, target, patch)
-        return replace(made, facts={**made.facts, "note": "the API refuses to update secrets: deleted and made again"})
 
 
 class DeviceSecretType(SecretType):

@@ -2,8 +2,8 @@
 What the Microvisor account holds: the `microvisor` section of the world, parsed, dumped, and found by name.
 
 The section is `{apps, configs, secrets, devices, dates}` and four knobs of the simulated service: `api_keys
-{SK…: secret}` beside the auth token, `secrets_update: false` (a secret cannot be updated, only deleted and
-created: 405), `paging: "offset"` (a page token is a position, so that pages really shift; "cursor" resumes
+{SK…: secret}` beside the auth token, `secrets_update` and `configs_update: false` (one cannot be updated, only deleted
+and created: 405), `paging: "offset"` (a page token is a position, so that pages really shift; "cursor" resumes
 after the last key), and `older_device_shape: true` (devices answered as the overview page of the vendor has
 them).
 """
@@ -85,6 +85,7 @@ class Account:
         self.device_names: dict[str, str] = {}
         self.api_keys: dict[str, str] = {}
         self.secrets_update = True
+        self.configs_update = True
         self.paging = "cursor"
         self.older_device_shape = False
 
@@ -192,6 +193,7 @@ _VALUES = Column(_values, _dump_values)
 SERVICE = Collection(
     api_keys=Column(_api_keys, lambda keys: dict(sorted(keys.items()))),
     secrets_update=_FLAG,
+    configs_update=_FLAG,
     paging=Column(one_of("cursor", "offset")),
     older_device_shape=_FLAG,
 )

@@ -2,7 +2,7 @@
 Configs and secrets, of the account and of a device (docs/apis/microvisor.md, "Configs" and "Secrets").
 
 A secret is write-only: its value is in no answer. With `secrets_update: false` in the world it cannot be
-updated either.
+updated either, nor a config with `configs_update: false`.
 """
 
 from typing import Any
@@ -38,7 +38,8 @@ class Entries:
         if not rest:
             return methods(self.request, GET=self._listing, POST=self._create)
         key = "/".join(rest)
-        if self.name == "secrets" and not self.account.secrets_update:
+        updates = self.account.secrets_update if self.name == "secrets" else self.account.configs_update
+        if not updates:
             return methods(self.request, GET=lambda: self._read(key), DELETE=lambda: self._delete(key))
         return methods(
             self.request,
