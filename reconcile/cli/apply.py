@@ -241,7 +241,7 @@ async def _settled(given: dict[str, Any], session: Session, made: Plan, results:
 def _show_results(given: dict[str, Any], session: Session, made: Plan, results: Sequence[Result]) -> None:
     from reconcile.core.events import ChangeDone
     from reconcile.render.apply import Applied, apply_text
-    from reconcile.render.json.plan import not_compared_json
+    from reconcile.render.json.plan import absent_json, not_compared_json
     from reconcile.render.json.results import apply_json
     from reconcile.render.paint import Paint
     from reconcile.render.text import absent_lines
@@ -255,13 +255,19 @@ def _show_results(given: dict[str, Any], session: Session, made: Plan, results: 
             renewed += result.change.action is Action.NOOP and result.change.reason is Reason.LEASE_ENDS
     imported, added, changed, destroyed, forgotten = totals
     staged = sum(bool(result.change.stamp) for result in results if result.outcome is Outcome.DONE)
-    counts = Applied(added, changed, destroyed, imported, forgotten, renewed, len(made.unread), staged)
+    absent = sum(not row.waits for row in made.absent)
+    counts = Applied(added, changed, destroyed, imported, forgotten, renewed, len(made.unread), staged, absent)
     said = [
         ChangeDone(result.change.address, verb_of(result.change), result.outcome, 0.0, result.detail, result.where)
         for result in results
     ]
     if given["format_"] == "json":
-        emit_json(apply_json(said, counts, made.warnings, not_compared_json(made)))
+        told: dict[str, Any] = {
+            "warnings": made.warnings,
+            "not_compared": not_compared_json(made),
+            "absent": absent_json(made),
+        }
+        emit_json(apply_json(said, counts, told))
     else:
         types, color = session.world.types, colored(sys.stdout)
         say(["", *apply_text(said, counts, types=types, unread=made.unread, color=color)])

@@ -365,11 +365,19 @@ class Planner:
         """What needs something that is not there yet is not done either, nor what needs that."""
         plan = self.plan
         lacking = {absent.address for absent in plan.absent}
-        while lacking and (held := [change for change in plan.changes if not lacking.isdisjoint(change.needs)]):
-            for change in held:
-                need = next(need for need in change.needs if need in lacking)
+
+        def need_of(change: Change) -> Address | None:
+            parent = change.address.parent
+            needs = change.needs if parent is None else (*change.needs, parent)
+            return next((need for need in needs if need in lacking), None)
+
+        while lacking:
+            held = [(change, need) for change in plan.changes if (need := need_of(change)) is not None]
+            if not held:
+                return
+            for change, need in held:
                 plan.absent.append(Absent(change.address, f"waits for {need}", change.where, waits=True))
-            lacking |= {change.address for change in held}
+            lacking |= {change.address for change, _ in held}
             plan.changes = [change for change in plan.changes if change.address not in lacking]
 
     def _sizes(self, held: Mapping[str, int]) -> dict[str, int]:

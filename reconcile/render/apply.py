@@ -35,6 +35,7 @@ class Applied:
     renewed: int = 0
     not_read: int = 0
     staged: int = 0
+    absent: int = 0
 
 
 def outcomes(results: Sequence[ChangeDone]) -> dict[str, int]:
@@ -74,13 +75,14 @@ def apply_text(
         yield ""
     ends = outcomes(results)
     not_read = max(counts.not_read, len(unread))
-    if len(results) == ends["done"] and not not_read:
+    lacking = f", {counts.absent} not there yet" if counts.absent else ""
+    if len(results) == ends["done"] and not not_read and not counts.absent:
         done = f"{counts.added} added, {counts.changed} changed, {counts.destroyed} destroyed."
         yield paint(f"Apply complete! Resources: {done}", GREEN)
     else:
         said = (
             f"{ends['done']} done, {ends['failed']} failed, {ends['unknown']} unknown, {ends['skipped']} skipped, "
-            f"{ends['conflict']} conflicts, {not_read} not read."
+            f"{ends['conflict']} conflicts, {not_read} not read{lacking}."
         )
         yield paint(f"Apply incomplete: {said}", RED)
         did = f"{counts.added} added, {counts.changed} changed, {counts.destroyed} destroyed"

@@ -10,8 +10,8 @@ from reconcile.render.detail import one
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import groups, turned
 from reconcile.render.paint import BOLD, GREEN, RED, Paint
-from reconcile.render.text import WIDTH, header, unread_lines, warning_lines
-from reconcile.render.words import NO_CHANGES, Types, many
+from reconcile.render.text import WIDTH, absent_lines, header, unread_lines, warning_lines
+from reconcile.render.words import Types, many
 
 
 def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WIDTH) -> Iterator[str]:
@@ -26,14 +26,15 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
         for group in members:
             yield from group_lines(group, types, paint) if group.grouped else one(group, paint)
     yield from unread_lines(plan.unread, types, paint)
+    yield from absent_lines(plan.absent, types, paint)
     yield from warning_lines(plan.warnings, paint)
     yield ""
     if drifted:
         gone = sum(1 for change in drifted if change.action is Action.DELETE)
         yield paint(f"Drift: {len(drifted) - gone} changed, {gone} deleted by somebody else.", BOLD)
         yield "`plan` shows what an apply would put back."
-    elif plan.complete:
-        yield paint(NO_CHANGES, GREEN)
+    elif plan.complete and not plan.absent:
+        yield paint("No drift: nothing was changed by somebody else since the last apply.", GREEN)
     if silent := sum(row.allow is None for row in plan.unread):
         yield paint("Incomplete:", RED) + f" {many(silent, 'read')} failed; what did not answer may differ."
 

@@ -65,6 +65,9 @@ def change_text(plan: Plan, name: str, *, types: Types, color: bool = False, wid
         for change in rest:
             yield paint.row(3, symbol(change), outside(change.address), place(change.where))
     yield from unsettled_lines(unsettled, types, paint)
+    for lacking in plan.absent:
+        if lacking.address == wanted or _under(lacking.address, wanted):
+            yield f"Not there yet: {outside(lacking.address)}: {outside(lacking.what)}"
     for row in plan.unread:
         if row.address is not None and (row.address == wanted or _under(row.address, wanted)):
             yield f"Not read: {outside(row.address)}: {outside(row.error)}"

@@ -92,6 +92,29 @@ def test_what_needs_it_waits(management: ManagementRig):
     assert len(management.world["campaigns"]) == 1
 
 
+def test_what_hangs_on_a_device_that_waits_for_an_app_waits_with_it(rig: Rig):
+    rig.devices["one"] = {"sid": sid(1), "app": "nowhere", "configs": {"a": "1"}}
+    rig.configs["host"] = "1"
+    rig.mark()
+    ran = rig.apply()
+    assert ran.code == 1 and rig.mutations() == ["POST /v1/Configs"], ran
+    assert "microvisor.devices.one.configs.a: waits for microvisor.devices.one" in ran.out, ran
+    assert "Apply complete!" not in ran.out and "1 not there yet." in ran.out, ran
+    ran = rig.apply("--format", "json")
+    assert ran.json["complete"] is False and len(ran.json["absent"]) == 2, ran
+
+
+def test_drift_says_what_is_gone(rig: Rig):
+    rig.devices.update(one={"sid": sid(1)}, two={"sid": sid(2)})
+    rig.apply_well()
+    with rig.outside() as world:
+        del world["devices"][sid(2)]
+    ran = rig.run("drift", str(rig.fleet))
+    assert ran.code == 1, ran
+    assert f"the device {sid(2)} is gone from the account" in ran.out and "No drift" not in ran.out, ran
+    assert "No changes" not in ran.out, ran
+
+
 def test_an_agent_that_answers_404_stops_nobody_else(make_trackers: MakeTrackers):
     rig = make_trackers({"A1": {}, "GONE": {}})
     rig.trackers["one"] = truck("A1", connectingPeriod=120)

@@ -278,7 +278,7 @@ def test_secrets_of_many_rows_say_why() -> None:
 def test_drift_alone() -> None:
     check("drift", drift_text(mixed(), types=TYPES))
     quiet = list(drift_text(plan(device("s", field("app", "a", "b"))), types=TYPES))
-    assert quiet[-1] == "No changes. Your infrastructure matches the configuration."
+    assert quiet[-1] == "No drift: nothing was changed by somebody else since the last apply."
 
 
 def test_one_resource_of_a_plan_in_full() -> None:

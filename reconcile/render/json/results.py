@@ -77,16 +77,19 @@ def _diagnostic(problem: Problem, severity: str) -> dict[str, Any]:
 
 
 def apply_json(
-    results: Sequence[ChangeDone],
-    counts: Applied,
-    warnings: Sequence[str] = (),
-    not_compared: Sequence[Mapping[str, str]] = (),
+    results: Sequence[ChangeDone], counts: Applied, told: Mapping[str, Sequence[Any]] | None = None
 ) -> dict[str, Any]:
-    """What an apply did: the counts, then every resource with its outcome, and what its plan warned of."""
+    """
+    What an apply did: the counts, then every resource with its outcome.
+
+    Args:
+        told: what else its plan told: `warnings`, `not_compared`, and `absent`, over which nothing is complete.
+    """
+    told = told or {}
     ends = outcomes(results)
     return {
         "format_version": "1.0",
-        "complete": len(results) == ends["done"] and not counts.not_read,
+        "complete": len(results) == ends["done"] and not counts.not_read and not told.get("absent"),
         "resources": {
             "added": counts.added,
             "changed": counts.changed,
@@ -108,6 +111,5 @@ def apply_json(
             }
             for result in results
         ],
-        "not_compared": list(not_compared),
-        "warnings": list(warnings),
+        **{name: list(told.get(name, ())) for name in ("absent", "not_compared", "warnings")},
     }
