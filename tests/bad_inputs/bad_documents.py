@@ -394,27 +394,6 @@ IDENTITY = [
         fleet(f"  devices:\n    a: {{sid: {sid(1)}}}\n    b: {{sid: {sid(1)}}}\n"),
         (("one unit", "microvisor.devices.a", "microvisor.devices.b", "fleet.yaml:4", "fleet.yaml:5"),),
     ),
-    Refused(
-        (46,),
-        "an app that nobody has",
-        fleet(f"  devices:\n    a: {{sid: {sid(1)}, app: sensor-9}}\n"),
-        (("fleet.yaml line 4", "microvisor.devices.a", "sensor-9"),),
-        reads=True,
-    ),
-    Refused(
-        (46,),
-        "an app by a SID that the account lacks",
-        fleet(f"  devices:\n    a: {{sid: {sid(1)}, app: KA{'9' * 32}}}\n"),
-        (("fleet.yaml line 4", "microvisor.devices.a", f"KA{'9' * 32}"),),
-        reads=True,
-    ),
-    Refused(
-        (46,),
-        "a device that the account lacks",
-        fleet(f"  devices:\n    a: {{sid: {sid(9)}}}\n"),
-        (("fleet.yaml line 4", "microvisor.devices.a", sid(9)),),
-        reads=True,
-    ),
 ]
 
 GOOD_IDENTITY = [

@@ -96,6 +96,27 @@ def test_41_names_that_swap_go_through_a_temporary_name(simulator: Running, tmp_
     assert all(one["status"] == 200 for one in simulator.requests()[already:]), "no name is ever taken twice"
 
 
+LACKING = {
+    "46: an app that nobody has": (f"{{sid: {sid(1)}, app: sensor-9}}", "sensor-9"),
+    "46: an app by a SID that the account lacks": (f"{{sid: {sid(1)}, app: KA{'9' * 32}}}", f"KA{'9' * 32}"),
+    "46: a device that the account lacks": (f"{{sid: {sid(9)}}}", sid(9)),
+}
+
+
+@pytest.mark.parametrize(("device", "lacking"), LACKING.values(), ids=LACKING)
+def test_what_the_account_lacks_is_told_with_its_place_and_nothing_is_sent(
+    device: str, lacking: str, simulator: Running, tmp_path: Path
+) -> None:
+    simulator.put(world())
+    before, already = simulator.world["microvisor"], len(simulator.requests())
+    home = write(tmp_path / "repository" / "f", fleet(f"  devices:\n    a: {device}\n"))
+    ran = run(*APPLY, cwd=home, env=environment(tmp_path, simulator.url))
+    assert ran.code == 1, ran.said
+    line = next(line for line in ran.out.splitlines() if "microvisor.devices.a: " in line)
+    assert lacking in line and line.endswith("fleet.yaml:4"), line
+    assert mutations(simulator.requests()[already:]) == [] and simulator.world["microvisor"] == before
+
+
 def numbers_in(names: Iterable[str]) -> set[int]:
     """The numbers that names begin with: `test_71_to_73_…`, `test_67_70_…`, `79: …`, `90 (T15): …`."""
     found: set[int] = set()

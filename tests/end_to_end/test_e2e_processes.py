@@ -196,12 +196,9 @@ def test_of_two_applies_at_once_the_second_is_refused_or_waits(fleet: Rig) -> No
 def test_two_first_applies_at_once_make_one_fleet(fleet: Rig) -> None:
     slow(fleet, 0.01)
     both = [start(fleet), start(fleet)]
-    codes = []
-    for process in both:
-        process.communicate(timeout=60)
-        codes.append(process.returncode)
-    assert 0 in codes
-    assert set(codes) <= {0, 5, 6}, codes
+    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    codes = {code for _, code in ended}
+    assert 0 in codes and codes <= {0, 5, 6}, ended
     fleet.sim.set_faults()
     assert_whole(fleet)
 
