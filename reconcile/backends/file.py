@@ -80,8 +80,9 @@ def examine(path: Path) -> FileStatus | None:
     logs = {end: log_size(path, end) for end in SIDES}
     try:
         found = os.lstat(path)
-        if found.st_nlink > 1 and stat.S_ISREG(found.st_mode) and _drop_draft(path, found):
-            found = os.lstat(path)
+        if found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
+            _drop_draft(path, found)
+            found = os.lstat(path)  # also when there was nothing to drop: who made it may have done so just now
     except (FileNotFoundError, NotADirectoryError):
         if logs["-wal"] or logs["-journal"]:
             raise broken(
@@ -207,15 +208,12 @@ def _drafts(path: Path) -> list[Path]:
         return []
 
 
-def _drop_draft(path: Path, found: os.stat_result) -> bool:
-    """True after it removed the name under which this file was made, when a kill left it."""
-    gone = False
+def _drop_draft(path: Path, found: os.stat_result) -> None:
+    """Removes the name under which this file was made, when a kill left it, or its maker is about to."""
     for draft in _drafts(path):
         if inode(draft) == (found.st_dev, found.st_ino):
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
-                gone = True
-    return gone
 
 
 def open_reading(path: Path, found: FileStatus) -> sqlite3.Connection:

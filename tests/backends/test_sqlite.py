@@ -813,6 +813,25 @@ def test_two_first_runs_make_one_state(fleet: Fleet, tmp_path: Path, monkeypatch
     assert fleet.everything()[0].lineage == "theirs"
 
 
+def test_a_state_that_another_run_is_just_giving_its_name_has_one_name(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look falls between the other run's link and its removal of the name under which it made the file."""
+    fleet.filled()
+    draft = fleet.path.with_name(f".{fleet.path.name}.00ff.new")
+    os.link(fleet.path, draft)
+    look = os.lstat
+
+    def looked(path: Any) -> os.stat_result:
+        found = look(path)
+        if path == fleet.path:
+            draft.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(os, "lstat", looked)
+    assert run(fleet.store().head()) is not None
+
+
 def test_one_unit_under_two_addresses_is_refused_and_nothing_is_written(fleet: Fleet) -> None:
     fleet.filled()
     store = fleet.store()
