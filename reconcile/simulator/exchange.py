@@ -23,7 +23,7 @@ class Call:
         segments: the path, each segment decoded on its own, so that `%2F` stays inside one.
         query: the last value of each parameter.
         base: scheme and host that the client used, for the absolute URLs of answers.
-        content_type: the whole header; empty when there is none.
+        content_type, content_md5: the whole headers; empty when there are none.
         now: simulated seconds.
         omit: what a listing that is asked for lacks, by its id in that listing; everything else is as if it were not
             there. Empty for nothing.
@@ -40,6 +40,7 @@ class Call:
     content_type: str
     now: float
     body: bytes = b""
+    content_md5: str = ""
     omit: str = ""
     endless: str = ""
 

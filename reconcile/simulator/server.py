@@ -200,6 +200,7 @@ class Simulator:
             base=f"http://{host}" if _HOST.fullmatch(host) else self.url,
             authorization=headers.get("Authorization", ""),
             content_type=headers.get("Content-Type", ""),
+            content_md5=headers.get("Content-MD5", ""),
             now=0,
         )
         if api is None:

@@ -262,34 +262,69 @@ def test_nobody_approves_in_a_world_that_says_so(managed: Account) -> None:
 # Phases and what they allow.
 
 ALLOWED = {
-    "draft": {"start", "put", "delete"},
-    "awaiting_approval": {"stop"},
-    "starting": {"stop"},
-    "active": {"stop"},
-    "stopping": set(),
-    "stopped": {"archive", "delete"},
-    "archived": {"delete"},
+    "draft": {"start", "words", "put", "delete"},
+    "awaiting_approval": {"stop", "words"},
+    "starting": {"stop", "words"},
+    "active": {"stop", "words"},
+    "stopping": {"words"},
+    "stopped": {"archive", "delete", "words"},
+    "archived": {"delete", "words"},
 }
+CALLS = {"start": 202, "stop": 202, "archive": 202, "words": 200, "put": 200, "delete": 204}
 
 
 @pytest.mark.parametrize("phase", ALLOWED)
 def test_a_phase_allows_only_some_calls(managed: Account, phase: str) -> None:
     manifest = managed.manifest()
     campaign = {"phase": phase, "device_filter": GOOD, "root_manifest_id": manifest}
-    for call, status in (("start", 202), ("stop", 202), ("archive", 202), ("put", 200), ("delete", 204)):
+    for call, status in CALLS.items():
         world = managed.sim.world
         world["device_management"]["campaigns"] = {NOBODY: campaign}
         managed.sim.put(world)
         path = f"/v3/update-campaigns/{NOBODY}"
-        methods = {"put": ("PUT", path), "delete": ("DELETE", path)}
+        methods = {"words": ("PUT", path), "put": ("PUT", path), "delete": ("DELETE", path)}
         method, where = methods.get(call, ("POST", f"{path}/{call}"))
-        answer = managed.http.request(method, where, json={"name": "x"})
+        answer = managed.http.request(method, where, json={"name": "x", "autostop": call != "put"})
         if call in ALLOWED[phase]:
             assert (call, answer.status_code) == (call, status)
         else:
             assert (call, answer.status_code) == (call, 403 if call == "put" else 409)
             assert phase in answer.json()["message"]
             assert managed.phase(path) == phase
+
+
+def test_a_campaign_whose_start_fails_is_a_draft_again_and_says_why(managed: Account) -> None:
+    world = pumps_world()
+    world["device_management"]["start_fails"] = "Insufficient billing credit."
+    managed.sim.put(world)
+    path = managed.campaign(GOOD, root_manifest_id=managed.manifest())
+    managed.post(f"{path}/start", 202)
+    campaign = managed.get(path)
+    assert (campaign["phase"], campaign["autostop_reason"]) == ("draft", "Insufficient billing credit.")
+    managed.call("GET", f"{path}/metrics", 404)
+    world = managed.sim.world
+    world["device_management"]["start_fails"] = None
+    managed.sim.put(world)
+    managed.post(f"{path}/start", 202)
+    campaign = managed.get(path)
+    assert (campaign["phase"], campaign["autostop_reason"]) == ("starting", None)
+
+
+def test_the_statistics_say_why_devices_failed(managed: Account) -> None:
+    world = pumps_world()
+    world["device_management"]["devices"][PUMPS[1]]["fail_update"] = True
+    managed.sim.put(world)
+    path = managed.started(GOOD)
+    managed.sim.advance(600)
+    counts = {one["id"]: one["count"] for one in managed.get(f"{path}/statistics")["data"]}
+    assert counts == {"success": 1, "fail": 1, "skipped": 0, "info": 0}
+    (event,) = managed.get(f"{path}/statistics/fail/event_types")["data"]
+    assert (event["event_type"], event["count"], event["summary_status"]) == ("UPD4_FAIL_101", 1, "FAIL")
+    assert event["description"] == "Update error, nonspecific network error"
+    assert managed.get(f"{path}/statistics/fail/event_types/upd4_fail_101") == event
+    assert managed.get(f"{path}/statistics/success")["count"] == 1
+    managed.call("GET", f"{path}/statistics/none", 404)
+    managed.call("GET", f"{path}/statistics/fail/event_types/none", 404)
 
 
 def test_a_stopped_campaign_never_restarts(managed: Account) -> None:

@@ -41,6 +41,7 @@ def test_an_empty_world_has_everything_but_units(client: httpx.Client, sim: Runn
         "trackers": {},
         "device_management": {
             "approval_s": 60,
+            "start_fails": None,
             "devices": {},
             "groups": {},
             "firmware_images": {},

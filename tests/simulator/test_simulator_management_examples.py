@@ -80,7 +80,7 @@ def test_the_dates_of_filters(managed: Account, date: str) -> None:
         (401, "auth_mismatch", {"method": "GET", "url": "/v3/devices", "headers": {"Authorization": "Basic eDp5"}}),
         (401, "invalid_token", {"method": "GET", "url": "/v3/devices", "headers": {"Authorization": "Bearer x"}}),
         (401, "invalid_apikey", {"method": "GET", "url": "/v3/devices", "headers": {"Authorization": "Bearer ak_x"}}),
-        (403, "access_denied", {"method": "PUT", "url": "the campaign", "json": {}}),
+        (403, "access_restricted", {"method": "PUT", "url": "the campaign", "json": {"autostop": False}}),
         (404, "not_found", {"method": "GET", "url": f"/v3/devices/{NOBODY}"}),
         (404, "unrecognized_request", {"method": "GET", "url": "/v3/users?status__eq=ACTIVE"}),
         (405, "method_not_supported", {"method": "DELETE", "url": "/v3/devices"}),

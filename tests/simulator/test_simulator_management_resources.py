@@ -1,12 +1,13 @@
 """The resources of the simulated Device Management API, one by one (docs/apis/device_management.md)."""
 
+import base64
 import hashlib
 import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from simulated_management import IMAGE, NOBODY, NORTH, PUMPS, Account
+from simulated_management import IMAGE, NOBODY, NORTH, PUMPS, Account, pumps_world
 
 DEVICE = f"/v3/devices/{PUMPS[0]}"
 GROUP = f"/v3/device-groups/{NORTH}"
@@ -294,6 +295,64 @@ def test_the_same_bytes_and_name_twice_are_two_images(managed: Account) -> None:
 def test_any_bytes_are_an_image(managed: Account, content: bytes) -> None:
     image = managed.upload("/v3/firmware-images", content, name="odd")
     assert (image["datafile_size"], image["datafile_checksum"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+JOBS = "/v3/firmware-images/upload-jobs"
+CHUNK = bytes(range(256)) * 20_000  # a little more than the least
+
+
+def chunk(managed: Account, job: str, content: bytes, status: int = 201, md5: bytes | None = None) -> Any:
+    digest = hashlib.md5(content).digest() if md5 is None else md5
+    headers = {"Content-Type": "binary/octet-stream", "Content-MD5": base64.b64encode(digest).decode()}
+    return managed.call("POST", f"{JOBS}/{job}/chunks", status, content=content, headers=headers)
+
+
+def test_an_image_comes_in_chunks(managed: Account) -> None:
+    job = managed.post(JOBS, name="large", description="d")
+    assert job["firmware_image_id"] is None
+    for content in (CHUNK, CHUNK, b"the rest"):
+        chunk(managed, job["id"], content)
+    assert managed.get(f"{JOBS}/{job['id']}")["firmware_image_id"] is None
+    chunk(managed, job["id"], b"")
+    made = managed.get(f"{JOBS}/{job['id']}")["firmware_image_id"]
+    image = managed.get(f"/v3/firmware-images/{made}")
+    assert (image["name"], image["description"], image["datafile_size"]) == ("large", "d", 2 * len(CHUNK) + 8)
+    assert image["datafile_checksum"] == hashlib.sha256(CHUNK + CHUNK + b"the rest").hexdigest()
+    chunk(managed, job["id"], b"more", 409)
+    managed.delete(f"{JOBS}/{job['id']}")
+    managed.call("GET", f"{JOBS}/{job['id']}", 404)
+    assert managed.ids("/v3/firmware-images") == [image["id"]]
+
+
+def test_a_chunk_that_cannot_be_is_refused(managed: Account) -> None:
+    assert refused(managed.post(JOBS, 400)) == ["name"]
+    job = managed.post(JOBS, name="large")["id"]
+    assert refused(chunk(managed, job, CHUNK, 400, md5=b"x" * 16)) == ["Content-MD5"]
+    chunk(managed, job, b"", 400)
+    chunk(managed, job, b"too small but for the last")
+    chunk(managed, job, CHUNK, 400)
+    chunk(managed, job, b"")
+    chunk(managed, NOBODY, CHUNK, 404)
+    assert len(managed.ids("/v3/firmware-images")) == 1
+
+
+@pytest.mark.parametrize(("kind", "most"), [("firmware-images", 100 * 2**20 - 1), ("firmware-manifests", 2048)])
+def test_a_datafile_has_its_largest_size(managed: Account, kind: str, most: int) -> None:
+    managed.upload(f"/v3/{kind}", bytes(most + 1), 413 if "images" in kind else 400, name="x")
+    assert managed.ids(f"/v3/{kind}") == []
+    assert managed.upload(f"/v3/{kind}", bytes(most), name="x")["datafile_size"] == most
+
+
+def test_two_devices_have_one_endpoint_name(managed: Account) -> None:
+    world = pumps_world()
+    devices = world["device_management"]["devices"]
+    devices[PUMPS[0]] |= {"endpoint_name": "one", "state": "deregistered"}
+    devices[PUMPS[1]]["endpoint_name"] = "one"
+    managed.sim.put(world)
+    assert managed.ids("/v3/devices", endpoint_name__eq="one") == [PUMPS[0], PUMPS[1]]
+    managed.post("/v3/devices/", 409, endpoint_name="one")
+    managed.delete(f"/v3/devices/{PUMPS[1]}/")
+    managed.post("/v3/devices/", endpoint_name="one")
 
 
 @pytest.mark.parametrize("kind", ["firmware-images", "firmware-manifests"])

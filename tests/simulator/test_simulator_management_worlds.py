@@ -101,10 +101,7 @@ def test_an_active_campaign_of_a_world_has_the_devices_that_match(managed: Accou
             {"devices": {NOBODY: {"firmware_checksum": "x"}}},
             f'$.device_management.devices["{NOBODY}"].firmware_checksum',
         ),
-        (
-            {"devices": {NOBODY: {"endpoint_name": "x"}, NORTH: {"endpoint_name": "x"}}},
-            f'$.device_management.devices["{NORTH}"].endpoint_name',
-        ),
+        ({"start_fails": 1}, "$.device_management.start_fails"),
         ({"groups": {NOBODY: {"devices": {}}}}, f'$.device_management.groups["{NOBODY}"].devices'),
         ({"groups": {NOBODY: {"devices": [NORTH]}}}, f'$.device_management.groups["{NOBODY}"].devices[0]'),
         ({"groups": {NOBODY: {"name": "x"}, NORTH: {"name": "x"}}}, f'$.device_management.groups["{NORTH}"].name'),
@@ -181,6 +178,7 @@ _sections = st.fixed_dictionaries(
     {},
     optional={
         "approval_s": st.none() | st.integers(0, 1000),
+        "start_fails": st.none() | _texts,
         "devices": st.dictionaries(_hex, _devices, max_size=4),
         "groups": st.dictionaries(
             _hex, st.fixed_dictionaries({}, optional={"description": _texts, "custom_attributes": _attributes})

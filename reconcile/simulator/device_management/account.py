@@ -1,12 +1,13 @@
 """
 The `device_management` section of the world: parsed, dumped, and by row for the database.
 
-It is `{devices, groups, firmware_images, firmware_manifests, campaigns, shared_keys, approval_s}`, entities by id
-and keys by endpoint name, with the fields of the API and those of the world (`resources`); every field may be left
-out. Left out, `endpoint_name` of a device and `name` of a group are the id, `datafile_checksum` of an image that of
-the id. Groups have `devices: [<id>…]`, campaigns `devices: {<id>: {deployment_state, …}}`: left out of a campaign
-that is active, it is the devices that match. `approval_s` is how long somebody takes to approve a campaign that
-needs it, null for never.
+It is `{devices, groups, firmware_images, firmware_manifests, campaigns, shared_keys, approval_s, start_fails}`,
+entities by id and keys by endpoint name, with the fields of the API and those of the world (`resources`); every field
+may be left out. Left out, `endpoint_name` of a device and `name` of a group are the id, `datafile_checksum` of an image
+that of the id. Several devices may have one `endpoint_name`. Groups have `devices: [<id>…]`, campaigns `devices: {<id>:
+{deployment_state, …}}`: left out of a campaign that is active, it is the devices that match. `approval_s` is how long
+somebody takes to approve a campaign that needs it, null for never; `start_fails` is why no campaign can start, null
+where they can.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ from reconcile.simulator.world import Key, SimulatedWorld
 _PREFIX = "device_management."
 KINDS = [_PREFIX + name for name in RESOURCES]
 
-_SECTION = (DEVICES, GROUPS, IMAGES, MANIFESTS, CAMPAIGNS, KEYS, "approval_s")
+_SECTION = (DEVICES, GROUPS, IMAGES, MANIFESTS, CAMPAIGNS, KEYS, "approval_s", "start_fails")
 _MAX_APPROVAL_S = 366 * 86400
 
 # Since when a campaign is in its phase, and when it began.
@@ -75,13 +76,13 @@ def parse(value: Any, path: Path, world: SimulatedWorld) -> Rollout:
     if approval is not None:
         approval = shape.number(approval, (*path, "approval_s"), 0, _MAX_APPROVAL_S)
     directory.approval_s = approval
+    if (reason := section.get("start_fails")) is not None:
+        directory.start_fails = shape.text(reason, (*path, "start_fails"))
     now = world.clock.now()
     today = date(int(now))
     for id_, item, at in _entities(section, DEVICES, path):
         device = DEVICE.parse(item, at, today)
-        endpoint = device["endpoint_name"] = device.get("endpoint_name") or id_
-        if endpoint in directory.by_endpoint:
-            raise ShapeError((*at, "endpoint_name"), f"is that of {directory.by_endpoint[endpoint]} already")
+        device["endpoint_name"] = device.get("endpoint_name") or id_
         directory.add(DEVICES, id_, device)
     for id_, item, at in _entities(section, IMAGES, path):
         image = IMAGE.parse(item, at, today)
@@ -155,7 +156,7 @@ def _campaign(directory: Rollout, id_: str, item: Any, path: Path, today: str) -
 
 def dump(directory: Rollout) -> dict[str, Any]:
     """The section in its complete form, in the order of its keys."""
-    dumped: dict[str, Any] = {"approval_s": directory.approval_s}
+    dumped: dict[str, Any] = settings(directory)
     for name, collection in directory.collections.items():
         dumped[name] = {id_: RESOURCES[name].complete(collection.by_key[id_]) for id_ in collection.order()}
     for id_, group in dumped[GROUPS].items():
@@ -209,7 +210,7 @@ def assemble(settings: dict[str, Any], kept: Mapping[str, dict[str, Any]]) -> di
 
 def settings(directory: Rollout) -> dict[str, Any]:
     """What is no entity."""
-    return {"approval_s": directory.approval_s}
+    return {"approval_s": directory.approval_s, "start_fails": directory.start_fails}
 
 
 def units(value: Any, path: Path) -> dict[str, Any]:

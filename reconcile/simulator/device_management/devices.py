@@ -26,8 +26,8 @@ class Devices(Entities):
         sent = self.checked(None)
         id_ = self.directory.new_id(self.request.now)
         endpoint = sent.get("endpoint_name") or id_
-        if endpoint in self.directory.by_endpoint:
-            raise Refused(409, f"endpoint_name {endpoint!r} is that of Device {self.directory.by_endpoint[endpoint]}")
+        if (known := self.directory.device_called(endpoint)) is not None:
+            raise Refused(409, f"endpoint_name {endpoint!r} is that of Device {known}")
         answer = self.add(id_, {"state": UNENROLLED, **sent, "endpoint_name": endpoint})
         self.directory.device_written(id_, self.by_id[id_], self.request.now)
         return answer

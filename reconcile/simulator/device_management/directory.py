@@ -15,6 +15,8 @@ from reconcile.simulator.device_management.filters import Condition
 from reconcile.simulator.device_management.resources import (
     CAMPAIGNS,
     DEPLOYMENTS,
+    DEREGISTERED,
+    DEVICE,
     DEVICES,
     GROUPS,
     IMAGES,
@@ -70,13 +72,21 @@ class Directory:
             CAMPAIGNS: self.campaigns,
             KEYS: self.keys,
         }
-        self.by_endpoint: dict[str, str] = {}
+        self.by_endpoint: dict[str, set[str]] = {}
         self.by_group_name: dict[str, str] = {}
         # Members by group, groups by device, and devices by campaign.
         self.members: dict[str, set[str]] = {}
         self.memberships: dict[str, set[str]] = {}
         self.deployments: dict[str, dict[str, Record]] = {}
+        self.upload_jobs: dict[str, Any] = {}
         self._made = 0
+
+    def device_called(self, endpoint: str) -> str | None:
+        """The device of an endpoint name that is not deregistered; one at most, but in a world that says otherwise."""
+        for id_ in sorted(self.by_endpoint.get(endpoint, ())):
+            if DEVICE.get(self.devices.by_key[id_], "state") != DEREGISTERED:
+                return id_
+        return None
 
     def mark(self, section: str, id_: str) -> None:
         self.changed.add((f"device_management.{section}", id_))
@@ -93,7 +103,7 @@ class Directory:
         """Adds an entity, found from now on by its names."""
         self.collections[section].add(id_, record)
         if section == DEVICES:
-            self.by_endpoint[record["endpoint_name"]] = id_
+            self.by_endpoint.setdefault(record["endpoint_name"], set()).add(id_)
         elif section == GROUPS:
             self.by_group_name[record["name"]] = id_
             self.members[id_] = set()
@@ -116,7 +126,7 @@ class Directory:
         if section == DEVICES:
             for group in list(self.memberships.get(id_, ())):
                 self.leave(group, id_, now)
-            del self.by_endpoint[record["endpoint_name"]]
+            self.by_endpoint[record["endpoint_name"]].discard(id_)
         elif section == GROUPS:
             for device in list(self.members[id_]):
                 self.leave(id_, device, now)
@@ -178,8 +188,7 @@ class Directory:
             if condition.name == "id":
                 return sorted({id_ for id_ in condition.wanted if id_ in collection.by_key})
             if condition.name == "endpoint_name":
-                found = {self.by_endpoint.get(name, "") for name in condition.wanted}
-                return sorted(found - {""})
+                return sorted({id_ for name in condition.wanted for id_ in self.by_endpoint.get(name, ())})
         return collection.order()
 
 

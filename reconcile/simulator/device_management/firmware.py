@@ -19,18 +19,25 @@ from reconcile.simulator.device_management.body import upload
 from reconcile.simulator.device_management.directory import Directory, datafile
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.fields import Record
+from reconcile.simulator.device_management.jobs import answer_jobs
 from reconcile.simulator.device_management.refusal import Refused
 from reconcile.simulator.device_management.resources import IMAGES, MANIFESTS
 from reconcile.simulator.exchange import Reply
 
-# Larger images go to the vendor in chunks, another call.
-MAX_DATAFILE = 100_000_000
+MAX_DATAFILE = 100 * 1024 * 1024 - 1  # from here on in chunks (`jobs`)
+MAX_MANIFEST = 2048
 
 
 class Images(Entities):
     kind = IMAGES
     title = "Firmware image"
     mutable = False
+    most = MAX_DATAFILE
+
+    def answer(self, rest: list[str]) -> Reply:
+        if self.kind == IMAGES and rest[:1] == ["upload-jobs"]:
+            return answer_jobs(self.request, self.directory, rest[1:])
+        return super().answer(rest)
 
     def view(self, id_: str) -> dict[str, Any]:
         return {**super().view(id_), "datafile": datafile(id_)}
@@ -38,8 +45,8 @@ class Images(Entities):
     def create(self) -> Reply:
         record, parts = upload(self.request, self.resource)
         content = parts["datafile"]
-        if len(content) > MAX_DATAFILE:
-            raise Refused(413, f"The datafile holds more than {MAX_DATAFILE} bytes")
+        if len(content) > self.most:
+            raise Refused(413 if self.kind == IMAGES else 400, f"The datafile holds more than {self.most} bytes")
         id_ = self.directory.new_id(self.request.now)
         return self.add(id_, {**record, "datafile_size": len(content), **self.computed(id_, parts)})
 
@@ -51,6 +58,7 @@ class Images(Entities):
 class Manifests(Images):
     kind = MANIFESTS
     title = "Firmware manifest"
+    most = MAX_MANIFEST
 
     def computed(self, id_: str, parts: dict[str, memoryview]) -> Record:
         image = _image_of(self.directory, bytes(parts["datafile"]))

@@ -9,6 +9,8 @@ campaign, those that match later too. Each device takes its manifest when it nex
 image's checksum, or `failed_connector_channel_update`). One that has the image already is deployed at once, and
 counted as skipped. One that is not online stays pending.
 
+A campaign whose start fails (`start_fails`) is a draft again, and `autostop_reason` says why.
+
 A one-shot campaign with `autostop` stops when `autostop_success_percent` of its devices have succeeded, and when
 none is pending any more; without, and a continuous one always, only when it is told to. Devices that have their
 manifest finish even then. If no device matches, or the manifest was deleted, it stops with an `autostop_reason`.
@@ -52,6 +54,8 @@ _GONE = "deregistered"
 _UNFINISHED = (_PENDING, _UPDATED)
 # The counts of the metrics.
 _COUNTED = ("success", "failed", "skipped", "pending")
+# What the statistics call them.
+SUMMARIES = {"success": "success", "failed": "fail", "skipped": "skipped", "pending": "info"}
 
 
 class PhaseError(Exception):
@@ -64,11 +68,13 @@ class Rollout(Directory):
 
     Attributes:
         approval_s: how long somebody takes to approve a campaign that needs it; None is forever.
+        start_fails: why no campaign can start; None where they can.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.approval_s: float | None = 60
+        self.start_fails: str | None = None
         # (when, of what: a campaign, a device in a campaign, or a device: campaign id, device id)
         self._due: list[tuple[float, str, str]] = []
         self._since = 0.0
@@ -107,6 +113,15 @@ class Rollout(Directory):
             else:
                 self._move(campaign, at)
 
+    def events(self, campaign: str) -> dict[str, dict[str, int]]:
+        """How many devices of a campaign are in each state, by the summary (`success`, `fail`, …) that it counts to."""
+        found: dict[str, dict[str, int]] = {name: {} for name in SUMMARIES.values()}
+        for deployment in self.deployments[campaign].values():
+            states = found[SUMMARIES[_counted(deployment)]]
+            state = DEPLOYMENT.get(deployment, "deployment_state")
+            states[state] = states.get(state, 0) + 1
+        return found
+
     def counts(self, campaign: str) -> dict[str, int]:
         """How many devices of a campaign are in each state of its metrics."""
         return self._counts.setdefault(campaign, dict.fromkeys(_COUNTED, 0))
@@ -115,6 +130,10 @@ class Rollout(Directory):
 
     def start(self, campaign: str, now: float) -> None:
         record = self._in(campaign, Phase.DRAFT)
+        if self.start_fails is not None:
+            self._write(campaign, {"autostop_reason": self.start_fails}, now)
+            return
+        self._write(campaign, {"autostop_reason": None}, now)
         if CAMPAIGN.get(record, "approval_required"):
             self._write(campaign, {"phase": Phase.AWAITING_APPROVAL, "requested_at": date(int(now))}, now)
         else:

@@ -12,8 +12,9 @@ from reconcile.simulator.device_management.campaigns import Campaigns
 from reconcile.simulator.device_management.devices import Devices
 from reconcile.simulator.device_management.entities import Entities
 from reconcile.simulator.device_management.filters import PAGING, FilterError
-from reconcile.simulator.device_management.firmware import MAX_DATAFILE, Images, Manifests
+from reconcile.simulator.device_management.firmware import Images, Manifests
 from reconcile.simulator.device_management.groups import Groups
+from reconcile.simulator.device_management.jobs import MOST_CHUNK
 from reconcile.simulator.device_management.keys import answer_keys
 from reconcile.simulator.device_management.refusal import (
     REQUEST_ID,
@@ -74,7 +75,7 @@ class DeviceManagement(Section[Rollout]):
 
     def max_body(self, request: Call) -> int:
         """The datafile of an upload is measured on its own; its form needs a little more."""
-        return MAX_DATAFILE + _MAX_BODY if request.segments[:2] in _UPLOADS else _MAX_BODY
+        return MOST_CHUNK + _MAX_BODY if request.segments[:2] in _UPLOADS else _MAX_BODY
 
     def error(self, status: int, message: str) -> Reply:
         return error(status, message)
