@@ -3,7 +3,7 @@ The forms in which both sides are compared (`Same` marks): a live value that is 
 that the files write, so that nothing after this has to know about forms.
 
 `float32` is what a device stores that keeps 32-bit floats and prints eight significant digits; `mac` and `uuid` are
-keys of a map that people spell in several ways.
+keys of a map, and `moment` a date, that people spell in several ways.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from reconcile.core.schema import Field, Kind, Same
@@ -36,8 +37,11 @@ def aligned(spec: Field, before: Any, after: Any) -> Any:
             else value
             for key, value in before.items()
         }
-    if _form(spec) == "float32":
+    form = _form(spec)
+    if form == "float32":
         return after if single(before, after) else before
+    if form == "moment" and (at := moment(before)) is not None:
+        return after if at == moment(after) else before
     return after if same(before, after) else before
 
 
@@ -65,6 +69,21 @@ def single(one: Any, other: Any) -> bool:
     except OverflowError:
         return one == other
     return left == right or f"{left:.8g}" == f"{other:.8g}" or f"{right:.8g}" == f"{one:.8g}"
+
+
+def moment(value: Any) -> datetime | None:
+    """
+    A date of any ISO 8601 spelling as a moment in UTC, cut to the second; None for null and for what is no date.
+
+    Two answers spell one moment differently (a fraction, an offset, no hyphens), which is nobody's change. Without an
+    offset, UTC is meant.
+    """
+    try:
+        found = datetime.fromisoformat(value.upper())
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (AttributeError, ValueError, OverflowError):
+        return None
+    return found.replace(microsecond=0)
 
 
 def float32(number: float) -> float:

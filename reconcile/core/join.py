@@ -61,6 +61,7 @@ class Roots:
         self._matched: set[int] = set()
         self._others: list[str] = []  # ids and names of what is live and nobody's, for a "did you mean"
         self._alternates: dict[int, Pair] = {}  # of the name too, where the state knows another one
+        self._retired: dict[int, Pair] = {}  # out of use, and meant only where no other one is called the same
 
     def page(self, page: Page) -> Steps:
         """Matches what a listing shows: to the files, else to the state."""
@@ -70,6 +71,8 @@ class Roots:
                 continue  # pages shift while they are read: the same unit twice
             self.planner.listed(self.rtype, seen)
             handle = self.document.find(path, seen.id, seen.name, seen.aliases)
+            if handle is not None and not self._is_the_one(handle, seen, page.now):
+                handle = None
             if (
                 handle is not None
                 and self.rtype.names != "unique"
@@ -95,6 +98,22 @@ class Roots:
         found = [Pair(handle, seen, page.now) for handle, seen in fresh if handle is not None]
         yield from families(self.joining, self.rtype, found)
 
+    def _is_the_one(self, handle: int, seen: Observed, now: datetime) -> bool:
+        """Whether a live one that is found by an alias is meant: one at a time is called so, whatever came before."""
+        want = self.document.at(handle)
+        alias = self.rtype.unit(want.attrs, want.address.key)[0]
+        if alias == seen.id or alias not in seen.aliases or self.rtype.names == "newest":
+            return True
+        if seen.retired is not None:
+            self._retired.setdefault(handle, Pair(handle, seen, now))
+            return False
+        if handle in self._matched:
+            ids = sorted({seen.id, *(id for id, claim in self.claimed.items() if claim == handle)})
+            what = f"{len(ids)} live {self.rtype.noun}s have the {_spoken(alias)}: {' and '.join(ids)}"
+            hint = "Write the id of the one that is meant"
+            self.planner.problem(Problem(what, want.where, want.address, hint=hint))
+        return handle not in self._matched
+
     def _is_meant(self, handle: int, seen: Observed, now: datetime) -> Generator[Ask, Any, bool]:
         """Whether a live one is what the files mean, where several may have one name: the state's, else the first."""
         want = self.document.at(handle)
@@ -111,6 +130,12 @@ class Roots:
     def close(self, *, whole_account: bool) -> None:
         """Once all of them are matched; `whole_account`: whether the API was asked for more than is named."""
         self.planner.claims(self.claimed)
+        for handle, pair in self._retired.items():
+            if handle in self._matched:
+                want = self.document.at(handle)
+                alias = _spoken(self.rtype.unit(want.attrs, want.address.key)[0] or "")
+                said = f"{want.address}: {pair.seen.id} has the {alias} as well; it is {pair.seen.retired}"
+                self.planner.warn(f"{said}, and left alone")
         if self.unmanaged and whole_account:
             self.planner.unmanaged(self.rtype.path, self.unmanaged)
 
@@ -141,7 +166,9 @@ class Roots:
             want, entry = one.want, one.entry
             if self.rtype.listed == "unit" and self.planner.passes_over(want.address, want.block):
                 continue
-            if entry is not None and entry.id in self.unnamed and self._is_renamed(want):
+            if one.handle in self._retired:
+                found.append(self._taken_back(self._retired.pop(one.handle)))
+            elif entry is not None and entry.id in self.unnamed and self._is_renamed(want):
                 found.append(Pair(one.handle, *self.unnamed.pop(entry.id)))
             elif self._is_made(one) and (self.rtype.names == "unique" or not self.planner.options.refresh):
                 lost.append(one)
@@ -160,6 +187,12 @@ class Roots:
         yield from families(self.joining, self.rtype, self._claim(sorted(found, key=_handle), by_handle))
         for one in sorted(lost, key=_handle):
             yield from self._not_live(one)
+
+    def _taken_back(self, retired: Pair) -> Pair:
+        """One that is out of use, since there is no other."""
+        if self.unnamed.pop(retired.seen.id, None) is None:
+            self.unmanaged -= 1
+        return retired
 
     def _is_renamed(self, want: Desired) -> bool:
         """
@@ -271,7 +304,7 @@ class Roots:
         want = one.want
         if not self.rtype.lifecycle(want.attrs).create:
             id, name = self._unit(one)
-            unit = repr(name) if id is None else id if "://" in id else id.replace(":", " ")  # an alias: `field:value`
+            unit = repr(name) if id is None else id if "://" in id else _spoken(id)
             self.planner.missing(self.rtype, want, unit, self._was_there(one), self._others)
             self._keep(one)
             return
@@ -283,6 +316,11 @@ class Roots:
             child = with_group(part, child)
             found = yield from matches(part, child, None)
             self.planner.see(part, Sighting(child, None, now, matches=found), one.handle)
+
+
+def _spoken(alias: str) -> str:
+    """An alias, `field:value`, in words."""
+    return alias.replace(":", " ", 1)
 
 
 def _handle(one: Pair | _Absent) -> int:

@@ -89,6 +89,10 @@ class Planner:
         """Notes the units of a type that the files name, once all of them are read."""
         self._uses.claims(ids)
 
+    def warn(self, said: str) -> None:
+        """Notes what a reader of the plan should know."""
+        self.plan.warnings.append(said)
+
     def unmanaged(self, path: str, count: int) -> None:
         """Notes how many of a type are live, in no file and not in the state."""
         self.plan.unmanaged[path] = count

@@ -67,6 +67,7 @@ class Observed:
         facts: what a `view` needs besides, plain JSON.
         aliases: other texts by which `ResourceType.unit` may name it, where a document need not know the id.
         parts: by type path, what hangs on it, where its own answer tells; then nobody asks for that again.
+        retired: the word of the API for a unit that is out of use, whose aliases another one may have by now, or None.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Observed:
     facts: Mapping[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     parts: Mapping[str, Sequence[Observed]] = field(default_factory=dict)
+    retired: str | None = None
 
 
 class Status(StrEnum):

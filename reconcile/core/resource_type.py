@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 from pydantic import BaseModel
 
 from reconcile.core.address import Address
+from reconcile.core.forms import aligned
 from reconcile.core.resource import (
     Alias,
     Desired,
@@ -313,7 +314,11 @@ def landed(rtype: ResourceType, patch: Attrs, seen: Observed) -> bool:
     def plain(name: str, value: Any) -> Any:  # in which order others are named does not matter
         return sorted(value) if isinstance(value, list) and name in shape and shape[name].names else value
 
-    return all(same(plain(name, seen.attrs.get(name)), plain(name, value)) for name, value in patch.items())
+    def is_so(name: str, value: Any) -> bool:
+        live, wanted = plain(name, seen.attrs.get(name)), plain(name, value)
+        return same(aligned(shape[name], live, wanted) if name in shape else live, wanted)
+
+    return all(is_so(name, value) for name, value in patch.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """The form in which both sides are compared, by name: `float32`, `mac`, `uuid`."""
+    """The form in which both sides are compared, by name: `float32`, `mac`, `uuid`, `moment`."""
 
     form: str
 
@@ -77,6 +77,14 @@ class Largest:
     """The most bytes that a file may have which is uploaded."""
 
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """The first bytes of a file that is uploaded, which every one of its kind has: `Begins(b"PK", "a zip")`."""
+
+    bytes: bytes
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Field:
         member: of a MAP or LIST: the shape of its members.
         choices: the strings that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
-        largest: of a FILE: the bytes that it may have.
+        largest: of a FILE: the bytes that it may have. begins: what it begins with, or None.
         together, stage, unwritten, gap: of the marks of that name; None (`stage`: 0) without.
         secret: whether it holds a secret, so that no rendering ever shows it.
         computed: whether only the API may say it.
@@ -149,6 +157,7 @@ class Field:
     description: str | None = None
     refers: str | None = field(init=False, default=None)
     largest: int = field(init=False, default=LARGEST)
+    begins: Begins | None = field(init=False, default=None)
     together: Together | None = field(init=False, default=None)
     stage: int = field(init=False, default=0)
     unwritten: Any = field(init=False, default=None)
@@ -168,6 +177,8 @@ class Field:
                     object.__setattr__(self, "refers", path)
                 case Largest(bytes):
                     object.__setattr__(self, "largest", min(self.largest, bytes))
+                case Begins():
+                    object.__setattr__(self, "begins", mark)
                 case Together():
                     object.__setattr__(self, "together", mark)
                 case Stage(order):
@@ -201,7 +212,7 @@ class Field:
         return found
 
 
-_MARKS = (Mark, Refers, Together, Same, Largest, Stage, Unwritten, Gap)
+_MARKS = (Mark, Refers, Together, Same, Largest, Begins, Stage, Unwritten, Gap)
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
 
 

@@ -18,7 +18,7 @@ from reconcile.core.events import Noted
 from reconcile.core.lost import Rename, named_for_now
 from reconcile.core.plan import Action, Change, FieldChange
 from reconcile.core.ports import Ended, Env, Secrets
-from reconcile.core.resource import Entry, Observed, Reading, Target
+from reconcile.core.resource import Entry, Observed, Reading, Status, Target
 from reconcile.core.resource_type import ResourceType, landed, naming_of, target_of
 from reconcile.core.schema import Mark, fields_of
 from reconcile.core.text import side_by_side, stored_otherwise
@@ -404,12 +404,17 @@ class Operation:
         if name is None:
             return
         wrote, kept = sent[name], seen.attrs.get(name)
-        if not stored_otherwise(wrote, kept):
+        wanted = Entry(self.change.address, seen.id, self.change.after)
+        view = self.kind.view(seen, wanted, self.again_now or self.env.now())
+        failed = view.detail if view.status is Status.FAILED and self.kind.staging is None else None
+        if failed is None and not stored_otherwise(wrote, kept):
             await self.intents.end(Ended(operation))
             raise Stopped(Outcome.FAILED, f"the API accepted the write but answered with a different {name}")
-        # It was done, and it is ours: only not as it was sent.
+        # It was done, and it is ours: only the unit could not do it, or not as it was sent.
         self.done.took(fields, seen, self._parent())
         await self.intents.end(Ended(operation, (self.entry(),)))
+        if failed is not None:
+            raise Stopped(Outcome.FAILED, failed)
         was, now = side_by_side(wrote, str(kept))
         raise Stopped(Outcome.FAILED, f"the API keeps the {name} {was} as {now}: write it as it is kept")
 

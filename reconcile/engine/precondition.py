@@ -131,6 +131,6 @@ def answered_otherwise(kind: ResourceType, change: Change, sent: Attrs, seen: Ob
         by_name = bool(shape[name].refers) and name not in change.refers  # sent as a name, answered as an id
         if told is None or not isinstance(value, (str, bool)) or by_name or Mark.TRIGGER in shape[name].marks:
             continue
-        if not same(told, value):
+        if not same(spelled(shape[name], told, value), value):
             return name
     return None

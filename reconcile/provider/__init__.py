@@ -29,7 +29,7 @@ from reconcile.core.resource_type import (
     ResourceType,
     Use,
 )
-from reconcile.core.schema import Gap, Largest, Mark, Refers, Same, Stage, StrictModel, Together, Unwritten
+from reconcile.core.schema import Begins, Gap, Largest, Mark, Refers, Same, Stage, StrictModel, Together, Unwritten
 from reconcile.core.staging import Staging
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
@@ -44,7 +44,7 @@ from reconcile.errors import (
     NotSent,
     Problem,
 )
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms, Upload, in_turns
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Piece, Terms, Upload, in_turns, pieces_of
 
 __all__ = [
     "AccessDenied",
@@ -56,6 +56,7 @@ __all__ = [
     "BadAnswer",
     "BasicAuth",
     "BearerAuth",
+    "Begins",
     "Binding",
     "Client",
     "Conflict",
@@ -79,6 +80,7 @@ __all__ = [
     "OpenSecret",
     "Page",
     "Patch",
+    "Piece",
     "Problem",
     "Provider",
     "Reading",
@@ -101,4 +103,5 @@ __all__ = [
     "View",
     "flaw_in_name",
     "in_turns",
+    "pieces_of",
 ]

@@ -10,11 +10,24 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
+from reconcile.core.forms import moment
 from reconcile.core.schema import StrictModel
 from reconcile.errors import BadAnswer, InvalidInput
 from reconcile.transport import Answer, BasicAuth, BearerAuth, Client, Net, Terms
 
 T = TypeVar("T")
+
+__all__ = [
+    "HttpSettings",
+    "about",
+    "body",
+    "caught_up",
+    "client_of",
+    "dated",
+    "moment",
+    "really_gone",
+    "server_time",
+]
 
 LAG_S = 15.0  # how long a reading may lag behind a write: chosen by feel
 
@@ -93,21 +106,6 @@ async def really_gone(answer: Answer, what: str, there: Callable[[], Awaitable[b
 def server_time(answer: Answer) -> datetime:
     """The server's clock. Without a `Date` header the epoch: then every lease has time left, and nothing is old."""
     return answer.now or datetime.fromtimestamp(0, UTC)
-
-
-def moment(value: Any) -> datetime | None:
-    """
-    A date of any ISO 8601 spelling as a moment in UTC, cut to the second; None for null and for what is no date.
-
-    Two answers spell one moment differently (a fraction, an offset, no hyphens), which is nobody's change. Without an
-    offset, UTC is meant.
-    """
-    try:
-        found = datetime.fromisoformat(value.upper())
-        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (AttributeError, ValueError, OverflowError):
-        return None
-    return found.replace(microsecond=0)
 
 
 def dated(value: Any) -> Any:

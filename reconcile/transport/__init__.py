@@ -5,8 +5,19 @@ In go method, path segments, parameters and a body with secrets in it; out come 
 `Net` is the network of one command, `Client` one API. Importing this imports no HTTP library.
 """
 
+from reconcile.transport.body import pieces_of
 from reconcile.transport.client import Client
-from reconcile.transport.exchange import Answer, Auth, BasicAuth, BearerAuth, Connector, RequestDone, Terms, Upload
+from reconcile.transport.exchange import (
+    Answer,
+    Auth,
+    BasicAuth,
+    BearerAuth,
+    Connector,
+    Piece,
+    RequestDone,
+    Terms,
+    Upload,
+)
 from reconcile.transport.hosts import LOOPBACK, Base, allow_list, is_loopback
 from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
@@ -22,6 +33,7 @@ __all__ = [
     "Client",
     "Connector",
     "Net",
+    "Piece",
     "Policy",
     "RequestDone",
     "Terms",
@@ -29,4 +41,5 @@ __all__ = [
     "allow_list",
     "in_turns",
     "is_loopback",
+    "pieces_of",
 ]

@@ -13,7 +13,7 @@ import random
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from reconcile.core.values import Secret
 from reconcile.errors import InvalidInput, Problem
 from reconcile.files import NotRead, open_anywhere
-from reconcile.transport.exchange import Auth, BasicAuth, Form, Upload
+from reconcile.transport.exchange import Auth, BasicAuth, Form, Piece, Upload
 from reconcile.transport.words import Hidden
 
 _CHUNK = 64 * 1024
@@ -35,6 +35,7 @@ class Body:
     """
     Attributes:
         content_type: the header, or None when there is no body.
+        md5: of the body, as the header has it, or None.
         length: in bytes, exactly what `chunks` yields.
         chunks: begins at the first byte every time it is called; raises InvalidInput when a file has changed.
     """
@@ -42,17 +43,18 @@ class Body:
     content_type: str | None = None
     length: int = 0
     chunks: Callable[[], Iterator[bytes]] = field(default=lambda: iter(()), repr=False)
+    md5: str | None = None
 
 
 def encode(
     *,
     form: Form | None = None,
     json_value: Any = None,
-    files: Mapping[str, Upload] | None = None,
+    files: Mapping[str, Upload] | Piece | None = None,
     rng: random.Random,
 ) -> Body:
     """
-    The body of a request: multipart with `files`, else a form, else JSON, else nothing.
+    The body of a request: a piece of a file, multipart with `files`, else a form, else JSON, else nothing.
 
     Args:
         rng: draws the boundary of a multipart body.
@@ -61,6 +63,9 @@ def encode(
         InvalidInput: a value that has no encoding (NaN, text that is not Unicode), or a file that cannot be read. The
             message names the field and never the value.
     """
+    if isinstance(files, Piece):
+        md5 = b64encode(hashlib.md5(files.content, usedforsecurity=False).digest()).decode()
+        return replace(_whole(files.content_type, files.content), md5=md5)
     if files is not None:
         return _multipart(form or {}, files, f"{rng.getrandbits(128):032x}")
     if form is not None:
@@ -212,7 +217,17 @@ def _open(upload: Upload) -> BinaryIO:
         raise InvalidInput(f"{upload.content} {wrong.why}") from None
 
 
-def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
+def pieces_of(upload: Upload, most: int) -> Iterator[bytes]:
+    """
+    The bytes in pieces of `most`, but for the last. That comes only when all were seen to be those that were planned.
+
+    Raises:
+        InvalidInput: it cannot be read, or has changed.
+    """
+    return _bytes_of(upload, _size(upload), most)
+
+
+def _bytes_of(upload: Upload, size: int, most: int = _CHUNK) -> Iterator[bytes]:
     """
     The bytes, of which the last are held back until all were seen: a file that changed since its length or its
     checksum was taken is never sent to its end, so the API cannot take it for whole.
@@ -225,7 +240,7 @@ def _bytes_of(upload: Upload, size: int) -> Iterator[bytes]:
         return
     with _open(upload) as file:
         left, last = size, b""
-        while (chunk := file.read(_CHUNK)) and left >= len(chunk):
+        while (chunk := file.read(most)) and left >= len(chunk):
             if last:
                 yield last
             digest.update(chunk)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
 from reconcile.transport import body, decode, hosts, pieces, retry
-from reconcile.transport.exchange import Answer, Auth, Form, Params, Received, RequestDone, Terms, Upload
+from reconcile.transport.exchange import Answer, Auth, Form, Params, Piece, Received, RequestDone, Terms, Upload
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.limit import RateLimit
 from reconcile.transport.listing import Ids, Listing, by_content
@@ -94,7 +94,7 @@ class Client:
         *segments: str,
         form: Form | None = None,
         json: Any = None,
-        files: Mapping[str, Upload] | None = None,
+        files: Mapping[str, Upload] | Piece | None = None,
         slash: bool = False,
         idempotent: bool,
     ) -> Answer:
@@ -104,7 +104,7 @@ class Client:
         Args:
             form: `application/x-www-form-urlencoded`, or beside `files` the plain parts of a multipart body.
             json: a JSON value, in which a leaf may be a Secret.
-            files: parts that are streamed.
+            files: parts that are streamed, or a piece of a file as the whole body.
             idempotent: doing it twice is doing it once, so that a lost answer may be answered by sending it again.
                 When it is False, what is lost is a `NoAnswer`.
 
@@ -177,7 +177,7 @@ class Client:
         idempotent: bool,
         form: Form | None = None,
         json: Any = None,
-        files: Mapping[str, Upload] | None = None,
+        files: Mapping[str, Upload] | Piece | None = None,
     ) -> Answer:
         loop = asyncio.get_running_loop()
         path = target.partition("?")[0]

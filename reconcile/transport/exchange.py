@@ -61,6 +61,14 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a file as the whole body of a request, sent with its MD5 (`Content-MD5`, RFC 1864)."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """
     A successful answer (2xx).

@@ -51,6 +51,8 @@ class Wire:
             headers.append((b"Authorization", authorization.encode("latin-1")))
         if body.content_type is not None:
             headers.append((b"Content-Type", body.content_type.encode("ascii")))
+        if body.md5 is not None:
+            headers.append((b"Content-MD5", body.md5.encode("ascii")))
         if body.length or method in ("POST", "PUT", "PATCH"):
             headers.append((b"Content-Length", b"%d" % body.length))
         return Outgoing(method.encode("ascii"), target.encode("ascii"), headers, body.chunks(), body.length, *sending)

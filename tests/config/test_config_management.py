@@ -312,7 +312,7 @@ def test_a_campaign_is_for_devices_or_for_a_group(tmp_path: Path) -> None:
     accepted(tmp_path, body("campaigns"))
     both = body("campaigns", devices=["pump-1"])
     found = one(tmp_path, both, "group: ")
-    assert found.what == "devices and group are both written" and found.hint
+    assert found.what == "devices and group are written" and found.hint
     neither = "device_management:\n  campaigns:\n    r:\n      manifest: 2.0\n"
     assert of_the_whole(tmp_path, neither).what == "neither devices nor a group is written"
     (found,) = refused(tmp_path, neither + "      devices: []\n")

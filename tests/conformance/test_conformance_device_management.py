@@ -155,6 +155,7 @@ class Campaigns(Managed):
             "manifest": manifest.get("name"),
             "devices": sorted(name for name, id in PUMPS.items() if id in ids),
             "strategy": member["campaign_strategy"],
+            "start_at": member["when"],
             "autostop": member["autostop"],
             "autostop_success_percent": member["autostop_success_percent"],
             "approval_required": member["approval_required"],
@@ -163,7 +164,7 @@ class Campaigns(Managed):
 
     def change(self, id: str, path: tuple[str, ...], value: Any) -> None:
         (name,) = path
-        wire: dict[str, tuple[str, Any]] = {"strategy": ("campaign_strategy", value)}
+        wire: dict[str, tuple[str, Any]] = {"strategy": ("campaign_strategy", value), "start_at": ("when", value)}
         if name == "devices":
             wire[name] = "device_filter", f"id__in={','.join(PUMPS[pump] for pump in value)}"
         if name == "manifest":
@@ -250,6 +251,7 @@ def a_campaign(*, start: bool, second: bool = False) -> dict[str, Any]:
         "autostop_success_percent": 90.0 if second else 80.0,
         "approval_required": second,
         "start": start,
+        "start_at": f"2026-12-0{1 + second}T08:00:00Z",
     }
 
 
@@ -330,6 +332,7 @@ TestCampaignsThatAreDrafts = suite(
         other=a_campaign(start=False, second=True),
         left_out={
             "group": "the devices are written; a campaign is for one of them",
+            "device_filter": "likewise",
             "strategy": "it cannot be changed: another one is made",
             "start": "see below",
         },
@@ -340,7 +343,7 @@ TestCampaignsThatAreStarted = suite(
     Case(
         entry=a_campaign(start=True),
         other=a_campaign(start=True),
-        left_out=dict.fromkeys((*a_campaign(start=True), "group"), IN_ITS_PHASE),
+        left_out=dict.fromkeys((*a_campaign(start=True), "group", "device_filter"), IN_ITS_PHASE),
         **CAMPAIGN,
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -540,6 +540,45 @@ def test_of_several_with_one_name_one_is_meant(
 def managed(key: str, id: str, *groups: str) -> Observed:
     parts = {MembershipType.path: [Observed(group, {"group": group}, parent=id) for group in groups]}
     return Observed(id, {"name": key}, key, facts={"type": ManagedDeviceType.path}, parts=parts)
+
+
+def enrolled(id: str, retired: str | None = None) -> Observed:
+    return replace(managed("pump", id), aliases=("endpoint_name:e",), retired=retired)
+
+
+@pytest.mark.parametrize("state", [[], ["old"], ["new"]])
+@pytest.mark.parametrize("order", [["old", "new"], ["new", "old"]])
+@pytest.mark.parametrize("pages", [1, 2])
+def test_of_two_of_one_endpoint_name_the_one_in_use_is_meant(state: list[str], order: list[str], pages: int) -> None:
+    units = {"old": enrolled("old", "deregistered"), "new": enrolled("new")}
+    listed = [[units[id]] for id in order] if pages == 2 else [[units[id] for id in order]]
+    known = [entry(ManagedDeviceType.path, ("pump",), id) for id in state]
+    want = Desired(Address.of(ManagedDeviceType.path, ("pump",)), {"endpoint_name": "e"})
+    world = World(known)
+    planner = join("managed", [want], listed, world)
+    same = "new" if state == ["new"] else "-"
+    assert [shown(one)[:3] for one in planner.seen] == [("pump", "new", same)]
+    said = "device_management.devices.pump: old has the endpoint_name e as well; it is deregistered, and left alone"
+    assert planner.plan.warnings == [said] and world.asked == []
+    assert planner.plan.unmanaged.get(ManagedDeviceType.path) == (None if state == ["old"] else 1)
+
+
+def test_the_one_that_is_out_of_use_is_meant_where_there_is_no_other() -> None:
+    want = Desired(Address.of(ManagedDeviceType.path, ("pump",)), {"endpoint_name": "e"})
+    world = World()
+    planner = join("managed", [want], [[enrolled("old", "deregistered")]], world)
+    assert [shown(one)[:3] for one in planner.seen] == [("pump", "old", "-")]
+    assert planner.plan.warnings == [] and world.asked == [] and planner.plan.unmanaged == {}
+
+
+def test_two_in_use_of_one_endpoint_name_are_an_error_with_both() -> None:
+    want = Desired(Address.of(ManagedDeviceType.path, ("pump",)), {"endpoint_name": "e"})
+    planner = join("managed", [want], [[enrolled("a"), enrolled("b")]], World())
+    with pytest.raises(InvalidInput, match="2 live devices have the endpoint_name e: a and b"):
+        planner.finish({}, {}, 1)
+    by_id = Desired(Address.of(ManagedDeviceType.path, ("pump",)), {"id": "b"})
+    planner = join("managed", [by_id], [[enrolled("a"), enrolled("b")]], World())
+    assert [shown(one)[:2] for one in planner.seen] == [("pump", "b")]
 
 
 def group(key: str, id: str) -> Observed:

@@ -240,6 +240,26 @@ def test_two_live_devices_of_one_name_are_an_error_that_names_both(make_manageme
     assert rig.pump(2)["description"] == "which?"
 
 
+def test_a_device_that_enrolled_anew_is_the_one_in_use(management: ManagementRig) -> None:
+    with management.outside() as world:
+        world["devices"][id_of(1)]["state"] = "deregistered"
+        world["devices"][id_of(2)]["endpoint_name"] = "pump-0001"
+    management.devices["pump-1"] = {"endpoint_name": "pump-0001", "description": "main"}
+    ran = management.apply_well()
+    said = f"{id_of(1)} has the endpoint_name pump-0001 as well; it is deregistered, and left alone"
+    assert said in ran.out, ran
+    assert management.pump(2)["description"] == "main" and management.pump(1)["description"] == ""
+    management.assert_in_sync()
+
+
+def test_two_devices_in_use_of_one_endpoint_name_are_an_error_with_both(management: ManagementRig) -> None:
+    with management.outside() as world:
+        world["devices"][id_of(2)]["endpoint_name"] = "pump-0001"
+    management.devices["pump-1"] = {"endpoint_name": "pump-0001"}
+    ran = management.apply()
+    assert ran.code == 3 and f"{id_of(1)} and {id_of(2)}" in ran.err and management.mutations() == [], ran
+
+
 @pytest.mark.parametrize("locator", [{"id": "f" * 32}, {"endpoint_name": "pump-9999"}, {}])
 def test_a_device_that_is_not_there_yet_is_told_unless_it_is_managed(
     management: ManagementRig, locator: dict[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -52,6 +53,43 @@ def test_images_and_manifests_are_uploaded_once(fleet: ManagementRig) -> None:
     fleet.mark()
     assert fleet.apply().code == 0 and fleet.mutations() == []
     fleet.assert_in_sync()
+
+
+def large(rig: ManagementRig, extra: int = 1) -> str:
+    with (rig.fleet / "large.bin").open("wb") as file:
+        file.truncate(100 * 2**20 + extra)
+    rig.section("firmware_images")["large"] = {"file": "large.bin", "description": "d"}
+    return hashlib.sha256((rig.fleet / "large.bin").read_bytes()).hexdigest()
+
+
+def test_a_large_image_is_uploaded_in_chunks(fleet: ManagementRig) -> None:
+    checksum = large(fleet)
+    assert fleet.apply().code == 0
+    live = fleet.live("firmware_images", "large")
+    assert (live["datafile_checksum"], live["datafile_size"]) == (checksum, 100 * 2**20 + 1)
+    assert live["description"] == "d"
+    calls = [call for call in fleet.mutations() if "upload-jobs" in call]
+    assert len(calls) == 1 + 17 + 1 + 1 and calls[-1].startswith("DELETE"), calls
+    fleet.assert_in_sync()
+
+
+@pytest.mark.parametrize("lost", [{"drop": "after"}, {"status": 500, "body": {}}])
+def test_a_large_image_whose_upload_breaks_off_is_uploaded_once(fleet: ManagementRig, lost: dict[str, Any]) -> None:
+    large(fleet, 0)
+    path = "/v3/firmware-images/upload-jobs/*/chunks"
+    fleet.sim.set_faults({"match": {"method": "POST", "path": path}, "effect": lost, "times": 1})
+    assert fleet.apply().code in (0, 7)
+    fleet.sim.set_faults()
+    fleet.apply()
+    assert fleet.live("firmware_images", "large")["datafile_size"] == 100 * 2**20
+    fleet.assert_in_sync()
+
+
+def test_a_manifest_that_no_api_takes_is_seen_offline(fleet: ManagementRig) -> None:
+    (fleet.fleet / "fat.manifest").write_bytes(bytes(2049))
+    fleet.section("firmware_manifests")["fat"] = {"file": "fat.manifest"}
+    ran = fleet.run("validate", str(fleet.fleet))
+    assert ran.code == 3 and "fat.manifest has 2,049 bytes, at most 2,048 are uploaded" in ran.err, ran
 
 
 def test_a_live_image_with_the_same_bytes_is_adopted(fleet: ManagementRig) -> None:
@@ -288,10 +326,78 @@ def test_another_manifest_makes_another_campaign(started: ManagementRig) -> None
     started.assert_in_sync()
 
 
-def test_the_words_of_one_that_runs_cannot_be_changed(started: ManagementRig) -> None:
+@pytest.mark.parametrize("seconds", [0, 60, HOUR])
+def test_the_words_of_one_that_runs_or_has_ended_can_be_changed(started: ManagementRig, seconds: int) -> None:
+    started.sim.advance(seconds)
     started.campaigns["spring"]["description"] = "with care"
-    ran = started.plan()
-    assert ran.code == 3 and "cannot be changed" in ran.err, ran
+    assert started.apply().code == 0
+    assert started.live("campaigns", "spring")["description"] == "with care"
+    assert len(started.world["campaigns"]) == 1
+    assert started.plan("--detailed-exitcode").code == 0
+
+
+def tries(rig: ManagementRig) -> int:
+    return sum(call.endswith("/start") for call in starts(rig))
+
+
+def test_a_campaign_that_cannot_start_has_failed_and_is_started_again_only_if_asked(fleet: ManagementRig) -> None:
+    with fleet.outside() as world:
+        world["start_fails"] = "Insufficient billing credit."
+    fleet.campaigns["spring"] = {"manifest": "pump-1.4", "group": "north"}
+    said = "could not start: Insufficient billing credit."
+    ran = fleet.apply()
+    assert ran.code == 7 and said in ran.out and "somebody" not in ran.out, ran
+    assert tries(fleet) == 1
+    # The next plan says so again, sends nothing, and blames nobody.
+    ran = fleet.plan()
+    assert said in ran.out and "somebody" not in ran.out and "Failed: 1" in ran.out, ran
+    assert fleet.apply().code == 0 and tries(fleet) == 1
+    # As a draft it can be changed, and that starts nothing.
+    fleet.campaigns["spring"]["description"] = "paid by now"
+    assert fleet.apply().code == 0
+    assert fleet.live("campaigns", "spring")["description"] == "paid by now" and tries(fleet) == 1
+    assert said in fleet.plan().out
+    # It fails once more, though it is asked to.
+    assert fleet.apply("--retry-failed").code == 7 and tries(fleet) == 2
+    with fleet.outside() as world:
+        world["start_fails"] = None
+    ran = fleet.apply("--retry-failed")
+    assert ran.code == 0 and tries(fleet) == 3, ran
+    fleet.sim.advance(HOUR)
+    fleet.assert_in_sync()
+    assert len(fleet.world["campaigns"]) == 1
+
+
+def test_a_draft_that_could_not_start_is_the_same_without_a_state(fleet: ManagementRig) -> None:
+    with fleet.outside() as world:
+        world["start_fails"] = "Insufficient billing credit."
+    fleet.campaigns["spring"] = {"manifest": "pump-1.4", "group": "north"}
+    assert fleet.apply().code == 7
+    fleet.lose_state()
+    ran = fleet.plan()
+    assert "could not start: Insufficient billing credit." in ran.out, ran
+    assert fleet.apply().code == 0 and tries(fleet) == 1
+    fleet.campaigns["spring"]["start"] = False  # it is what they want now
+    assert fleet.apply().code == 0
+    assert "could not start" not in fleet.plan().out
+    fleet.assert_in_sync()
+
+
+def test_a_campaign_by_the_filter_of_the_api(fleet: ManagementRig) -> None:
+    filter_ = "endpoint_name__in=pump-0001,pump-0003"
+    fleet.campaigns["spring"] = {"manifest": "pump-1.4", "device_filter": filter_, "start": False}
+    fleet.campaigns["spring"]["start_at"] = "2026-12-01T09:00:00+01:00"
+    fleet.apply_well()
+    live = fleet.live("campaigns", "spring")
+    assert (live["device_filter"], live["when"]) == (filter_, "2026-12-01T09:00:00+01:00")
+    with fleet.outside() as world:
+        world["campaigns"][live["id"]]["when"] = "2026-12-01T08:00:00.5Z"  # the same moment, spelled otherwise
+    fleet.assert_in_sync()
+    fleet.campaigns["spring"]["device_filter"] = "endpoint_name__eq=pump-0002"
+    del fleet.campaigns["spring"]["start"]
+    assert fleet.apply().code == 0
+    assert fleet.live("campaigns", "spring")["device_filter"] == "endpoint_name__eq=pump-0002"
+    assert len(fleet.world["campaigns"]) == 1
 
 
 def test_failures_are_shown_and_done_again_only_if_asked(fleet: ManagementRig) -> None:
@@ -302,6 +408,7 @@ def test_failures_are_shown_and_done_again_only_if_asked(fleet: ManagementRig) -
     fleet.sim.advance(HOUR)
     ran = fleet.plan("--detailed-exitcode")
     assert ran.code == 0 and "Failed: 1" in ran.out and "1 of 2 devices updated, 1 failed" in ran.out, ran
+    assert "(No device is pending any more; 1 × Update error, nonspecific network error (UPD4_FAIL_101))" in ran.out
     with fleet.outside() as world:
         world["devices"][id_of(2)]["fail_update"] = False
     ran = fleet.apply("--retry-failed")
@@ -368,7 +475,14 @@ def test_a_draft_that_was_left_behind_is_started_by_the_next_plan(
     ("written", "said"),
     [
         ({"manifest": "pump-1.4"}, "neither devices nor a group"),
-        ({"manifest": "pump-1.4", "group": "north", "devices": ["pump-1"]}, "both written"),
+        ({"manifest": "pump-1.4", "group": "north", "devices": ["pump-1"]}, "devices and group are written"),
+        (
+            {"manifest": "pump-1.4", "group": "north", "device_filter": "id__eq=1"},
+            "group and device_filter are written",
+        ),
+        ({"manifest": "pump-1.4", "device_filter": "id__eq=1&state"}, "'state' is no condition"),
+        ({"manifest": "pump-1.4", "device_filter": "id__like=1"}, "'id__like=1' is no condition"),
+        ({"manifest": "pump-1.4", "group": "north", "start_at": "tomorrow"}, "'tomorrow' is no date"),
         ({"group": "north"}, "manifest is missing"),
         ({"manifest": "pump-1.4", "devices": []}, "devices"),
         ({"manifest": "nothing", "group": "north"}, "nothing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,11 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.core.address import Address
 from reconcile.core.resource_type import landed
 from reconcile.core.schema import fields_of
-from reconcile.provider import BadAnswer, Edit, Observed, Ref, Status
+from reconcile.provider import BadAnswer, Edit, Entry, Observed, Ref, Status
 from reconcile.providers.device_management.campaigns import CampaignType
-from reconcile.providers.device_management.rollout import counted, counts_of, filter_of, read_campaign, targets_of
+from reconcile.providers.device_management.rollout import (
+    counted,
+    counts_of,
+    event_of,
+    filter_of,
+    read_campaign,
+    targets_of,
+)
 
 CAMPAIGN = CampaignType()
 IDS = st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=20, unique=True)
@@ -75,7 +84,8 @@ def test_filters_for_one_device(text: str) -> None:
         ("archived", "2 1 0 1 0", True, Status.SETTLED, None),
         ("archived", "2 1 0 0 1", False, Status.SETTLED, None),
         ("stopped", "", True, Status.SETTLED, None),
-        ("of a new kind", "", True, Status.SETTLED, None),
+        ("paused", "", True, Status.PENDING, "is in the phase 'paused', which this version does not know"),
+        ("", "", True, Status.PENDING, "is in no phase that is told"),
     ],
 )
 def test_every_phase_is_read(phase: str, counts: str, start: bool, status: Status, words: str | None) -> None:
@@ -102,8 +112,48 @@ def test_metrics_that_are_none_are_a_bad_answer(metrics: dict[str, Any]) -> None
         counts_of(metrics)
 
 
+ENTRY = Entry(Address.of(CAMPAIGN.path, ("spring",)), "c" * 32, {"start": True}, facts={"started": True})
+
+
+@pytest.mark.parametrize(
+    ("reason", "prior", "said"),
+    [
+        ("no credit", ENTRY, "could not start: no credit"),
+        (None, ENTRY, "could not start, and the API does not say why"),
+        ("no credit", None, "could not start: no credit"),
+        (None, None, None),
+        # The answer to its start was lost: without a word of the API it may never have come.
+        ("no credit", replace(ENTRY, facts={}), "could not start: no credit"),
+        (None, replace(ENTRY, facts={}), None),
+        # It is meant to be a draft.
+        ("no credit", replace(ENTRY, attrs={"start": False}), None),
+    ],
+)
+def test_a_draft_that_could_not_start_has_failed(reason: str | None, prior: Entry | None, said: str | None) -> None:
+    seen = campaign("draft", autostop_reason=reason)
+    view = CAMPAIGN.view(seen, prior, NOW)
+    assert (view.status, view.detail, view.retry) == (Status.FAILED if said else Status.SETTLED, said, bool(said))
+    assert view.attrs["start"] is bool(said) and seen.attrs["start"] is False
+
+
+def test_why_devices_failed_is_told() -> None:
+    events = [
+        event_of({"count": 3, "event_type": "UPD4_FAIL_101", "description": "Update error"}),
+        event_of({"count": 1}),
+    ]
+    counts = counts_of(
+        {"total_count": 3, "success_count": 0, "failed_count": 3, "skipped_count": 0, "pending_count": 0}
+    )
+    view = CAMPAIGN.view(counted(campaign("stopped"), counts, events), None, NOW)
+    assert view.detail == (
+        "is stopped, 0 of 3 devices updated, 3 failed"
+        " (3 × Update error (UPD4_FAIL_101); 1 × a reason that the API does not name)"
+    )
+
+
 def replaces(paths: Any, seen: Observed) -> str | None:
-    patch = CAMPAIGN.compose(Edit(paths, [], {}, seen, None))
+    wanted = {"start": not seen.attrs["start"]}
+    patch = CAMPAIGN.compose(Edit(paths, [], wanted, seen, None))
     return patch.replaces if patch is not None else None
 
 
@@ -144,9 +194,8 @@ def test_what_is_sent_for_one_that_runs_or_has_ended() -> None:
     assert CAMPAIGN.compose(Edit([("start",)], [], {"start": False}, running, None)) is None
     patch = CAMPAIGN.compose(Edit([("start",)], [], {"start": False}, ended, None))
     assert patch is not None and patch.body == {} and patch.mistakes == ()
-    for seen in (running, ended):
-        patch = CAMPAIGN.compose(Edit([("description",)], [], {"description": "x"}, seen, None))
-        assert patch is not None and [path for path, _, _ in patch.mistakes] == [("description",)]
+    for seen in (running, ended, campaign("paused")):
+        assert CAMPAIGN.compose(Edit([("description",)], [], {"description": "x"}, seen, None)) is None
 
 
 def test_only_what_has_not_ended_needs_its_manifest_and_its_devices() -> None:

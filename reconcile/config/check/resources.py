@@ -64,12 +64,12 @@ def _attrs(world: Loading, field: ResourceField, shape: Shape, value: dict[str, 
     if constant and (known := shape.cache.get(id(value))) is not None:
         return known  # type: ignore[no-any-return]
     attrs = value if field.apart.isdisjoint(value) else {n: v for n, v in value.items() if n not in field.apart}
-    for name, largest in field.files:
+    for name, spec in field.files:
         file = attrs.get(name)
         if isinstance(file, FileRef):
             written = attrs.get("sha256")
             path = world.sources.directory / file.path
-            found = world.sources.sha256(path, largest)
+            found = world.sources.sha256(path, spec)
             if isinstance(written, str):
                 if found is not None and found != written.lower():
                     world.report.warn(f"{world.sources.show(path)} has other bytes than its sha256 says: {found}")

@@ -44,9 +44,9 @@ class ResourceField(Field):
         return frozenset((*own, *self.sections))
 
     @cached_property
-    def files(self) -> Sequence[tuple[str, int]]:
-        """Attributes that are uploaded, with the bytes that each may have."""
-        return [(name, inner.largest) for name, inner in self.attributes.items() if inner.kind is Kind.FILE]
+    def files(self) -> Sequence[tuple[str, Field]]:
+        """Attributes that are uploaded."""
+        return [(name, inner) for name, inner in self.attributes.items() if inner.kind is Kind.FILE]
 
     @cached_property
     def referring(self) -> Sequence[tuple[str, Field]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.report import did_you_mean
+from reconcile.core.schema import Begins, Field
 from reconcile.errors import Flaw, Position
 from reconcile.files import NotRead, NotText, Root, open_anywhere, read, text_of
 from reconcile.yaml import MAX_BYTES, place
@@ -53,7 +54,7 @@ class Sources:
         self._prints: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
-        self._hashes: dict[Path, str | None] = {}
+        self._hashes: dict[tuple[Path, int, Begins | None], str | None] = {}
         self._read: dict[Path, str] = {}
         self._checked: dict[tuple[Path, str], Path] = {}
         self._readings: dict[_File, _Reading] = {}
@@ -171,24 +172,31 @@ class Sources:
         self._read[path] = text
         return text
 
-    def sha256(self, path: Path, most: int) -> str | None:
+    def sha256(self, path: Path, spec: Field) -> str | None:
         """
         The SHA-256 of a file that is uploaded, hex; None when there is no such file.
 
         Raises:
-            Flaw: it has more than `most` bytes, or cannot be read.
+            Flaw: it has more bytes than `spec` allows, is of another kind, or cannot be read.
         """
-        if path in self._hashes:
-            return self._hashes[path]
+        known = path, spec.largest, spec.begins
+        if known in self._hashes:
+            return self._hashes[known]
         found: str | None = None
         try:
             with self._open(path, public=False) as file:
                 size = os.fstat(file.fileno()).st_size
-                if size > most:
+                if size > spec.largest:
                     raise Flaw(
-                        f"{self.show(path)} has {size:,} bytes, at most {most:,} are uploaded",
+                        f"{self.show(path)} has {size:,} bytes, at most {spec.largest:,} are uploaded",
                         hint="Is it the right file?",
                         kind=("large", path),
+                    )
+                if spec.begins is not None and not file.peek(4).startswith(spec.begins.bytes):
+                    raise Flaw(
+                        f"{self.show(path)} is not {spec.begins.kind}: it does not begin with {spec.begins.bytes!r}",
+                        hint="Is it the right file?",
+                        kind=("kind", path),
                     )
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except NotRead as wrong:
@@ -196,7 +204,7 @@ class Sources:
                 raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
         except OSError as error:
             raise Flaw(f"{self.show(path)} cannot be read: {error.strerror}") from None
-        self._hashes[path] = found
+        self._hashes[known] = found
         if found is not None:
             self._prints[self.relative(path)] = found
         return found

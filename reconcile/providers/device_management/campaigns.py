@@ -1,15 +1,16 @@
 """
 Update campaign: gives devices the firmware of a manifest (docs/apis/device_management.md, "Update campaigns").
 
-It is made as a draft and then started: two requests, and a draft that was left behind is started by the next plan. A
-draft can be changed; nothing else can, and what has stopped never starts again, so that then another campaign is made.
-How it is read stands in `rollout`.
+It is made as a draft and then started: two requests, and a draft that was left behind is started by the next plan. One
+that could not start has failed, and only `--retry-failed` tries again. A draft can be changed; of any other only the
+name and the description can, and what has stopped never starts again, so that then another campaign is made. How it is
+read stands in `rollout`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reconcile.provider import (
+    ApiError,
     Attrs,
     BadAnswer,
     Conflict,
@@ -26,6 +28,7 @@ from reconcile.provider import (
     Mark,
     Mistake,
     Named,
+    NoAnswer,
     NotFound,
     Observed,
     Page,
@@ -34,13 +37,14 @@ from reconcile.provider import (
     Reading,
     Refers,
     ResourceType,
+    Same,
     StrictModel,
     Target,
     Unwritten,
     Use,
     View,
 )
-from reconcile.provider.rest import body, caught_up
+from reconcile.provider.rest import body, caught_up, moment
 from reconcile.providers.device_management import fields, rollout
 from reconcile.providers.device_management.connection import API, Api, by_id, delete, matching, pages, remembered, send
 from reconcile.providers.device_management.devices import read_device
@@ -58,8 +62,11 @@ _WIRE = {
     "autostop": "autostop",
     "autostop_success_percent": "autostop_success_percent",
     "approval_required": "approval_required",
+    "start_at": "when",
+    "device_filter": "device_filter",
 }
-_WORDS_ONLY = {"name", "description"}
+_TARGETS = ("devices", "group", "device_filter")
+_LATER = {"name", "description", "start"}  # what can be changed of one that is no draft
 
 
 class Campaign(StrictModel):
@@ -77,6 +84,12 @@ class Campaign(StrictModel):
     )
     group: Annotated[str, Refers("device_management.groups")] | None = Field(
         default=None, description="The group whose members, when it starts, get it."
+    )
+    device_filter: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="The API's own filter of the devices that get it, in place of devices or a group."
+    )
+    start_at: Annotated[str, Same("moment")] | None = Field(
+        default=None, description="When it is to start: a date in RFC 3339, sent as `when`."
     )
     strategy: Literal["one-shot", "continuous"] | None = Field(
         default=None, description="continuous: devices that match later get it too."
@@ -105,44 +118,39 @@ class CampaignType(ResourceType[Api]):
 
     def check(self, attrs: Attrs, key: str) -> list[Mistake]:
         found = fields.name_problems(attrs, key)
-        written = [name for name in ("devices", "group") if attrs.get(name) is not None]
+        written = [name for name in _TARGETS if attrs.get(name) is not None]
         if len(written) != 1:
-            what = "devices and group are both written" if written else "neither devices nor a group is written"
-            found.append(((written[-1],) if written else (), what, "A campaign is for one of them"))
+            what = f"{' and '.join(written)} are written" if written else "neither devices nor a group is written"
+            found.append(((written[-1],) if written else (), what, f"A campaign is for one of {', '.join(_TARGETS)}"))
+        if (at := attrs.get("start_at")) is not None and moment(at) is None:
+            found.append((("start_at",), f"{at!r} is no date", "Write one as 2026-12-01T08:00:00Z"))
+        if (text := attrs.get("device_filter")) is not None and (flaw := rollout.flaw_in_filter(text)):
+            found.append((("device_filter",), f"{flaw} is no condition", "Write field__operator=value, with & between"))
         return found
 
     def cautions(self, attrs: Attrs, key: str) -> list[Mistake]:
-        if attrs.get("strategy") != "continuous":
+        if attrs.get("strategy") != "continuous" or attrs.get("device_filter") is not None:
             return []
         what = "it is for the devices that are named, or in the group, when it is made, and for none that come later"
         return [(("strategy",), what, None)]
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
-        return rollout.view_of(seen)
+        return rollout.view_of(seen, rollout.was_started(prior))
+
+    def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:
+        known = prior is not None and prior.facts.get(rollout.STARTED)
+        return {rollout.STARTED: True} if known or seen.facts.get(rollout.STARTED) else {}
 
     def uses(self, seen: Observed) -> Iterable[Use]:
         return () if seen.facts.get("phase") in rollout.ENDED else super().uses(seen)
 
     def compose(self, edit: Edit) -> Patch | None:
         seen, phase, changed = edit.seen, edit.seen.facts.get("phase"), {path[0] for path in edit.paths}
-        if phase in (rollout.DRAFT, None):  # without a phase nobody asked the API: the write itself finds out
-            if "strategy" not in changed:
-                return None
-            said = f"the strategy of {seen.name} cannot be changed: another one is made, and this draft stays"
-            return Patch({}, replaces=said)
-        if "start" in changed and phase in rollout.ENDED and not (seen.attrs["start"] and changed == {"start"}):
-            said = f"{seen.name} is {phase}, and a stopped campaign never restarts: another one is made"
-            return Patch({}, replaces=said)
-        if changed - _WORDS_ONLY - {"start"}:
-            goes_on = "" if phase in rollout.ENDED else ", and this one goes on"
-            said = f"{seen.name} is {phase} and cannot be changed any more: another one is made{goes_on}"
-            return Patch({}, replaces=said)
-        hint = "Put it back; or give the campaign another key, and another one is made"
-        if words := [path for path in edit.paths if path[0] in _WORDS_ONLY]:
-            what = f"the {words[0][0]} of a campaign that is {phase} cannot be changed"
-            return Patch({}, mistakes=tuple((path, what, hint) for path in words))
-        # It shall not run, and it has ended: nothing is to be sent.
-        return Patch({}) if phase in rollout.ENDED else None
+        starts = "start" in changed and edit.wanted.get("start") is True
+        if "strategy" in changed or (starts and phase in rollout.ENDED) or (_is_fixed(phase) and changed - _LATER):
+            return Patch({}, replaces=_why_another(seen, changed))
+        # It shall not run, and does not: nothing is to be sent.
+        return Patch({}) if changed == {"start"} and not starts and phase in (rollout.DRAFT, *rollout.ENDED) else None
 
     async def listing(self, api: Api, parent: str | None) -> AsyncIterator[Page]:
         async for page in pages(api, *CAMPAIGNS, read=rollout.read_campaign, params=NEWEST_FIRST):
@@ -190,24 +198,26 @@ class CampaignType(ResourceType[Api]):
             api.sent[target.address] = sent = {**sent, "id": made.id}
             if not sent["start"]:
                 return made
-        return await (_move(api, str(sent["id"]), "start") if sent["start"] else _written(api, str(sent["id"])))
+        else:
+            made = await _written(api, str(sent["id"]))
+        return await _start(api, made) if sent["start"] else made
 
     async def update(self, api: Api, target: Target, patch: Attrs) -> Observed:
         id, start = target.id or "", patch.get("start")
         seen = await _live(api, id)
-        if start is False:
-            return await _move(api, id, "stop")
-        if patch.keys() - {"start"} and seen.facts["phase"] != rollout.DRAFT:
-            what = f"it is {seen.facts['phase']}, and only a draft can be changed"
-            raise InvalidInput(Problem(what, hint="Plan again, with a refresh"))
-        draft = {_WIRE[name]: value for name, value in patch.items() if name in _WIRE}
-        named = patch if {"devices", "group"} & patch.keys() else seen.attrs if start else {}
+        phase = seen.facts["phase"]
+        if _is_fixed(phase) and patch.keys() - _LATER:
+            raise InvalidInput(Problem(f"it is {phase}, and only a draft can be changed", hint="Plan again"))
+        sent = {_WIRE[name]: value for name, value in patch.items() if name in _WIRE}
+        named = patch if patch.keys() & _TARGETS else seen.attrs if start and phase == rollout.DRAFT else {}
         if named.get("devices") or named.get("group"):  # a group is its members of now
-            draft["device_filter"] = await _filter(api, named)
-        if draft and seen.facts["phase"] == rollout.DRAFT:
-            answer = await send(api, "PUT", *CAMPAIGNS, id, json=draft, idempotent=True)
+            sent["device_filter"] = await _filter(api, named)
+        if sent:
+            answer = await send(api, "PUT", *CAMPAIGNS, id, json=sent, idempotent=True)
             seen = rollout.read_campaign(body(answer, API))
-        return await _move(api, id, "start") if start else seen
+        if start:
+            return await _start(api, seen)
+        return await _stop(api, id) if start is False and phase not in (rollout.DRAFT, *rollout.ENDED) else seen
 
     async def delete(self, api: Api, target: Target) -> None:
         id = target.id or ""
@@ -224,7 +234,7 @@ async def _stopped(api: Api, id: str) -> None:
     end = loop.time() + STOPS_WITHIN_S
     phase = (await _live(api, id)).facts["phase"]
     if phase in rollout.RUNNING:
-        phase = (await _move(api, id, "stop")).facts["phase"]
+        phase = (await _stop(api, id)).facts["phase"]
     while phase == "stopping" and loop.time() < end:
         await asyncio.sleep(LOOK_EVERY_S)
         phase = (await _live(api, id)).facts["phase"]
@@ -246,8 +256,10 @@ def _same_draft(seen: Observed, sent: Mapping[str, Any]) -> bool:
 
 
 async def _filter(api: Api, attrs: Attrs) -> str:
-    """The filter of the devices, or of the members that a group has now."""
+    """The filter of the devices, of the members that a group has now, or as it is written."""
     group = attrs.get("group")
+    if group is None and not attrs.get("devices"):
+        return str(attrs["device_filter"])
     if group is None:
         return rollout.filter_of(attrs["devices"], None)
     joined = {sent["device"] for sent in api.sent.values() if sent.get("group") == group and "device" in sent}
@@ -266,23 +278,60 @@ async def _filter(api: Api, attrs: Attrs) -> str:
     return rollout.filter_of(members, str(group))
 
 
-async def _move(api: Api, id: str, verb: Literal["start", "stop"]) -> Observed:
-    """Asks for another phase, and returns the campaign then. One that is in it already is no error."""
+async def _start(api: Api, draft: Observed) -> Observed:
+    """Starts a campaign, and returns it then; one that could not start is a draft again. One that runs is no error."""
+
+    def moved(reading: Reading) -> bool:
+        """Whether a reading is later than the start; that which lags behind has what the draft had."""
+        facts = reading.seen.facts if reading.seen is not None else {}
+        said = facts.get("reason") and any(facts[name] != draft.facts[name] for name in ("reason", "etag"))
+        return bool(facts and (facts["phase"] != rollout.DRAFT or said))
+
     try:
-        await send(api, "POST", *CAMPAIGNS, id, verb, idempotent=True)
+        await send(api, "POST", *CAMPAIGNS, draft.id, "start", idempotent=True)
     except Conflict:
-        phase = (await _live(api, id)).facts["phase"]
-        if phase == rollout.DRAFT or (verb == "stop" and phase in rollout.RUNNING):
+        if (await _live(api, draft.id)).facts["phase"] == rollout.DRAFT:
+            raise
+    seen = await _written(api, draft.id, moved)
+    attrs = {**seen.attrs, "start": seen.facts["phase"] != rollout.DRAFT}
+    return replace(seen, attrs=attrs, facts={**seen.facts, rollout.STARTED: True})
+
+
+async def _stop(api: Api, id: str) -> Observed:
+    """Asks a campaign to stop, and returns it then. One that does so already is no error."""
+    try:
+        await send(api, "POST", *CAMPAIGNS, id, "stop", idempotent=True)
+    except Conflict:
+        if (await _live(api, id)).facts["phase"] in (rollout.DRAFT, *rollout.RUNNING):
             raise
     seen = await _written(api, id)
-    return replace(seen, attrs={**seen.attrs, "start": verb == "start"})
+    return replace(seen, attrs={**seen.attrs, "start": False})
 
 
-async def _written(api: Api, id: str) -> Observed:
+def _is_fixed(phase: str | None) -> bool:
+    """True where little can be changed any more; of a phase that this version does not know, the API will say."""
+    return phase in (*rollout.RUNNING, *rollout.ENDED)
+
+
+def _why_another(seen: Observed, changed: set[str]) -> str:
+    """Why another campaign is made in place of this one."""
+    phase = seen.facts.get("phase")
+    if "strategy" in changed:
+        stays = f"this one, which is {phase}, goes on" if phase in rollout.RUNNING else "this one stays"
+        return f"the strategy of {seen.name} cannot be changed: another one is made, and {stays}"
+    if phase in rollout.ENDED and "start" in changed:
+        return f"{seen.name} is {phase}, and a stopped campaign never restarts: another one is made"
+    goes_on = "" if phase in rollout.ENDED else ", and this one goes on"
+    return f"{seen.name} is {phase} and cannot be changed any more: another one is made{goes_on}"
+
+
+def _is_seen(reading: Reading) -> bool:
+    return reading.seen is not None
+
+
+async def _written(api: Api, id: str, has: Callable[[Reading], bool] = _is_seen) -> Observed:
     """A campaign that the API has just taken a write of, so that it is there even if a reading lags behind."""
-    reading = await caught_up(
-        lambda: by_id(api, *CAMPAIGNS, id, read=rollout.read_campaign), lambda reading: reading.seen is not None
-    )
+    reading = await caught_up(lambda: by_id(api, *CAMPAIGNS, id, read=rollout.read_campaign), has)
     if reading.seen is None:
         raise BadAnswer(f"the update campaign {id} was written, and is not there")
     return reading.seen
@@ -304,4 +353,15 @@ async def _counted(api: Api, seen: Observed) -> Observed:
         answer = await api.main.get(*CAMPAIGNS, seen.id, "metrics")
     except NotFound:
         return seen  # it was never started
-    return rollout.counted(seen, rollout.counts_of(body(answer, API)))
+    counts = rollout.counts_of(body(answer, API))
+    return rollout.counted(seen, counts, await _events(api, seen.id) if counts["failed"] else ())
+
+
+async def _events(api: Api, id: str) -> list[str]:
+    """Why devices failed, in words; nothing where the API does not tell, since how many did is known."""
+    try:
+        answer = await api.main.get(*CAMPAIGNS, id, "statistics", "fail", "event_types")
+    except (ApiError, NoAnswer, BadAnswer):
+        return []
+    members = body(answer, API).get("data")
+    return [rollout.event_of(member) for member in members or () if isinstance(member, dict) and member.get("count")]

@@ -1,9 +1,10 @@
 """
 Device: what the account knows of a piece of hardware (docs/apis/device_management.md, "Devices").
 
-It is addressed by its id, or found by its endpoint name, which is unique, or by its name, which is not. The Device ID
-is needed, never that of a pre-shared key. Most devices enrol themselves, so that one is adopted and forgotten, unless
-the document says `lifecycle: managed`. `groups` of an answer are its memberships: nobody has to ask for them.
+It is addressed by its id, or found by its endpoint name, of which one at a time is in use (the older entry of a device
+that enrolled anew is deregistered), or by its name, which is not unique. The Device ID is needed, never that of a
+pre-shared key. Most devices enrol themselves, so that one is adopted and forgotten, unless the document says
+`lifecycle: managed`. `groups` of an answer are its memberships: nobody has to ask for them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from reconcile.providers.device_management.connection import (
 DEVICES = ("v3", "devices")
 MEMBERSHIPS = "device_management.devices.groups"
 MOST_ATTRIBUTES = 5
+DEREGISTERED = "deregistered"
 IN_FILTER, FILTER_LENGTH = 100, 4000  # of one `__in` filter: values, and characters of a URL that any proxy takes
 
 _BY_ENDPOINT = "endpoint_name:"
@@ -142,6 +144,8 @@ class DeviceType(ResourceType[Api]):
         endpoint = target.alias.removeprefix(_BY_ENDPOINT) if target.alias is not None else None
         by = {"name__eq": target.name or ""} if endpoint is None else {"endpoint_name__eq": endpoint}
         found, now = await matching(api, *DEVICES, read=read_device, **by)
+        in_use = [seen for seen in found if seen.retired is None]
+        found = in_use or found
         if len(found) > 1:
             ids = " and ".join(sorted(seen.id for seen in found[:2]))
             raise BadAnswer(f"two live devices answer to {next(iter(by.values()))!r}: {ids}")
@@ -207,6 +211,7 @@ def read_device(member: Mapping[str, Any]) -> Observed:
         attrs["name"] or None,
         version=fields.version_of(attrs),
         aliases=(_BY_ENDPOINT + endpoint,) if endpoint else (),
+        retired=state if (state := text(member, "state")) == DEREGISTERED else None,
         parts={MEMBERSHIPS: [Observed(group, {"group": group}, parent=id) for group in _groups(member)]},
     )
 

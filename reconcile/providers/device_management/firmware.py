@@ -2,9 +2,9 @@
 Firmware images and manifests: bytes that are uploaded once and never changed (docs/apis/device_management.md,
 "Firmware images" and "Firmware manifests").
 
-Names are not unique. Of an image the API tells the SHA-256, so that one with the same bytes is found; of a manifest
-it does not, so that the newest of its name is meant until the state knows which. There is no update: a description is
-sent with the upload and not compared afterwards.
+An image of 100 MiB or more goes in chunks. Names are not unique. Of an image the API tells the SHA-256, so that one
+with the same bytes is found; of a manifest it does not, so that the newest of its name is meant until the state knows
+which. There is no update: a description is sent with the upload and not compared afterwards.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from reconcile.provider import (
     Attrs,
     Entry,
     FileRef,
+    Largest,
     Mark,
     Mistake,
     Observed,
@@ -47,6 +48,7 @@ from reconcile.providers.device_management.connection import (
     remembered,
     text,
 )
+from reconcile.providers.device_management.uploads import is_large, upload_in_chunks
 
 NEWEST_FIRST = {"order": "DESC"}
 _BYTES = " sha256:"
@@ -71,6 +73,8 @@ class FirmwareImage(Firmware):
 
 class FirmwareManifest(Firmware):
     """`device_management.firmware_manifests.<name>`."""
+
+    file: Annotated[FileRef, Mark.IMMUTABLE, Largest(2048)] = Field(description="The file to upload: 2 kB at most.")
 
 
 class FirmwareType(ResourceType[Api]):
@@ -119,13 +123,16 @@ class FirmwareType(ResourceType[Api]):
 
     async def create(self, api: Api, target: Target, attrs: Attrs) -> Observed:
         file: FileRef = attrs["file"]
-        form = {"name": str(target.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
+        words = {"name": str(target.name)} | ({"description": attrs["description"]} if "description" in attrs else {})
         upload = Upload(Path(file.path).name, Path(file.path), file.sha256)
         with remembered(api, target.address, {"checksum": file.sha256}):
-            answer = await api.main.send(
-                "POST", "v3", self.collection, form=form, files={"datafile": upload}, idempotent=False
-            )
-        return self.observed(body(answer, API))
+            return self.observed(await self._uploaded(api, words, upload))
+
+    async def _uploaded(self, api: Api, words: Mapping[str, str], upload: Upload) -> Mapping[str, Any]:
+        """The answer about what was uploaded in one request."""
+        files = {"datafile": upload}
+        answer = await api.main.send("POST", "v3", self.collection, form=words, files=files, idempotent=False)
+        return body(answer, API)
 
     async def delete(self, api: Api, target: Target) -> None:
         await delete(api, "v3", self.collection, target.id or "")
@@ -153,6 +160,12 @@ class ImageType(FirmwareType):
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
         known, checksum = super().recalled(entry, id_of), entry.facts.get("checksum")
         return replace(known, aliases=(alias(str(known.name), checksum),) if checksum else ())
+
+    async def _uploaded(self, api: Api, words: Mapping[str, str], upload: Upload) -> Mapping[str, Any]:
+        if not is_large(upload):
+            return await super()._uploaded(api, words, upload)
+        image = await upload_in_chunks(api, words, upload)
+        return body(await api.main.get("v3", self.collection, image), API)
 
     def view(self, seen: Observed, prior: Entry | None, now: datetime) -> View:
         live, uploaded = seen.facts.get("checksum"), prior.facts.get("checksum") if prior is not None else None

@@ -2,31 +2,35 @@
 How a campaign is read: its phase, its counts, and the devices that its filter stands for. Pure.
 
 docs/apis/device_management.md, "Update campaigns": phases draft, awaiting_approval, timed, starting, active, stopping,
-stopped, archived; metrics `{total, success, failed, skipped, pending}_count`, 404 until it is started. There is no
+stopped, archived, deleted, and maybe others one day; a start that fails is a 202, and leaves a draft that says why;
+metrics `{total, success, failed, skipped, pending}_count`, 404 until it is started. There is no
 filter by group, so that a group is its members at the moment of the writing; `id__neq=<group>`, which every device
 satisfies, says which group was meant, so that a campaign can be compared with the files though the state is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconcile.provider import Attrs, BadAnswer, Observed, Status, View
-from reconcile.provider.rest import moment
+from reconcile.provider import Attrs, BadAnswer, Entry, Observed, Status, View
+from reconcile.provider.rest import dated, moment
 from reconcile.providers.device_management.connection import id_of, text
 from reconcile.providers.device_management.fields import version_of
 
 DRAFT = "draft"
+STARTED = "started"  # a fact of the entry: the API has taken its start
 RUNNING = ("awaiting_approval", "timed", "starting", "active")
 ENDED = ("stopping", "stopped", "archived")
+PHASES = (DRAFT, *RUNNING, *ENDED, "deleted")
 _MOVES_ON = {"starting": "active", "stopping": "stopped"}  # by themselves: nobody has to do anything
 WORDS = {
     "awaiting_approval": "waits for its approval",
     "timed": "waits for its time",
     "starting": "is starting",
 }
+_OPERATORS = ("eq", "neq", "lte", "gte", "in", "nin")
 _COUNTS = ("total", "success", "failed", "skipped", "pending")
 
 Counts = Mapping[str, int]
@@ -49,6 +53,15 @@ def targets_of(device_filter: str) -> dict[str, Any]:
     return {}
 
 
+def flaw_in_filter(text: str) -> str | None:
+    """The first part of a filter that is no condition, quoted; None when all of them are."""
+    for part in text.split("&"):
+        name, is_one, value = part.partition("=")
+        if not is_one or not name or not value or name.rpartition("__")[2] not in (*_OPERATORS, name):
+            return repr(part)
+    return None
+
+
 def counts_of(metrics: Mapping[str, Any]) -> Counts:
     """The counts of an answer. Raises BadAnswer."""
     found = {name: metrics.get(f"{name}_count") for name in _COUNTS}
@@ -69,30 +82,77 @@ def read_campaign(member: Mapping[str, Any]) -> Observed:
         "autostop_success_percent": member.get("autostop_success_percent"),
         "approval_required": member.get("approval_required"),
         "start": phase != DRAFT,
+        "start_at": dated(member.get("when")),
+        "device_filter": text(member, "device_filter"),
         **targets_of(text(member, "device_filter")),
     }
     since = text(member, "active_at") or text(member, "started_at")
-    facts = {"phase": phase, "reason": text(member, "autostop_reason") or None, "since": since}
-    version = version_of({**attrs, "filter": text(member, "device_filter"), "phase": _MOVES_ON.get(phase, phase)})
+    reason, etag = text(member, "autostop_reason") or None, text(member, "etag")
+    facts = {"phase": phase, "reason": reason, "since": since, "etag": etag, STARTED: phase not in ("", DRAFT)}
+    version = version_of({**attrs, "phase": _MOVES_ON.get(phase, phase)})
     return Observed(id_of(member, "update campaign"), attrs, attrs["name"] or None, version=version, facts=facts)
 
 
-def counted(seen: Observed, counts: Counts) -> Observed:
-    """A campaign with its counts; `start` of one that ended before it had done what it was for is false."""
+def event_of(member: Mapping[str, Any]) -> str:
+    """Why some of its devices failed, in the words of the API: `3 × Update error (UPD4_FAIL_101)`."""
+    count, code = member.get("count"), text(member, "event_type")
+    said = text(member, "description") or code or "a reason that the API does not name"
+    return f"{count} × {said}" + (f" ({code})" if code and code != said else "")
+
+
+def counted(seen: Observed, counts: Counts, events: Sequence[str] = ()) -> Observed:
+    """
+    A campaign with its counts; `start` of one that ended before it had done what it was for is false.
+
+    Args:
+        events: why devices failed, in words.
+    """
     undone = seen.facts["phase"] in ENDED and not _done(seen.attrs, counts)
     attrs = {**seen.attrs, "start": False} if undone else seen.attrs
-    return replace(seen, attrs=attrs, facts={**seen.facts, "counts": counts})
+    return replace(seen, attrs=attrs, facts={**seen.facts, "counts": counts, "events": tuple(events)})
 
 
-def view_of(seen: Observed) -> View:
-    """The progress of a campaign: pending while devices are, failed when it ended and some of them failed."""
+def was_started(prior: Entry | None) -> bool | None:
+    """Whether the state has a campaign as started; None where it does not know it, or not what the start came to."""
+    if prior is None or (prior.attrs.get("start") is True and not prior.facts.get(STARTED)):
+        return None
+    return prior.attrs.get("start") is True
+
+
+def failed_start(seen: Observed, started: bool | None) -> str | None:
+    """
+    Why it could not start, in words; None where it did, or where nobody tried.
+
+    Args:
+        started: as `was_started` tells.
+    """
+    reason = seen.facts.get("reason")
+    if seen.facts.get("phase") != DRAFT or not (started or (reason and started is None)):
+        return None
+    return f"could not start: {reason}" if reason else "could not start, and the API does not say why"
+
+
+def view_of(seen: Observed, started: bool | None) -> View:
+    """
+    The progress of a campaign: pending while devices are, failed when it could not start, or ended and some failed.
+
+    Args:
+        started: as in `failed_start`.
+    """
     phase, counts = seen.facts.get("phase"), seen.facts.get("counts")
     since = moment(seen.facts.get("since"))
+    if phase is not None and phase not in PHASES:
+        said = (
+            f"is in the phase {phase!r}, which this version does not know" if phase else "is in no phase that is told"
+        )
+        return View(seen.attrs, Status.PENDING, said, since)
     if phase in WORDS:
         return View(seen.attrs, Status.PENDING, WORDS[phase], since)
+    if (why := failed_start(seen, started)) is not None:
+        return View({**seen.attrs, "start": True}, Status.FAILED, why, reported=seen.attrs, retry=True)
     if counts is None or not seen.attrs["start"]:
         return View(seen.attrs)
-    words, reason = _progress(counts), seen.facts.get("reason")
+    words, reason = _progress(counts), "; ".join(filter(None, (seen.facts.get("reason"), *seen.facts["events"])))
     if phase == "active" and (counts["pending"] or not counts["total"]):
         return View(seen.attrs, Status.PENDING, words, since)
     if counts["failed"] or not counts["total"]:

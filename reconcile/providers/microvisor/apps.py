@@ -18,6 +18,7 @@ from pydantic import Field
 from reconcile.provider import (
     Attrs,
     BadAnswer,
+    Begins,
     Entry,
     FileRef,
     InvalidInput,
@@ -43,7 +44,9 @@ from reconcile.providers.microvisor.names import name_problems
 class App(StrictModel):
     """`microvisor.apps.<name>`. The key is the unique name unless `unique_name` says otherwise."""
 
-    bundle: Annotated[FileRef, Mark.IMMUTABLE, Largest(1 << 30)] = Field(description="The zip to upload.")
+    bundle: Annotated[FileRef, Mark.IMMUTABLE, Largest(1 << 30), Begins(b"PK", "a zip")] = Field(
+        description="The zip to upload."
+    )
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), Mark.ASIDE] | None = Field(
         default=None, description="SHA-256 of the bundle, hex; stands in for the file until it is uploaded."
     )
