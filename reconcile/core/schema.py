@@ -88,6 +88,13 @@ class Begins:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Where a document writes what the model of this field does not know, in words: the hint for an unknown key."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """The place of a field in the order of a unit's writes, 0 for those without; children are written at 1."""
 
@@ -140,7 +147,7 @@ class Field:
         choices: the strings that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
         largest: of a FILE: the bytes that it may have. begins: what it begins with, or None.
-        together, stage, unwritten, gap: of the marks of that name; None (`stage`: 0) without.
+        together, stage, unwritten, gap, beside: of the marks of that name; None (`stage`: 0) without.
         secret: whether it holds a secret, so that no rendering ever shows it.
         computed: whether only the API may say it.
         has_refers, has_secrets: whether a reference to another resource, or to a secret, stands in it or below.
@@ -162,6 +169,7 @@ class Field:
     stage: int = field(init=False, default=0)
     unwritten: Any = field(init=False, default=None)
     gap: str | None = field(init=False, default=None)
+    beside: str | None = field(init=False, default=None)
     secret: bool = field(init=False, default=False)
     computed: bool = field(init=False, default=False)
     has_refers: bool = field(init=False, default=False)
@@ -181,6 +189,8 @@ class Field:
                     object.__setattr__(self, "begins", mark)
                 case Together():
                     object.__setattr__(self, "together", mark)
+                case Beside(words):
+                    object.__setattr__(self, "beside", words)
                 case Stage(order):
                     object.__setattr__(self, "stage", order)
                 case Unwritten(value):
@@ -212,7 +222,7 @@ class Field:
         return found
 
 
-_MARKS = (Mark, Refers, Together, Same, Largest, Begins, Stage, Unwritten, Gap)
+_MARKS = (Mark, Refers, Together, Same, Largest, Begins, Beside, Stage, Unwritten, Gap)
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
 
 

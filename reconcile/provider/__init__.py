@@ -29,7 +29,19 @@ from reconcile.core.resource_type import (
     ResourceType,
     Use,
 )
-from reconcile.core.schema import Begins, Gap, Largest, Mark, Refers, Same, Stage, StrictModel, Together, Unwritten
+from reconcile.core.schema import (
+    Begins,
+    Beside,
+    Gap,
+    Largest,
+    Mark,
+    Refers,
+    Same,
+    Stage,
+    StrictModel,
+    Together,
+    Unwritten,
+)
 from reconcile.core.staging import Staging
 from reconcile.core.text import flaw_in_name
 from reconcile.core.values import Attrs, FileRef, Ref, Secret, SecretRef
@@ -57,6 +69,7 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "Begins",
+    "Beside",
     "Binding",
     "Client",
     "Conflict",

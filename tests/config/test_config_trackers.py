@@ -85,7 +85,36 @@ def test_the_document_that_sets_every_field_does() -> None:
         return lacking
 
     # docs/apis/asset_tracker.md, "Settings and ranges"; and the other place of simUpdate.
-    assert paths(fields_of(Tracker), EVERYTHING) == ["configuration.simUpdate"]
+    extra = ["configuration_extra", "agentConfiguration_extra"]
+    assert sorted(paths(fields_of(Tracker), EVERYTHING)) == sorted(["configuration.simUpdate", *extra])
+
+
+def test_settings_that_the_model_does_not_know_are_passed_through(tmp_path: Path) -> None:
+    extra = {"mine": {"mode": 3}, "alerts": {"fuelLow": {"enabled": True}}}
+    assert accepted(tmp_path, written(configuration_extra=extra)) == {"agent": "A-1_b", "configuration_extra": extra}
+
+
+@pytest.mark.parametrize(
+    ("extra", "words", "hint"),
+    [
+        ({"configuration_extra": {"connectingPeriod": 5}}, "connectingPeriod is no setting of", "connectingPeriod"),
+        (
+            {"configuration_extra": {"alerts": {"batteryLow": {"threshold": 500}}}},
+            "threshold is no setting of its own",
+            "Write it as configuration.alerts.batteryLow.threshold",
+        ),
+        ({"agentConfiguration_extra": {"debug": {"logLevel": "LOUD"}}}, "logLevel is no", "agentConfiguration.debug"),
+        ({"configuration_extra": {"updateId": "x"}}, "updateId is no setting of its own", "updateId"),
+    ],
+)
+def test_what_the_model_knows_is_not_passed_through(tmp_path: Path, extra: Any, words: str, hint: str) -> None:
+    found = one(tmp_path, **extra)
+    assert words in found.what and hint in str(found.hint), found
+
+
+def test_a_key_that_the_model_does_not_know_has_a_way_out(tmp_path: Path) -> None:
+    found = one(tmp_path, {"myCompany": {"mode": 3}})
+    assert "configuration_extra" in str(found.hint), found
 
 
 @pytest.mark.parametrize("name,low,high", RANGES)

@@ -133,6 +133,9 @@ def unit(number: int, key: str) -> Unit:
 
 BLE = "configuration.locationTracking.bleDevices"
 ALIKE = "it is the same in both schemes"
+EXTRA = dict.fromkeys(
+    ("configuration_extra", "agentConfiguration_extra"), "settings of an adapted application, which this one is not"
+)
 ADDED_TO = "an agent of scheme 1.0 adds to a set of beacons, and takes nothing out"
 
 TestTrackers = suite(
@@ -143,7 +146,7 @@ TestTrackers = suite(
         other=entry(True, newer=True),
         unit=unit,
         environ=PASSWORDS,
-        left_out={"simUpdate": "it stands in the configuration; the older scheme has it beside"},
+        left_out={"simUpdate": "it stands in the configuration; the older scheme has it beside", **EXTRA},
     )
 )
 TestTrackersOfTheOlderScheme = suite(
@@ -160,6 +163,7 @@ TestTrackersOfTheOlderScheme = suite(
             f"{BLE}.iBeacon": ADDED_TO,
             "configuration.alerts": ALIKE,
             "configuration.locationTracking.motionMonitoring": ALIKE,
+            **EXTRA,
         },
     )
 )

@@ -120,11 +120,17 @@ def test_a_group_that_neither_files_nor_tracker_have_is_an_error_with_its_line(
     assert block in ran.err, ran
 
 
-def test_under_1_0_a_tracker_that_never_reported_needs_no_radius(make_trackers: MakeTrackers) -> None:
-    rig = make_trackers({"A1": {"scheme": "1.0", "reported": None, "online": False}})
-    rig.trackers["truck"] = truck(locationTracking={"geofence": {"enabled": True, "lat": 1, "lng": 2}})
+@pytest.mark.parametrize("published", [False, True])
+def test_under_1_0_a_tracker_that_never_reported_needs_a_radius_too(
+    make_trackers: MakeTrackers, published: bool
+) -> None:
+    rig = make_trackers({"A1": {"scheme": "1.0", "published": published, "reported": None, "online": False}})
+    fence: dict[str, Any] = {"enabled": True, "lat": 1, "lng": 2}
+    rig.trackers["truck"] = truck(locationTracking={"geofence": fence})
     ran = rig.apply()
-    assert ran.code == 0, ran
+    assert ran.code == 3 and "geofence cannot be sent without radius" in ran.err and rig.patches() == [], ran
+    fence["radius"] = 3
+    assert rig.apply().code == 0
 
 
 @pytest.mark.parametrize("threshold", [25, 25.0, 30])

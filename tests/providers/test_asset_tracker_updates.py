@@ -166,7 +166,7 @@ def test_beacons_that_an_agent_keeps_are_told_and_not_sent_again() -> None:
     update = sent(patch={"locationTracking": {"bleDevices": {"generic": {}}}})
     seen = tracker("reconcile-1", scheme="1.0", **tracking)
     view = updates.read(seen, entry(update), NOW)
-    assert view.status is Status.FAILED and "still there: 0c:2a:69:04:6a:49" in (view.detail or "")
+    assert view.status is Status.FAILED and "still there: 0c2a69046a49" in (view.detail or "")
     assert view.attrs["configuration"]["locationTracking"]["bleDevices"]["generic"] == {}
     assert updates.read(tracker("reconcile-1", **tracking), entry(update), NOW).status is Status.SETTLED
 
@@ -194,19 +194,13 @@ FENCE = "configuration.locationTracking.geofence"
             {"locationTracking": {"geofence": {"lat": 9.0, "lng": 2.0, "radius": 3.0}}},
         ),
         (
-            {"locationTracking": {"geofence": {"lat": 9.0, "lng": 8.0}}},
-            tracker(scheme="1.0"),
-            f"{FENCE}.lat {FENCE}.lng",
-            {"locationTracking": {"geofence": {"lat": 9.0, "lng": 8.0}}},
-        ),
-        (
             {"locationTracking": {"motionMonitoring": {"movementAccMin": 0.2, "movementAccMax": 0.4}}},
             tracker(),
             "configuration.locationTracking.motionMonitoring.movementAccMin",
             {"locationTracking": {"motionMonitoring": {"movementAccMin": 0.2, "movementAccMax": 0.4}}},
         ),
     ],
-    ids=["a setting", "a centre, the rest of it as it is live", "a centre without radius in scheme 1.0", "a pair"],
+    ids=["a setting", "a centre, the rest of it as it is live", "a pair"],
 )
 def test_what_travels_together(configuration: Any, seen: Observed, paths: str, body: Any) -> None:
     patch = composed({"configuration": configuration}, seen, paths)
@@ -222,6 +216,12 @@ def test_what_travels_together(configuration: Any, seen: Observed, paths: str, b
         (
             {"locationTracking": {"geofence": {"lat": 9.0, "lng": 8.0}}},
             tracker(),
+            f"{FENCE}.lat {FENCE}.lng",
+            "geofence cannot be sent without radius, which neither the files nor the tracker say",
+        ),
+        (
+            {"locationTracking": {"geofence": {"lat": 9.0, "lng": 8.0}}},
+            tracker(scheme="1.0"),
             f"{FENCE}.lat {FENCE}.lng",
             "geofence cannot be sent without radius, which neither the files nor the tracker say",
         ),

@@ -423,6 +423,74 @@ def test_1_1_takes_a_top_level_sim_update_and_drops_it(both: dict[str, Agent], v
     assert agent.get() == before
 
 
+# Scheme 1.0 as it was published, where that differs from the reference.
+
+
+@pytest.fixture
+def older() -> Iterator[Agent]:
+    with agents(a={"scheme": "1.0", "published": True, "reported": {"connectingPeriod": 60}}) as (agent,):
+        yield agent
+
+
+def test_the_published_1_0_takes_12_digits_only(older: Agent) -> None:
+    assert accepts(older, "0c2a69046a49") and accepts(older, "0C2A69046A49")
+    assert not accepts(older, "0c:2a:69:04:6a:49")
+
+
+def test_the_published_1_0_wants_a_whole_geofence(older: Agent) -> None:
+    for part in ({"enabled": False}, {"lat": 1, "lng": 2}):
+        assert older.patch(update(older, FENCE, part, beside=False)).status_code == 400
+    assert older.patch(update(older, FENCE, {"lat": 1, "lng": 2, "radius": 3}, beside=False)).status_code == 200
+
+
+def test_the_published_1_0_drops_a_sim_update_and_applies_the_rest(older: Agent) -> None:
+    document = {"configuration": {"updateId": "u", "connectingPeriod": 61}, "simUpdate": {"enabled": True}}
+    assert older.patch(document).status_code == 200
+    older.sim.advance(61)
+    answer = older.get()
+    assert (answer["configuration"]["updateId"], answer["configuration"]["connectingPeriod"]) == ("u", 61)
+    assert "simUpdate" not in answer and "simUpdate" not in answer["configuration"]
+
+
+def test_the_published_1_0_replaces_a_set(older: Agent) -> None:
+    for id, mac in (("1", "0c2a69046a49"), ("2", "aabbccddeeff")):
+        sets = {"generic": {mac: {"lat": 1, "lng": 2}}, "iBeacon": {}}
+        tracking = {"locationTracking": {"bleDevices": sets}}
+        assert older.patch({"configuration": {"updateId": id, **tracking}}).status_code == 200
+        older.sim.advance(61)
+    assert list(read(older.get()["configuration"], f"{BLE}.generic")) == ["aabbccddeeff"]
+
+
+def test_a_published_agent_takes_keys_that_it_does_not_know_and_reports_them(older: Agent, tmp_path: Any) -> None:
+    assert older.patch({"configuration": {"updateId": "u", "mine": {"mode": 3}}}).status_code == 200
+    older.sim.advance(61)
+    assert older.get()["configuration"]["mine"] == {"mode": 3}
+    older.sim.put(older.sim.world)
+    assert older.get()["configuration"]["mine"] == {"mode": 3}
+
+
+@pytest.mark.parametrize(
+    ("tracking", "taken"),
+    [
+        ({"bleDevices": {"generic": {}}}, True),
+        ({"bleDevices": {"generic": {}}, "locReadingPeriod": 30}, False),
+        ({"bleDevices": {"iBeacon": {}}, "alwaysOn": True}, False),
+        ({"bleDevices": {"iBeacon": {}}, "alwaysOn": False}, True),
+        ({"bleDevices": {"generic": {}, "iBeacon": {}}, "locReadingPeriod": 30}, True),
+        ({"bleDevices": {"enabled": False, "generic": {}}, "locReadingPeriod": 30}, True),
+    ],
+)
+def test_a_tracker_that_reads_locations_cannot_apply_one_set_of_beacons(tracking: Any, taken: bool) -> None:
+    reported = {"connectingPeriod": 60, "locationTracking": {"alwaysOn": True, "bleDevices": {"enabled": True}}}
+    with agents(a={"reported": reported}) as (agent,):
+        before = agent.get()["description"]["cfgTimestamp"]
+        assert agent.patch({"configuration": {"updateId": "u", "locationTracking": tracking}}).status_code == 200
+        agent.sim.advance(61)
+        answer = agent.get()
+    assert (answer["configuration"]["updateId"] == "u") is taken
+    assert answer["description"]["cfgTimestamp"] > before and "pendingUpdateId" not in answer["description"]
+
+
 # The documents of the vendor's reference.
 
 

@@ -35,6 +35,7 @@ def test_a_tracker_that_says_nothing_has_every_default() -> None:
             "pending": None,
             "online": True,
             "scheme": "1.1",
+            "published": False,
             "agent_log_level": "DEBUG",
             "fail_apply": False,
             "fallback": False,

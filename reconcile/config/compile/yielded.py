@@ -121,7 +121,7 @@ def unknown_key(field: Field, name: str) -> Flaw:
     return Flaw(
         f"{shown(name)} is not a key here",
         notes=[f"There is: {listed(known, 20)}"],
-        hint=lambda: _deeper(field, name) or did_you_mean(name, known),
+        hint=lambda: _deeper(field, name) or did_you_mean(name, known) or field.beside,
         kind=("unknown key", name),
     )
 

@@ -35,22 +35,29 @@ def normal(form: str, key: str) -> str:
     return forms.normal(form, key)
 
 
-def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any], scheme: str) -> dict[str, Any]:
+def spelled(form: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     """
     A set of beacons in the spelling that the agent uses.
 
     Args:
-        live: the set as it is reported: a beacon that is there keeps its spelling, a new one takes that of the others.
-        scheme: of the agent; where nothing is reported, 1.0 has MACs with colons, 1.1 without
-            (docs/apis/asset_tracker.md, "Beacons").
+        live: the set as it is reported: a beacon that is there keeps its spelling, and a MAC has colons where one of
+            those has them. A new one is in lower case: so the tracker compares (docs/apis/asset_tracker.md, "Beacons").
     """
     there = {forms.normal(form, key): key for key in live}
-    colons = any(":" in key for key in live) if live else scheme == "1.0"
-    capitals = any(key != key.lower() for key in live)
+    colons = form == "mac" and any(":" in key for key in live)
     found = {}
     for key, value in wanted.items():
-        own = digits = forms.normal(form, key)
-        if form == "mac" and colons:
-            own = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
-        found[there.get(digits, own.upper() if capitals and form == "mac" else own)] = value
+        digits = forms.normal(form, key)
+        found[there.get(digits, with_colons(digits) if colons else digits)] = value
     return found
+
+
+def respelled(macs: Mapping[str, Any]) -> dict[str, Any]:
+    """A set of generic beacons in the other spelling: 12 digits where there are colons, else with them."""
+    digits = {forms.normal("mac", key): value for key, value in macs.items()}
+    return digits if any(":" in key for key in macs) else {with_colons(key): value for key, value in digits.items()}
+
+
+def with_colons(digits: str) -> str:
+    """A MAC of 12 digits with colons."""
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))

@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from reconcile.core.schema import Field as Setting
+from reconcile.core.schema import fields_of
 from reconcile.provider import Attrs, Mistake
 from reconcile.providers.asset_tracker.beacons import normal
+from reconcile.providers.asset_tracker.configuration import AgentConfiguration, Configuration
 
 Path = tuple[str, ...]
 
@@ -47,6 +50,8 @@ def mistakes(attrs: Attrs, key: str) -> list[Mistake]:
     if ("username" in attrs) != ("password" in attrs):
         there, missing = ("username", "password") if "username" in attrs else ("password", "username")
         found.append(((there,), f"{there} without {missing}", "A tracker has both of its own, or neither"))
+    for name, model in (("configuration", Configuration), ("agentConfiguration", AgentConfiguration)):
+        _extra(found, attrs.get(f"{name}_extra"), fields_of(model), (f"{name}_extra",))
     configuration = attrs.get("configuration")
     if not configuration:
         return found
@@ -96,6 +101,18 @@ def cautions(attrs: Attrs, key: str) -> list[Mistake]:
                 )
             )
     return found
+
+
+def _extra(found: list[Mistake], extra: Any, known: Mapping[str, Setting], path: Path) -> None:
+    """What is passed through is none of the settings that are known, which have a range."""
+    for key, value in (extra or {}).items():
+        if (spec := known.get(key)) is None:
+            continue
+        if spec.fields and isinstance(value, Mapping):
+            _extra(found, value, spec.fields, (*path, key))
+        else:
+            at = ".".join((path[0].removesuffix("_extra"), *path[1:], key))
+            found.append(((*path, key), f"{key} is no setting of its own", f"Write it as {at}"))
 
 
 def _in(outer: Mapping[str, Any], part: str, name: str) -> Any:

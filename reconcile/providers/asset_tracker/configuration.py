@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from reconcile.core.schema import Field as Setting
 from reconcile.core.schema import Kind, fields_of
-from reconcile.provider import Mark, Same, SecretRef, StrictModel, Together
+from reconcile.provider import Beside, Mark, Same, SecretRef, StrictModel, Together
 
 LogLevel = Literal["ERROR", "INFO", "DEBUG"]
 
@@ -91,12 +91,12 @@ class BleDevices(StrictModel):
     """Bluetooth beacons at known places; each set is managed as one."""
 
     enabled: bool | None = _plain("Whether they are looked for. Default: false.")
-    generic: Annotated[Mapping[str, Point], Mark.WHOLE, Same("mac")] | None = _plain(
+    generic: Annotated[Mapping[str, Point], Mark.WHOLE, Same("mac"), Together("beacons")] | None = _plain(
         "Generic beacons: MAC address (12 hex digits) to place."
     )
-    iBeacon: Annotated[Mapping[str, Mapping[str, Mapping[str, Point]]], Mark.WHOLE, Same("uuid")] | None = _plain(
-        "iBeacons: UUID (32 hex digits) to major to minor (0 to 65535) to place."
-    )
+    iBeacon: (
+        Annotated[Mapping[str, Mapping[str, Mapping[str, Point]]], Mark.WHOLE, Same("uuid"), Together("beacons")] | None
+    ) = _plain("iBeacons: UUID (32 hex digits) to major to minor (0 to 65535) to place.")
 
 
 class Geofence(StrictModel):
@@ -218,6 +218,9 @@ class AgentConfiguration(StrictModel):
     debug: Debug | None = _plain("The agent's logging.")
 
 
+_OWN = "A setting of an adapted application goes into {}"
+
+
 class Tracker(StrictModel):
     """
     `asset_tracker.trackers.<name>`: a tracker, reached through its own agent (docs/apis/asset_tracker.md, "Agents").
@@ -234,6 +237,16 @@ class Tracker(StrictModel):
         "Where its password is, if it has one of its own; with username."
     )
     description: Annotated[Mapping[str, Any], Mark.COMPUTED] | None = _plain("What the agent says about the tracker.")
-    configuration: Configuration | None = _plain("The tracker's own settings, fetched when it next connects.")
+    configuration: Annotated[Configuration, Beside(_OWN.format("configuration_extra"))] | None = _plain(
+        "The tracker's own settings, fetched when it next connects."
+    )
+    configuration_extra: Mapping[str, Any] | None = _plain(
+        "Settings of an adapted application, sent in configuration as they are; compared where the agent reports them."
+    )
     simUpdate: SimUpdate | None = _plain("Updates of the SIM; here or in configuration, not in both places.")
-    agentConfiguration: AgentConfiguration | None = _plain("The agent's own settings, which hold at once.")
+    agentConfiguration: Annotated[AgentConfiguration, Beside(_OWN.format("agentConfiguration_extra"))] | None = _plain(
+        "The agent's own settings, which hold at once."
+    )
+    agentConfiguration_extra: Mapping[str, Any] | None = _plain(
+        "The same for agentConfiguration: sent as they are; compared where the agent reports them."
+    )

@@ -14,12 +14,14 @@ from typing import Any
 
 from reconcile.core.schema import fields_of
 from reconcile.core.together import completed
-from reconcile.core.tree import Path, get, leaves, put
+from reconcile.core.tree import Path, get, leaves, mentioned, put
 from reconcile.provider import Attrs, Edit, Entry, Mistake, Observed, Patch
 from reconcile.providers.asset_tracker.beacons import spelled
 from reconcile.providers.asset_tracker.configuration import SETS, Configuration
 from reconcile.providers.asset_tracker.updates import (
+    AGENT,
     PREFIX,
+    TRACKER,
     Update,
     configuration_of,
     followed,
@@ -45,8 +47,8 @@ def compose(edit: Edit) -> Patch:
     staged = _staged(paths)
     body: dict[str, Any] = {}
     for path in paths:
-        if path[0] == "agentConfiguration":
-            body = put(body, path, get(wanted, path))
+        if path[0] in AGENT:
+            body = put(body, ("agentConfiguration", *path[1:]), get(wanted, path))
     if not staged:
         return Patch(body, notes=("applied by the agent at once",))
     patch = _patch([*staged, *_staged(also)], configuration, seen)
@@ -69,7 +71,7 @@ def compose(edit: Edit) -> Patch:
 
 def _staged(paths: Sequence[Path]) -> list[Path]:
     """Those of the tracker, below `configuration`."""
-    return [path[1:] if path[0] == "configuration" else path for path in paths if path[0] != "agentConfiguration"]
+    return [path[1:] if path[0] in TRACKER else path for path in paths if path[0] not in AGENT]
 
 
 def _patch(staged: Sequence[Path], configuration: Attrs, seen: Observed) -> dict[str, Any]:
@@ -79,9 +81,7 @@ def _patch(staged: Sequence[Path], configuration: Attrs, seen: Observed) -> dict
         if of is None:
             patch = put(patch, path, get(configuration, path))
         elif get(patch, of) is None:
-            live = get(seen.attrs.get("configuration"), of)
-            scheme = str(seen.facts.get("scheme"))
-            patch = put(patch, of, spelled(SETS[of], get(configuration, of) or {}, live or {}, scheme))
+            patch = put(patch, of, get(configuration, of) or {})
     return patch
 
 
@@ -91,13 +91,16 @@ def _complete(patch: Attrs, configuration: Attrs, seen: Observed) -> tuple[dict[
     whole, lacking = completed(fields_of(Configuration), patch, configuration, reported)
     found: list[Mistake] = []
     for path, missing in lacking:
-        # In scheme 1.0 the radius is no part of a geofence's group (docs/apis/asset_tracker.md, "Groups").
-        needed = [name for name in missing if name != "radius" or seen.facts.get("scheme") != "1.0"]
-        if needed:
+        for name in [name for name in missing if (*path, name) in SETS]:  # it has reported none yet
+            whole = put(whole, (*path, name), {})
+        if needed := [name for name in missing if (*path, name) not in SETS]:
             said = (
                 f"{path[-1]} cannot be sent without {' and '.join(needed)}, which neither the files nor the tracker say"
             )
             found.append((path, said, f"Write {' and '.join(needed)}"))
+    for of, form in SETS.items():
+        if (members := get(whole, of)) is not None:
+            whole = put(whole, of, spelled(form, members, get(reported, of) or {}))
     return whole, found or _ordered(whole, configuration, reported)
 
 
@@ -142,12 +145,13 @@ def _update(patch: Attrs, configuration: Attrs, seen: Observed, prior: Entry | N
     content = _digest(sorted(said, key=lambda leaf: leaf[0]))
     id = f"{PREFIX}{_digest({'patch': patch, 'base': base})[:24]}"
     attempts, last = 1, followed(seen, prior)
+    was = mentioned(seen.attrs.get("configuration", {}), patch)
     # On another base, such as the default that a tracker falls back to, it is another attempt altogether.
     if last is not None and last.content == content and same_base(last, seen) and not last.applied:
         # Where somebody else's update took its place, the tracker may never have had the chance to refuse it.
         replaced = pending and pending != last.id and not restarted_since(last, seen)
         attempts = last.attempts if replaced else last.attempts + 1
-    return Update(id, content, current, seen.facts.get("restarted"), attempts, patch)
+    return Update(id, content, current, seen.facts.get("restarted"), attempts, patch, was=was)
 
 
 def _digest(value: Any) -> str:

@@ -13,7 +13,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from reconcile.core.tree import get, put
 from reconcile.provider import (
+    ApiError,
     Attrs,
     BadAnswer,
     Edit,
@@ -29,9 +31,12 @@ from reconcile.provider import (
     View,
 )
 from reconcile.providers.asset_tracker import checks, patches, updates
+from reconcile.providers.asset_tracker.beacons import respelled
 from reconcile.providers.asset_tracker.configuration import Tracker
 from reconcile.providers.asset_tracker.connection import Agents, server_time, unit_of
 from reconcile.providers.asset_tracker.defaults import DEFAULTS
+
+MACS = ("configuration", "locationTracking", "bleDevices", "generic")  # in a PATCH
 
 
 class TrackerType(ResourceType[Agents]):
@@ -74,6 +79,8 @@ class TrackerType(ResourceType[Agents]):
                 found[name] = seen.facts[name]
         if kept := updates.kept(seen, prior):
             found["kept"] = kept
+        if dropped := updates.dropped(seen, prior):
+            found["dropped"] = dropped
         return found
 
     def recalled(self, entry: Entry, id_of: Callable[[Ref], str | None]) -> Observed:
@@ -89,7 +96,9 @@ class TrackerType(ResourceType[Agents]):
     async def read(self, api: Agents, target: Target) -> Reading:
         try:
             answer = await api.get(target)
-        except NotFound:
+        except NotFound as missing:
+            if "no handler" in (missing.message or "").lower():
+                raise BadAnswer("another application runs behind this agent: it knows no GET of /cfg") from None
             return Reading(None)
         now = server_time(answer)
         seen = observed(api.unit(target), answer.body, now)
@@ -98,7 +107,15 @@ class TrackerType(ResourceType[Agents]):
 
     async def update(self, api: Agents, target: Target, patch: Attrs) -> Observed:
         # Sent a second time, an update might replace one that somebody else staged meanwhile: so it is read back.
-        answer = await api.patch(target, patch, idempotent="configuration" not in patch)
+        staged = "configuration" in patch
+        try:
+            answer = await api.patch(target, patch, idempotent=not staged)
+        except ApiError as refusal:
+            if refusal.status != 400 or (macs := get(patch, MACS)) is None:
+                raise
+            # docs/apis/asset_tracker.md, "Beacons": some agents take the one spelling, some the other. Nothing was
+            # staged; where it was about something else, the second refusal says so.
+            answer = await api.patch(target, put(patch, MACS, respelled(macs)), idempotent=not staged)
         return Observed(target.id or "", {}, facts={"date": server_time(answer).isoformat()})
 
 

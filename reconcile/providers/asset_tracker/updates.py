@@ -8,21 +8,28 @@ is *applied* when the reported `updateId` is its own; nothing else proves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconcile.core.tree import get, put, without
+from reconcile.core.compare import spelled
+from reconcile.core.forms import aligned, normal
+from reconcile.core.schema import fields_of
+from reconcile.core.tree import MISSING, Path, differences, get, leaves, merged, put, same, without
 from reconcile.provider import Attrs, Entry, Observed, Staging, Status, View
-from reconcile.providers.asset_tracker.configuration import SETS
+from reconcile.providers.asset_tracker.configuration import SETS, Configuration
 
 FALLBACK = "myDefaultCfg"  # the updateId of the reference default, on which a tracker starts when nothing else works
 PREFIX = "reconcile-"  # of every updateId that we make
 # docs/apis/asset_tracker.md, "Applied": a configuration that a tracker cannot apply restarts it every time
 ATTEMPTS = 3
+TRACKER, AGENT = ("configuration", "configuration_extra"), ("agentConfiguration", "agentConfiguration_extra")
+"""What a document writes of the tracker, and of its agent: the second of each is passed through as it is."""
 _AGENT_LEVEL = ("agentConfiguration", "debug", "logLevel")
 _LEAST = timedelta(hours=1)
+_EXTRA = {"configuration_extra", "agentConfiguration_extra"}
+_SHAPE = fields_of(Configuration)
 _OFTEN = timedelta(minutes=10)  # how often it is recorded that an update still waits: by feel, well below _LEAST
 
 
@@ -40,6 +47,7 @@ class Update:
         sent: when the agent took it, and `waiting` when it was last seen to wait, by the agent's clock; None while
             that is not known.
         applied: whether a reading has shown that the tracker reported it.
+        was: what was reported when it was composed, of what is in the patch; until it is applied.
     """
 
     id: str
@@ -51,6 +59,7 @@ class Update:
     sent: datetime | None = None
     waiting: datetime | None = None
     applied: bool = False
+    was: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the state."""
@@ -72,7 +81,7 @@ def followed(seen: Observed, prior: Entry | None) -> Update | None:
     """The last update, given a reading: whether it was applied is seen only as long as no other one is."""
     update = update_of(prior.facts) if prior is not None else None
     if update is not None and not update.applied and update.id == seen.facts.get("current"):
-        return replace(update, applied=True)
+        return replace(update, applied=True, was={})
     return update
 
 
@@ -81,9 +90,10 @@ def learned(seen: Observed, prior: Entry, now: datetime) -> Mapping[str, Any] | 
     before, update = update_of(prior.facts), followed(seen, prior)
     if before is None or update is None:
         return None
+    facts = {**prior.facts, "dropped": lost} if (lost := dropped(seen, prior)) else dict(prior.facts)
     if update.id == seen.facts.get("pending") and (update.waiting is None or now - update.waiting >= _OFTEN):
         update = replace(update, waiting=now)
-    return {**prior.facts, "update": update.to_json()} if update != before else None
+    return {**facts, "update": update.to_json()} if update != before else None
 
 
 class Updates(Staging):
@@ -140,25 +150,28 @@ def restarted_since(update: Update, seen: Observed) -> bool:
 
 
 def configuration_of(attrs: Attrs) -> dict[str, Any]:
-    """The staged part of what a document says: its `configuration`, with `simUpdate` in it wherever it is written."""
-    found = dict(attrs.get("configuration", {}))
+    """The staged part of what a document says: its `configuration`, with what it writes beside that in it."""
+    found = merged(attrs.get("configuration") or {}, attrs.get("configuration_extra") or {})
     return {**found, "simUpdate": attrs["simUpdate"]} if "simUpdate" in attrs else found
 
 
 def both_places(attrs: Attrs) -> Attrs:
-    """The inverse: `simUpdate` in `configuration` and beside it, so that it is found where a document writes it."""
-    configuration = attrs.get("configuration", {})
-    return {**attrs, "simUpdate": configuration.get("simUpdate", {})}
+    """The inverse: all of it in `configuration` and beside it, so that it is found where a document writes it."""
+    configuration, agent = attrs.get("configuration", {}), attrs.get("agentConfiguration", {})
+    extra = {"configuration_extra": configuration, "agentConfiguration_extra": agent}
+    return {**attrs, **extra, "simUpdate": configuration.get("simUpdate", {})}
 
 
 def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     """The reading of a tracker, given the last update that the state knows."""
     update = update_of(prior.facts) if prior is not None else None
     pending, current = seen.facts.get("pending"), seen.facts.get("current") or ""
-    stuck = kept(seen, prior)
+    stuck, gone = kept(seen, prior), dropped(seen, prior)
     reported = _without(seen.attrs, stuck) if stuck else seen.attrs
+    if prior is not None and (gone or _EXTRA & prior.attrs.keys()):
+        reported = _untold(reported, gone, prior)
     if update is None or (update.id == current and pending != update.id):
-        return _settled(reported, stuck, pending)
+        return _settled(reported, stuck, gone, pending)
     accepted = both_places({**reported, "configuration": overlaid(reported["configuration"], update.patch)})
     if pending == update.id:
         said = "staged, and fetched by the tracker when it next connects"
@@ -205,14 +218,63 @@ def read(seen: Observed, prior: Entry | None, now: datetime) -> View:
     )
 
 
-def _settled(reported: Attrs, stuck: Mapping[str, list[str]], pending: str | None) -> View:
+def _settled(reported: Attrs, stuck: Mapping[str, list[str]], lost: Attrs, pending: str | None) -> View:
     if pending:
         return View(reported, Status.PENDING, foreign_words(pending), foreign=True)
+    said = []
     if stuck:
         names = ", ".join(sorted(key for keys in stuck.values() for key in keys))
-        said = f"taken out, but still there: {names}. This agent adds to a set of beacons and removes nothing from it"
-        return View(reported, Status.FAILED, said)
-    return View(reported)
+        said.append(f"taken out, but still there: {names}")
+        said.append("This agent adds to a set of beacons and removes nothing from it")
+    if lost:
+        names = ", ".join(".".join(path) for path, _ in leaves(lost))
+        said.append(f"this agent drops {names}: the update was applied, and did not change it")
+    return View(reported, Status.FAILED, ". ".join(said)) if said else View(reported)
+
+
+def dropped(seen: Observed, prior: Entry | None) -> dict[str, Any]:
+    """
+    Settings that an applied update had and did not change, in the shape of `configuration`.
+
+    docs/apis/asset_tracker.md, "simUpdate": an agent takes with a 200 what it does not look at. It is seen when the
+    update is first seen to be applied, and stays known for as long as it is wanted and not reported.
+    """
+    if prior is None:
+        return {}
+    update, known = update_of(prior.facts), prior.facts.get("dropped", {})
+    found = {path: sent for path, _, sent in _unlike(seen, known)}
+    if update is not None and not update.applied and update.id == seen.facts.get("current"):
+        for path, live, sent in _unlike(seen, update.patch):
+            spec = _SHAPE[path[0]].at(path[1:])
+            was = get(update.was, path, MISSING)
+            if spec is not None and (was is live or same(was if spec is None else aligned(spec, was, live), live)):
+                found[path] = sent
+    kept: dict[str, Any] = {}
+    wanted = configuration_of(prior.attrs)
+    for path, sent in found.items():
+        if get(wanted, path, MISSING) is not MISSING:
+            kept = put(kept, path, sent)
+    return kept
+
+
+def _unlike(seen: Observed, patch: Attrs) -> Iterator[tuple[Path, Any, Any]]:
+    """The settings of a patch that are not reported as they were sent: path, what is reported, what was sent."""
+    live = seen.attrs.get("configuration", {})
+    for name, value in patch.items():
+        if (spec := _SHAPE.get(name)) is not None:
+            for path, before, sent in differences(spelled(spec, live.get(name, MISSING), value), value, spec):
+                if sent is not MISSING:
+                    yield from (
+                        ((name, *path, *below), get(before, below, MISSING), leaf) for below, leaf in leaves(sent)
+                    )
+
+
+def _untold(reported: Attrs, lost: Attrs, prior: Entry) -> Attrs:
+    """A reading with what no reading tells: what the agent drops, and settings of our own that it does not report."""
+    found = {**reported, "configuration": overlaid(reported["configuration"], lost)}
+    for name, extra in (TRACKER, AGENT):
+        found[name] = merged(found[name], prior.attrs.get(extra) or {})
+    return both_places(found)
 
 
 def foreign_words(pending: str) -> str:
@@ -262,35 +324,37 @@ def kept(seen: Observed, prior: Entry | None) -> dict[str, list[str]]:
         return {}
     update, known = update_of(prior.facts), prior.facts.get("kept", {})
     found: dict[str, list[str]] = {}
-    for path in SETS:
-        live = _beacons(get(seen.attrs.get("configuration", {}), path) or {})
+    for path, form in SETS.items():
+        live = {name for name, _ in _beacons(get(seen.attrs.get("configuration", {}), path) or {}, form)}
         left = {name for name in known.get(path[-1], ()) if name in live}
         sent = get(update.patch, path) if update is not None and update.id == seen.facts.get("current") else None
         if isinstance(sent, Mapping):
-            left = live.keys() - _beacons(sent).keys()
+            left = live - {name for name, _ in _beacons(sent, form)}
         if left:
             found[path[-1]] = sorted(left)
     return found
 
 
-def _beacons(members: Mapping[str, Any], name: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
-    """The beacons of a set by their names, `uuid.major.minor` of an iBeacon, each with the keys that lead to it."""
-    found: dict[str, tuple[str, ...]] = {}
+def _beacons(members: Mapping[str, Any], form: str, keys: Path = ()) -> Iterator[tuple[str, Path]]:
+    """
+    The beacons of a set: the name of each, `uuid.major.minor` of an iBeacon, and the keys that lead to it.
+
+    One may be there twice, in two spellings, where an agent adds to its sets.
+    """
     for key, member in members.items():
-        inner = (*name, key)
+        inner = (*keys, key)
         if isinstance(member, Mapping) and any(isinstance(value, Mapping) for value in member.values()):
-            found |= _beacons(member, inner)
+            yield from _beacons(member, form, inner)
         else:
-            found[".".join(inner)] = inner
-    return found
+            yield ".".join((normal(form, inner[0]), *inner[1:])), inner
 
 
 def _without(attrs: Attrs, stuck: Mapping[str, list[str]]) -> Attrs:
     configuration: dict[str, Any] = dict(attrs["configuration"])
-    for path in SETS:
+    for path, form in SETS.items():
         if left_out := stuck.get(path[-1]):
             members = get(configuration, path) or {}
-            for name, keys in _beacons(members).items():
+            for name, keys in list(_beacons(members, form)):
                 if name in left_out:
                     members = without(members, keys)
             configuration = put(configuration, path, members)

@@ -15,10 +15,9 @@ from typing import Any
 
 from reconcile.simulator import shape
 from reconcile.simulator.asset_tracker import trackers
-from reconcile.simulator.asset_tracker.settings import SCHEMES
 from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker
 from reconcile.simulator.asset_tracker.trackers import OTHER_PATHS, Trackers, agent_id, dump_tracker
-from reconcile.simulator.asset_tracker.validation import Invalid, check
+from reconcile.simulator.asset_tracker.validation import Invalid, check, known
 from reconcile.simulator.bodies import media_type
 from reconcile.simulator.exchange import JSON, Call, Reply, json_answer
 from reconcile.simulator.shape import Path
@@ -124,7 +123,7 @@ def view(tracker: Tracker) -> dict[str, Any]:
     Before the tracker has reported, there is no `configuration`, and no `simUpdate` either. What is not known is
     null in scheme 1.0 (docs/apis/asset_tracker.md, "Shape"), and absent in 1.1.
     """
-    scheme = SCHEMES[tracker.scheme]
+    scheme = tracker.rules
     description: dict[str, Any] = {
         "trackerId": tracker.tracker_id,
         "cfgTimestamp": tracker.cfg_timestamp,
@@ -138,6 +137,7 @@ def view(tracker: Tracker) -> dict[str, Any]:
         answer["configuration"] = tracker.reported
         if not scheme.sim_update_inside:
             answer["configuration"] = {k: v for k, v in tracker.reported.items() if k != "simUpdate"}
+        if scheme.sim_update_beside:
             answer["simUpdate"] = tracker.reported["simUpdate"]
     return {**answer, "agentConfiguration": {"debug": {"logLevel": tracker.agent_log_level}}}
 
@@ -146,12 +146,12 @@ def _patch(tracker: Tracker, request: Call, world: SimulatedWorld) -> Reply:
     """Checks all of an update before any of it is done; the agent's own settings hold at once, the rest is staged."""
     if media_type(request.content_type) != JSON:
         return _text(400, f"The content type must be {JSON}")
-    scheme = SCHEMES[tracker.scheme]
+    scheme = tracker.rules
     try:
         document = _loads(request.body)
         if _is_current(document, tracker):
             return Reply(200)
-        check(document, scheme)
+        check(known(document, scheme.update) if tracker.published else document, scheme)
     except Invalid as e:
         return _text(400, str(e))
     level = document.get("agentConfiguration", {}).get("debug", {}).get("logLevel")
@@ -159,7 +159,7 @@ def _patch(tracker: Tracker, request: Call, world: SimulatedWorld) -> Reply:
         tracker.agent_log_level = level
     if "configuration" in document:
         update: Configuration = document["configuration"]
-        if "simUpdate" in document and not scheme.sim_update_inside:
+        if "simUpdate" in document and scheme.sim_update_beside:
             update = {**update, "simUpdate": document["simUpdate"]}
         world.trackers.stage(tracker, update, request.now)
     world.changed.add(("tracker", tracker.agent))

@@ -114,9 +114,10 @@ class Scheme:
     A version of the configuration scheme.
 
     Attributes:
-        update: what a PATCH may hold. A top-level `simUpdate` is not looked at where `sim_update_inside`.
+        update: what a PATCH may hold. A top-level `simUpdate` is not looked at unless `sim_update_beside`.
         report: what a tracker reports: the configuration, always with `simUpdate` inside.
-        sim_update_inside: `simUpdate` is part of `configuration`, and not a block beside it.
+        sim_update_inside: `simUpdate` is part of `configuration`.
+        sim_update_beside: it is a block beside it. Where it is neither, it is taken with a 200 and dropped.
         sets_are_replaced: an update replaces `generic` and `iBeacon` whole, and does not add to them.
     """
 
@@ -124,10 +125,13 @@ class Scheme:
     update: Block
     report: Block
     sim_update_inside: bool
+    sim_update_beside: bool
     sets_are_replaced: bool
 
 
-def _scheme(version: str, mac: re.Pattern[str], geofence: Block, *, newer: bool) -> Scheme:
+def _scheme(version: str, mac: re.Pattern[str], geofence: Block, *, published: bool) -> Scheme:
+    """`published`: of an application that was published, not of the Reference."""
+    newer = version != "1.0"
     tracking = Block(
         {
             "locReadingPeriod": _PERIOD,
@@ -155,12 +159,15 @@ def _scheme(version: str, mac: re.Pattern[str], geofence: Block, *, newer: bool)
     report: dict[str, Rule] = {**fields, "simUpdate": _SIM_UPDATE}
     configuration = Block(report if newer else fields, required=("updateId",))
     update: dict[str, Rule] = {"configuration": configuration, "agentConfiguration": Block({"debug": _DEBUG})}
-    if not newer:
+    if not published:
         update["simUpdate"] = _SIM_UPDATE
-    return Scheme(version, Block(update), Block(report), sim_update_inside=newer, sets_are_replaced=newer)
+    places = {"sim_update_inside": newer, "sim_update_beside": not published}
+    return Scheme(version, Block(update), Block(report), **places, sets_are_replaced=published)
 
 
 _GEOFENCE: dict[str, Rule] = {"enabled": Switch(), **_DEGREES, "radius": Number(0, 6_371_009)}
+_DIGITS = re.compile("[0-9A-Fa-f]{12}")
+_WHOLE_GEOFENCE = Block(_GEOFENCE, together=("lat", "lng", "radius"), always=True)
 
 SCHEMES = {
     # docs/apis/asset_tracker.md, "Beacons". The reference's example writes MAC addresses with colons and in capitals,
@@ -169,13 +176,10 @@ SCHEMES = {
         "1.0",
         re.compile("([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{12}"),
         Block(_GEOFENCE, together=("lat", "lng")),
-        newer=False,
+        published=False,
     ),
     # The last published reference application.
-    "1.1": _scheme(
-        "1.1",
-        re.compile("[0-9A-Fa-f]{12}"),
-        Block(_GEOFENCE, together=("lat", "lng", "radius"), always=True),
-        newer=True,
-    ),
+    "1.1": _scheme("1.1", _DIGITS, _WHOLE_GEOFENCE, published=True),
 }
+# Scheme 1.0 as it was published (docs/apis/asset_tracker.md: "Beacons", "Groups", "simUpdate", "Sets").
+PUBLISHED = {**SCHEMES, "1.0": _scheme("1.0", _DIGITS, _WHOLE_GEOFENCE, published=True)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconcile.simulator.asset_tracker.defaults import DEFAULT, DEFAULT_LOG_LEVEL
 from reconcile.simulator.asset_tracker.floats import stored
-from reconcile.simulator.asset_tracker.settings import SCHEMES, Scheme
+from reconcile.simulator.asset_tracker.settings import PUBLISHED, SCHEMES, Scheme
 from reconcile.simulator.clock import LATEST
 
 Configuration = dict[str, Any]
@@ -29,6 +29,7 @@ class Tracker:
         reported: the configuration that the tracker has last reported, `simUpdate` inside; None: it never has.
         pending: the one staged update, in the agent's memory only, `simUpdate` inside.
         cfg_timestamp: when the tracker last applied an update or restarted (docs/apis/asset_tracker.md, "Applied").
+        published: the agent is the application as it was published, where that differs from the Reference.
         fail_apply: the tracker fetches updates and cannot apply them: always, or as many times as are left.
         fallback: the tracker cannot start on what it has saved, and begins anew on the default, once.
         next_connection: in simulated seconds; None while nothing would happen then.
@@ -39,6 +40,7 @@ class Tracker:
     password: str
     tracker_id: str
     scheme: str = "1.1"
+    published: bool = False
     online: bool = True
     reported: Configuration | None = None
     pending: Configuration | None = None
@@ -47,6 +49,11 @@ class Tracker:
     fail_apply: bool | int = False
     fallback: bool = False
     next_connection: float | None = None
+
+    @property
+    def rules(self) -> Scheme:
+        """The scheme, as its agent has it."""
+        return (PUBLISHED if self.published else SCHEMES)[self.scheme]
 
     @property
     def update_id(self) -> str | None:
@@ -90,8 +97,8 @@ class Tracker:
             return
         # Applied or not: what cannot be applied restarts the tracker, and every start renews the timestamp.
         self.cfg_timestamp = at
-        if not self._fails():
-            self.reported = applied(self.reported, update, SCHEMES[self.scheme])
+        if not _throws(self.reported, update) and not self._fails():
+            self.reported = applied(self.reported, update, self.rules)
 
     def _fails(self) -> bool:
         if not self.fail_apply:
@@ -99,6 +106,22 @@ class Tracker:
         if self.fail_apply is not True:
             self.fail_apply = self.fail_apply - 1 or False
         return True
+
+
+def _throws(configuration: Configuration, update: Configuration) -> bool:
+    """
+    Whether the tracker throws while it applies an update, and restarts without it.
+
+    docs/apis/asset_tracker.md, "Sets": of an update with one of the two sets its driver forgets the other, and reading
+    locations, which it does at once where they are always read and their settings change, looks at both.
+    """
+    tracking, known = update.get("locationTracking", {}), configuration["locationTracking"]
+    ble = tracking.get("bleDevices", {})
+    looked_for = ble.get("enabled", known["bleDevices"]["enabled"])
+    read_now = tracking.get("alwaysOn", known["alwaysOn"]) and not tracking.keys().isdisjoint(
+        ("locReadingPeriod", "alwaysOn")
+    )
+    return bool(sum(name in ble for name in _SETS) == 1 and looked_for and read_now)
 
 
 def applied(configuration: Configuration, update: Configuration, scheme: Scheme) -> Configuration:

@@ -11,6 +11,8 @@ keeps it in memory only. Beside them:
 - `tracker_id`: `description.trackerId`; made from the agent id.
 - `cfg_timestamp`: `description.cfgTimestamp`, Unix seconds; now, or null while nothing was reported.
 - `agent_log_level`: `agentConfiguration.debug.logLevel`; `DEBUG`.
+- `published`: whether the agent is the application as it was published, where that differs from the Reference: it
+  takes keys that it does not know, and reports those of `configuration`.
 - `fail_apply`: the tracker fetches an update and cannot apply it: `true` always, a number that many times.
   The update is gone, the tracker restarts on its old configuration.
 - `fallback`: `true`: at its next connection the tracker has started on the reference default, because it could
@@ -40,6 +42,7 @@ from reconcile.simulator.asset_tracker.settings import (
     Whole,
 )
 from reconcile.simulator.asset_tracker.tracker import Configuration, Tracker, merged
+from reconcile.simulator.asset_tracker.validation import known
 from reconcile.simulator.clock import LATEST
 from reconcile.simulator.shape import Path, ShapeError
 from reconcile.simulator.table import Collection, Column, as_it_is, number, one_of, optional, whole
@@ -124,9 +127,12 @@ def _tracker(agent: str, value: Any, path: Path, username: str, password: str, n
     }
     item |= {"reported": DEFAULT, **_TRACKER.parse(value, path)}
     report = SCHEMES[item["scheme"]].report
+    for name in ("reported", "pending"):
+        if item.get(name) is not None and item[name] is not DEFAULT:
+            _checked(known(item[name], report) if item.get("published") else item[name], report, (*path, name))
     if item["reported"] is not None and item["reported"] is not DEFAULT:
-        item["reported"] = merged(DEFAULT, _checked(item["reported"], report, (*path, "reported")))
-    if item.get("pending") is not None and "updateId" not in _checked(item["pending"], report, (*path, "pending")):
+        item["reported"] = merged(DEFAULT, item["reported"])
+    if item.get("pending") is not None and "updateId" not in item["pending"]:
         raise ShapeError((*path, "pending", "updateId"), "is missing")
     item.setdefault("cfg_timestamp", None if item["reported"] is None else int(now))
     return Tracker(agent, **item)
@@ -157,6 +163,7 @@ _TRACKER = Collection(
     pending=_CONFIGURATION,
     online=_FLAG,
     scheme=Column(one_of(*SCHEMES)),
+    published=_FLAG,
     tracker_id=Column(shape.text),
     cfg_timestamp=Column(optional(whole(0, LATEST))),
     agent_log_level=Column(one_of(*LEVELS)),

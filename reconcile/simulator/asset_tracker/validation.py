@@ -36,17 +36,24 @@ def check(document: Any, scheme: Scheme) -> None:
         raise Invalid("The update is not an object")
     if "description" in document:
         raise Invalid("Field: description - read-only")
-    # The reference refuses an update that lacks both; the 1.1 agent takes a `simUpdate` alone, and then drops it.
-    dropped = scheme.sim_update_inside and "simUpdate" in document
+    # The reference refuses an update that lacks both; a published agent takes a `simUpdate` alone, and then drops it.
+    dropped = not scheme.sim_update_beside and "simUpdate" in document
     if not dropped and "configuration" not in document and "agentConfiguration" not in document:
         raise Invalid("Field: configuration or agentConfiguration - not exist")
-    if scheme.sim_update_inside:
+    if not scheme.sim_update_beside:
         # Not looked at: it is dropped, whatever it holds.
         document = {key: value for key, value in document.items() if key != "simUpdate"}
     elif "simUpdate" in document and "configuration" not in document:
         raise Invalid("Field: configuration.updateId - not exist; simUpdate is staged with it")
     _check(document, scheme.update, "")
     _check_pairs(document.get("configuration", {}))
+
+
+def known(value: Any, rule: Rule) -> Any:
+    """A part of a configuration without the keys that its block does not have."""
+    if not isinstance(rule, Block) or not isinstance(value, dict):
+        return value
+    return {key: known(inner, rule.fields[key]) for key, inner in value.items() if key in rule.fields}
 
 
 def _check(value: Any, rule: Rule, path: str) -> None:
