@@ -7,7 +7,7 @@ A `World` is everything that the story touches; `wiring` makes it from a command
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.asks import Joining
+from reconcile.core.asks import Joining, secrets_of
 from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
@@ -28,6 +28,7 @@ from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
+from reconcile.core.selection import Survey
 from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import Secret, SecretRef
 from reconcile.engine.apply import Apply, Result, Stop
@@ -41,6 +42,7 @@ from reconcile.engine.uploads import files_are_there
 from reconcile.engine.words import verb_of
 from reconcile.errors import NotAllowed, Problem, ReconcileError, Refused, StateError
 
+SURVEYED_AT_ONCE = 1_000  # resources, before anything else may run
 CEILING_PER_S = 1_500.0  # writes a second of one process with its journal, seen on a laptop
 
 __all__ = [
@@ -125,16 +127,37 @@ class Planned:
     learned: Sequence[Entry] = ()
 
 
-async def connect(world: World) -> None:
+async def surveyed(world: World, options: Options) -> frozenset[str] | None:
     """
-    Connects every provider once.
+    The providers of which the options select something; None where they select nothing in particular.
+
+    Raises:
+        InvalidInput: a selection that names nothing in the files or the state.
+    """
+    survey = Survey(options)
+    if not survey.narrows:
+        return None
+    for met, want in enumerate(world.document.resources(), 1):
+        kind = world.types[want.address.type_path]
+        survey.meets(want.address, want.block, secret=bool(secrets_of(kind, want)))
+        if not met % SURVEYED_AT_ONCE:
+            await asyncio.sleep(0)
+    for entry in world.store.entries():
+        survey.meets(entry.address, None, secret=bool(entry.prints))
+    survey.check()
+    return frozenset(survey.providers) if options.targets or options.excludes else None
+
+
+async def connect(world: World, providers: Collection[str] | None = None) -> None:
+    """
+    Connects every provider once, or of `providers` those that are not connected yet.
 
     Raises:
         Refused: the state belongs to another account or host.
         InvalidInput: a credential is missing.
     """
     for name, connecting in world.connect.items():
-        if name in world.apis or name in world.barred:
+        if name in world.apis or name in world.barred or (providers is not None and name not in providers):
             continue
         try:
             world.apis[name], binding = await connecting()
@@ -157,7 +180,8 @@ async def plan_fleet(world: World, options: Options, expires: timedelta | None =
         Refused: the state belongs to something else.
         StateError: the state cannot be used.
     """
-    await connect(world)
+    providers = await surveyed(world, options)
+    await connect(world, providers)
     options = replace(options, untrusted=world.trust.untrusted)
     read_at, before, spent = asyncio.get_running_loop().time(), world.requests(), world.http_s()
     head = await world.store.head()
@@ -170,6 +194,8 @@ async def plan_fleet(world: World, options: Options, expires: timedelta | None =
     planner = Planner(world.types, document, _bindings(world, options, head, expires), options, protects)
     uncertain = {intent.address: attempt_of(intent) for intent in await world.store.unfinished()}
     for name, api in world.apis.items():
+        if providers is not None and name not in providers:
+            continue
         types = {path: kind for path, kind in world.types.items() if path.partition(".")[0] == name}
         joining = Joining(types, document, planner, world.env.now(), uncertain)
         await Observer(api, joining, world.store, world.secrets, world.env, world.workers, world.trust).run()
@@ -299,7 +325,8 @@ async def held(world: World, wait_s: float, made: Plan | None = None) -> AsyncIt
         async with await lock(world, wait_s) as journal:
             if made is not None:
                 await check_plan(world, made)
-            # What an earlier run left open is read back before anything else is done.
+            # What an earlier run left open is read back before anything else is done, of whatever provider.
+            await connect(world, {intent.address.provider for intent in await world.store.unfinished()})
             recovery = Recovery(journal, world.store, world.types, world.apis, world.env, world.late_s, world.workers)
             for sentence in await recovery.run():
                 world.env.emit(Noted(sentence))
@@ -374,7 +401,7 @@ async def apply_fleet(
         Refused: the plan is blocked, or for something else than what is here by now.
         InvalidInput: a secret has no value, or (Refused) another one. Nothing was sent.
     """
-    await connect(world)
+    await connect(world, await surveyed(world, options))
     if saved is not None:
         await _is_new(world, saved)
         await check_plan(world, saved.plan)
@@ -410,7 +437,7 @@ async def apply_saved(world: World, saved: SavedPlan, hands: Hands, wait_s: floa
     planned = Planned(saved.plan, None)
     await _is_new(world, saved)
     await hands.show(planned)
-    await connect(world)
+    await connect(world, saved.plan.bindings.accounts)
     await check_plan(world, saved.plan)
     refuse(saved.plan)
     opened = await open_secrets(world.secrets, saved.plan) if await world.store.head() is None else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,15 @@ import click
 from reconcile.cli.output import colored, complain, no_color, unheard
 from reconcile.core.options import Options
 from reconcile.core.trust import UNTRUSTED
-from reconcile.errors import InvalidInput, Problem
+from reconcile.errors import InvalidInput, Position, Problem
 from reconcile.wiring import CommandRequest, trust_of
 
 if TYPE_CHECKING:
     from reconcile.core.ports import Limit
 
 Command = Callable[..., Any]
+
+_MOST_SELECTED = 64 * 1024 * 1024  # bytes of a file of selections
 
 path_argument = click.argument("path", default=".")
 
@@ -93,10 +96,10 @@ def plan_options(command: Command) -> Command:
     """Of every command that plans."""
     for option in reversed(
         [
-            click.option("--target", "targets", multiple=True, metavar="ADDR", help="Only this, and what it needs."),
-            click.option("--exclude", "excludes", multiple=True, metavar="ADDR", help="Everything but this."),
+            click.option("--target", "targets", multiple=True, metavar="SEL", help="Only this, and what it needs."),
+            click.option("--exclude", "excludes", multiple=True, metavar="SEL", help="Everything but this."),
             click.option("--allow", multiple=True, metavar="KIND=N", help="Raise a limit for this plan."),
-            click.option("--rewrite", multiple=True, metavar="ADDR", help="Write the secrets of this again."),
+            click.option("--rewrite", multiple=True, metavar="SEL", help="Write the secrets of this again."),
             click.option("--retry-failed", is_flag=True, help="Send again what units failed to apply."),
             click.option(
                 "--overwrite-pending",
@@ -137,16 +140,57 @@ def options_of(given: dict[str, Any]) -> Options:
     if given["no_refresh"] and given["refresh_only"]:
         raise InvalidInput(Problem("--no-refresh and --refresh-only exclude each other"))
     return Options(
-        tuple(given["targets"]),
-        tuple(given["excludes"]),
+        selections(given["targets"]),
+        selections(given["excludes"]),
         allow,
-        tuple(given["rewrite"]),
+        selections(given["rewrite"]),
         given["destroys"],
         given["refresh_only"],
         not given["no_refresh"],
         given["overwrite_pending"],
         given["retry_failed"],
     )
+
+
+def selections(texts: Sequence[str]) -> tuple[str, ...]:
+    """
+    The selections that were given, with those of each `@FILE` in its place: one a line, `#` begins a comment.
+
+    Raises:
+        InvalidInput: one of them is none, with its file and line; a file cannot be read.
+    """
+    from reconcile.core.selection import segments_of
+
+    found: list[str] = []
+    for text in texts:
+        if not text.startswith("@"):
+            segments_of(text)
+            found.append(text)
+            continue
+        before = len(found)
+        for at, line in enumerate(_lines_of(text[1:]), 1):
+            if selection := line.partition("#")[0].strip() if '"' not in line else line.strip():
+                try:
+                    segments_of(selection)
+                except InvalidInput as wrong:
+                    where = Position(text[1:], at, 1)
+                    raise InvalidInput(*(replace(one, where=where) for one in wrong.problems)) from None
+                found.append(selection)
+        if len(found) == before:
+            raise InvalidInput(Problem(f"{text[1:]} selects nothing", hint="@FILE has one selection a line"))
+    return tuple(dict.fromkeys(found))
+
+
+def _lines_of(name: str) -> list[str]:
+    from pathlib import Path
+
+    from reconcile.files import NotRead, NotText, open_anywhere, text_of
+
+    try:
+        with open_anywhere(Path(name)) as file:
+            return text_of(file.read(_MOST_SELECTED)).splitlines()
+    except (NotRead, NotText) as wrong:
+        raise InvalidInput(Problem(f"{name} {wrong.why}", hint="@FILE has one selection a line")) from None
 
 
 def most_failures(given: dict[str, Any]) -> Limit | None:

@@ -43,6 +43,10 @@ from reconcile.errors import Refused
 def plan(**given: Any) -> int:
     """Show what would change in the fleet at PATH."""
     options, expires = options_of(given), duration(given["expires"])
+    if given["out"]:
+        from reconcile.planfile import check_writable
+
+        check_writable(Path(given["out"]))
 
     async def story(session: Session) -> int:
         from reconcile import workflow

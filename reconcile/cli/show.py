@@ -1,4 +1,4 @@
-"""`show`: a saved plan, one resource or group of it, or the state."""
+"""`show`: a saved plan, a part of it, or the state."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import click
 from reconcile.cli.options import document_options, format_option, general_options, request_of
 from reconcile.cli.output import colored, emit_json, say
 from reconcile.cli.plan import say_seal, screen_width, show_plan
-from reconcile.errors import InvalidInput, Problem
+from reconcile.core.address import Address
+from reconcile.core.plan import Plan
+from reconcile.core.selection import Selectors, names_nothing
+from reconcile.errors import InvalidInput
 
 
 @click.command()
 @click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
-@click.argument("address", required=False)
+@click.argument("selection", metavar="[SEL]", required=False)
 @document_options
 @format_option("text", "json")
 @general_options
-def show(address: str | None, **given: Any) -> int:
-    """Show a saved plan, ADDRESS of it (a resource, or a block), or the state of the fleet at PATH."""
+def show(selection: str | None, **given: Any) -> int:
+    """Show a saved plan, what SEL names of it with its values, or the state of the fleet at PATH."""
     from reconcile.cli.saved import sealing
     from reconcile.planfile import looks_like_plan, read
     from reconcile.wiring import key_here, types_of_plan
@@ -31,32 +34,38 @@ def show(address: str | None, **given: Any) -> int:
     if not looks_like_plan(path):
         from reconcile.cli.state import show_state
 
-        return show_state({**given, "address": address})
+        return show_state({**given, "selection": selection})
     request = request_of(given)
     saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
     made, types = saved.plan, types_of_plan(saved.plan, request.parts.providers())
     if given["format_"] == "text":
         say_seal(saved.seal)
-    if address is None:
+    if selection is None:
         show_plan(made, types, given["format_"], seal=saved.seal)
         return 0
     if given["format_"] == "json":
         from reconcile.render.json.plan import plan_json, seal_json
 
+        named = Selectors((selection,))
+        blocks = {change.address: change.block for change in made.changes}
         rows = plan_json(made, types)["resource_changes"]
-        found = [row for row in rows if row["address"] == address]
+        found = [row for row in rows if named.covers(Address(row["address"]), blocks.get(row["address"]))]
         if not found:
-            raise _absent(address)
-        emit_json({**found[0], "reconcile": {**found[0]["reconcile"], "seal": seal_json(saved.seal)}})
+            raise _absent(selection, made)
+        seal = {"seal": seal_json(saved.seal)}
+        if len(found) == 1:
+            emit_json({**found[0], "reconcile": {**found[0]["reconcile"], **seal}})
+        else:
+            emit_json({"resource_changes": found, "reconcile": seal})
         return 0
     from reconcile.render.show import change_text
 
-    lines = list(change_text(made, address, types=types, color=colored(sys.stdout), width=screen_width()))
+    lines = list(change_text(made, selection, types=types, color=colored(sys.stdout), width=screen_width()))
     if not lines:
-        raise _absent(address)
+        raise _absent(selection, made)
     say(lines)
     return 0
 
 
-def _absent(address: str) -> InvalidInput:
-    return InvalidInput(Problem(f"the plan has no change at {address}", hint="`show PLAN_FILE` lists what it has"))
+def _absent(selection: str, made: Plan) -> InvalidInput:
+    return names_nothing(selection, "the plan", [change.address for change in made.changes])

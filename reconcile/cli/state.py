@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
-from reconcile.cli.options import document_options, format_option, general_options
+from reconcile.cli.options import document_options, format_option, general_options, selections
 from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
 from reconcile.core.ports import Ended, Head
 from reconcile.core.resource import Entry, moved
+from reconcile.core.selection import Selectors, names_nothing
 from reconcile.errors import InvalidInput, Problem, Refused
 
 address_argument = click.argument("address")
@@ -27,15 +30,19 @@ def state() -> None:
 
 
 @state.command("list")
-@click.argument("path", default=".")
+@click.argument("words", metavar="[PATH] [SEL]…", nargs=-1)
 @document_options
 @format_option("text", "json")
 @general_options
-def list_(**given: Any) -> int:
-    """The addresses that the state holds."""
+def list_(words: tuple[str, ...], **given: Any) -> int:
+    """The addresses that the state holds, or those that SEL names."""
+    given["path"] = "."
+    if words and Path(words[0]).exists():
+        given["path"], words = words[0], words[1:]
 
     async def story(session: Session) -> int:
-        addresses = [str(entry.address) for entry in session.world.store.entries()]
+        entries = session.world.store.entries()
+        addresses = [str(entry.address) for entry in (_selected(session, words) if words else entries)]
         if given["format_"] == "json":
             emit_json(addresses)
         else:
@@ -48,18 +55,18 @@ def list_(**given: Any) -> int:
 
 
 @state.command("show")
-@address_argument
+@click.argument("selection", metavar="SEL")
 @path_option
 @document_options
 @format_option("text", "json")
 @general_options
 def show_(**given: Any) -> int:
-    """What the state holds of one resource."""
+    """What the state holds of what SEL names."""
     return show_state(given)
 
 
 def show_state(given: dict[str, Any]) -> int:
-    """The state, or one resource of it, on standard output."""
+    """The state, or a part of it, on standard output."""
 
     async def story(session: Session) -> int:
         from reconcile.render.json.results import state_json
@@ -68,8 +75,8 @@ def show_state(given: dict[str, Any]) -> int:
         world = session.world
         head = await world.store.head()
         entries = world.store.entries()
-        if given.get("address"):
-            entries = iter([await _entry(session, given["address"])])
+        if given.get("selection"):
+            entries = iter(_selected(session, [given["selection"]]))
         if given["format_"] == "json":
             emit_json(state_json(entries, head, world.types))
         elif head is None:
@@ -102,15 +109,15 @@ def pull(**given: Any) -> int:
 
 
 @state.command()
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDR…")
+@click.argument("chosen", nargs=-1, required=True, metavar="SEL…")
 @path_option
 @document_options
 @general_options
-def rm(addresses: tuple[str, ...], **given: Any) -> int:
+def rm(chosen: tuple[str, ...], **given: Any) -> int:
     """Forget resources, with what hangs on them; nothing is sent."""
 
     async def story(session: Session) -> int:
-        entries = [await _entry(session, text) for text in addresses]
+        entries = _selected(session, chosen)
         if protected := [entry.address for entry in entries if entry.protect]:
             raise Refused(
                 Problem(
@@ -119,7 +126,7 @@ def rm(addresses: tuple[str, ...], **given: Any) -> int:
                 )
             )
         under = await session.world.store.under([entry.address for entry in entries])
-        drop = tuple(entry.address for entry in (*entries, *under))
+        drop = tuple(dict.fromkeys(entry.address for entry in (*entries, *under)))
 
         await _write(session, Ended("state rm", drop=drop))
         say([f"Removed {address}" for address in drop])
@@ -170,11 +177,26 @@ def unprotect(address: str, **given: Any) -> int:
     return run_session(given, story)
 
 
+def _selected(session: Session, texts: Sequence[str]) -> list[Entry]:
+    """The entries that selections cover. Raises InvalidInput for one that covers none."""
+    named = Selectors(selections(texts))
+    found, left, known = [], set(named.texts), []
+    for entry in session.world.store.entries():
+        known.append(entry.address)
+        if naming := set(named.naming(entry.address)):
+            found.append(entry)
+            left -= naming
+    for text in named.texts:
+        if text in left:
+            raise names_nothing(text, "the state", known)
+    return found
+
+
 async def _entry(session: Session, text: str) -> Entry:
     address = Address.parse(text)
     found = (await session.world.store.get([address])).get(address)
     if found is None:
-        raise InvalidInput(Problem(f"the state has no {address}", hint="`state list` shows what it has"))
+        raise names_nothing(address, "the state", [entry.address for entry in session.world.store.entries()])
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -66,6 +66,12 @@ class LoadedDocument:
     def children(self, handle: int) -> Sequence[Desired]:
         """What hangs on it, in the order of the types and then of the files."""
         return self._family(handle)[1:]
+
+    def resources(self) -> Iterator[Desired]:
+        """Every resource of the files, each root followed by what hangs on it."""
+        for known in self.known.values():
+            for handle in range(known.first, known.last):
+                yield from self._family(handle)
 
     def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
         """The handle of the root that names this unit by its id or an alias, else by its name (when it has none)."""

@@ -88,14 +88,19 @@ Ask = EntriesAt | ByUnit | Under | Reads | Listings | Strangers | Matches
 Steps = Generator[Ask, Any, None]
 
 
-def matches(rtype: ResourceType, want: Desired, prior: Entry | None) -> Generator[Ask, Any, dict[str, Match]]:
-    """By secret field, how its value compares with the record."""
+def secrets_of(rtype: ResourceType, want: Desired) -> dict[str, SecretRef]:
+    """By field, the secrets that a resource is written with; its credentials are none."""
     shape = fields_of(rtype.Model)
-    references = {
+    return {
         name: value
         for name, value in want.attrs.items()
         if isinstance(value, SecretRef) and Mark.CREDENTIAL not in shape[name].marks
     }
+
+
+def matches(rtype: ResourceType, want: Desired, prior: Entry | None) -> Generator[Ask, Any, dict[str, Match]]:
+    """By secret field, how its value compares with the record."""
+    references = secrets_of(rtype, want)
     return (yield Matches(references, prior)) if references else {}
 
 

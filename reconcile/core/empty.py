@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconcile.core.address import Address
@@ -21,6 +21,9 @@ class EmptyDocument:
 
     def roots(self, path: str) -> tuple[int, ...]:
         return ()
+
+    def resources(self) -> Iterator[Desired]:
+        return iter(())
 
     def count(self, path: str) -> int:
         return 0

@@ -112,7 +112,7 @@ def _decide(joining: Joining, rtype: ResourceType, family: Family) -> Steps:
         family.moved_from,
         None,
         found,
-        want.address in options.rewrite,
+        joining.planner.selection.rewrites(want.address, want.block),
         uncertain is not None,
         options.retry_failed,
     )
@@ -161,7 +161,6 @@ def _decide_child(
     want, seen, now, entry = child
     mine = entry is not None and entry.parent == family.seen.id
     prior = entry if mine else None
-    rewrite = joining.planner.options.rewrite
     sighting = Sighting(
         want,
         seen,
@@ -171,7 +170,7 @@ def _decide_child(
         prior.address if prior is not None and prior.address != want.address else None,
         family.seen.id,
         (yield from matches(part, want, prior)),
-        want.address in rewrite or want.address.parent in rewrite,
+        joining.planner.selection.rewrites(want.address, want.block),
         want.address in joining.uncertain,
     )
     joining.planner.see(part, sighting, family.handle)
@@ -246,7 +245,7 @@ def _parts_of(
     joining: Joining, rtype: ResourceType, family: Family, parts: Sequence[ResourceType]
 ) -> list[ResourceType]:
     """The types of children that the files or the state know of."""
-    if not joining.planner.options.touches(family.want.address, family.want.block):
+    if not joining.planner.selection.touches(family.want.address, family.want.block):
         return []
     used = {child.address.type_path for child in family.children}
     used |= {f"{rtype.path}.{section}" for section in family.want.sections}

@@ -17,12 +17,13 @@ from reconcile.core.bindings import Bindings
 from reconcile.core.decide import decide
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
-from reconcile.core.options import Options, covers
+from reconcile.core.options import Options
 from reconcile.core.plan import Absent, Action, Blocked, Cause, Change, NotCompared, Plan, Reason, Unread, Unsettled
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, Mark, fields_of
+from reconcile.core.selection import Selection
 from reconcile.core.sighting import Decision, Match, Resolved, Sighting, Unresolved, needed_secrets_warning
 from reconcile.core.text import meant
 from reconcile.core.tree import put, without
@@ -67,7 +68,7 @@ class Planner:
         self._unsettled: list[tuple[int, Unsettled]] = []
         self._live: dict[str, int] = {}
         self._needed: list[tuple[Address, SecretRef]] = []
-        self._unmatched = {*options.targets, *options.excludes}
+        self.selection = Selection(options)
         self._near: dict[Ref, str | None] = {}
         self._ranks = {path: at for at, path in enumerate(types)}
 
@@ -121,7 +122,7 @@ class Planner:
         want = sighting.want
         self.plan.units += sighting.seen is not None and want.address.parent is None
         self._live[rtype.path] = self._live.get(rtype.path, 0) + (sighting.seen is not None)
-        selected = self._selects(want.address, want.block)
+        selected = self.selection.selects(want.address, want.block)
         if not selected and rtype.path not in self._uses.referred:
             return None
         try:
@@ -144,14 +145,7 @@ class Planner:
 
     def passes_over(self, address: Address, block: str | None) -> bool:
         """Whether nothing of a root's family is selected, so that it need not be read."""
-        self._selects(address, block)
-        return not self.options.touches(address, block)
-
-    def _selects(self, address: Address, block: str | None) -> bool:
-        """Whether the options leave it in; remembers which of them name anything."""
-        if self._unmatched:
-            self._unmatched = {named for named in self._unmatched if not covers(named, address, block)}
-        return self.options.selects(address, block)
+        return not self.selection.touches(address, block)
 
     def _take(self, decision: Decision, address: Address, order: int) -> Change | None:
         if decision.unsettled:
@@ -192,17 +186,17 @@ class Planner:
         self._absent(Absent(want.address, what, want.where, hint), want.block)
 
     def _absent(self, absent: Absent, block: str | None) -> None:
-        if self._selects(absent.address, block):
+        if self.selection.selects(absent.address, block):
             self.plan.absent.append(absent)
 
     def unread(self, type_path: str, address: Address | None, error: Exception, block: str | None = None) -> None:
         """Something that did not answer."""
-        if address is None or self._selects(address, block):
+        if address is None or self.selection.selects(address, block):
             self.plan.unread.append(Unread(type_path, address, str(error), isinstance(error, AccessDenied)))
 
     def stranger(self, type_path: str, address: Address, unit: str, block: str | None) -> None:
         """A unit that was not asked, since nobody vouched for it and it would have got a credential."""
-        if self._selects(address, block):
+        if self.selection.selects(address, block):
             self.plan.unread.append(Unread(type_path, address, "not trusted yet", allow=unit))
 
     # -- what leaves ------------------------------------------------------------------------------------------------
@@ -226,7 +220,7 @@ class Planner:
         """
         address = address or entry.address
         self.plan.units += seen is not None and address.parent is None
-        if not self._selects(address, None):
+        if not self.selection.selects(address, None):
             return
         reason = Reason.DESTROY if self.options.destroy else Reason.NOT_IN_FILES
         if action is Action.DELETE and seen is None:
@@ -316,7 +310,7 @@ class Planner:
             for need in change.needs:
                 if need not in self._spare:
                     continue
-                if any(covers(exclude, need, None) for exclude in self.options.excludes):
+                if self.selection.excludes(need):
                     plan.changes[at] = replace(change, blocked=f"it needs {need}, which is excluded")
                 else:
                     self._add(*self._spare.pop(need))
@@ -334,10 +328,6 @@ class Planner:
         Raises:
             InvalidInput: units that are not on the account, references that stand for nothing.
         """
-        for named in sorted(self._unmatched) if not self.plan.unread else ():
-            option = "--exclude" if named in self.options.excludes else "--target"
-            hint = "It is an address, a block, or a pattern with `*`, as the plan shows them"
-            self._problems.append(Problem(f"there is nothing at {option} {named}", hint=hint))
         if self._problems:
             raise InvalidInput(*summarised(list(dict.fromkeys(self._problems))))
         plan = self.plan

@@ -85,6 +85,9 @@ class Document(Protocol):
     def children(self, handle: int) -> Sequence[Desired]:
         """The resources that hang on it, in the order of the types and then of the files."""
 
+    def resources(self) -> Iterator[Desired]:
+        """Every resource of the files, each root followed by what hangs on it."""
+
     def find(self, path: str, id: str | None, name: str | None, aliases: Sequence[str] = ()) -> int | None:
         """
         The handle of the root whose unit this is: the one that names `id` or an alias of it, else the one that names

@@ -59,14 +59,7 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
         ReconcileError: the disk is full or fails.
         TypeError: the plan holds a secret.
     """
-    _check_replaceable(path)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise InvalidInput(
-            Problem(f"{path} cannot be written: {error.strerror}", hint="Name another file with --out")
-        ) from error
+    draft, descriptor = _draft(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(_header("0" * 64, seal_key, key_id))
@@ -86,6 +79,13 @@ def write(plan: Plan, path: Path, *, seal_key: bytes | None, key_id: str | None)
     finally:
         draft.unlink(missing_ok=True)
     return digest.hexdigest()
+
+
+def check_writable(path: Path) -> None:
+    """Asks, before there is a plan, whether one could be saved at a path. Raises InvalidInput, as `write`."""
+    draft, descriptor = _draft(path)
+    os.close(descriptor)
+    draft.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,18 @@ def _header_line(header: Mapping[str, Any]) -> bytes:
 def _seal(sha256: str, seal_key: bytes, key_id: str | None) -> str:
     text = _ENCODER.encode(["reconcile plan", FORMAT, key_id, sha256])
     return hmac.new(seal_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _draft(path: Path) -> tuple[Path, int]:
+    """A new file beside the path, open for writing. Raises InvalidInput."""
+    _check_replaceable(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        return draft, os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InvalidInput(
+            Problem(f"{path} cannot be written: {error.strerror}", hint="Name another file with --out")
+        ) from error
 
 
 def _check_replaceable(path: Path) -> None:

@@ -1,19 +1,18 @@
-"""`show`: one resource of a plan in full, one group of it, or the state."""
+"""`show`: a part of a plan in full, or the state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from reconcile.core.address import Address
-from reconcile.core.plan import Change, Plan
+from reconcile.core.plan import Plan
 from reconcile.core.seal import Fit, Seal
-from reconcile.errors import InvalidInput
-from reconcile.render.detail import attribute, symbol, whole
+from reconcile.core.selection import Selectors
+from reconcile.render.detail import attribute, whole
 from reconcile.render.paint import BOLD, DIM, GREEN, RED, YELLOW, Paint
 from reconcile.render.text import WIDTH, unsettled_lines
 from reconcile.render.values import SENSITIVE, outside, show
-from reconcile.render.words import Types, block_name, many, place
+from reconcile.render.words import Types, many
 
 if TYPE_CHECKING:
     from reconcile.core.ports import Head
@@ -45,52 +44,26 @@ def seal_line(seal: Seal, paint: Paint) -> str:
 
 def change_text(plan: Plan, name: str, *, types: Types, color: bool = False, width: int = WIDTH) -> Iterator[str]:
     """
-    What the plan says of `name`; nothing when it says nothing.
+    What the plan says of all that a selection covers, values uncut; nothing when it says nothing.
 
-    Args:
-        name: the address of a resource: all of it, values uncut, then what hangs on it. Else a block, a type, or
-            the beginning of an address: every address of it.
+    Raises:
+        InvalidInput: `name` is no selection.
     """
-    paint = Paint(color, width)
-    wanted = _canonical(name)
-    exact = [change for change in plan.changes if change.address == wanted]
-    rest = [change for change in plan.changes if change.address != wanted and _belongs(change, wanted)]
-    unsettled = [row for row in plan.unsettled if row.address == wanted or _under(row.address, wanted)]
-    for change in exact:
-        yield from whole(change, paint)
-    if rest:
-        if exact:
+    paint, named = Paint(color, width), Selectors((name,))
+    changes = [change for change in plan.changes if named.covers(change.address, change.block)]
+    if len(changes) > 1:
+        yield paint(f"{many(len(changes), 'change')} of {outside(name)}", BOLD)
+    for at, change in enumerate(changes):
+        if at or len(changes) > 1:
             yield ""
-        yield paint(f"{many(len(rest), 'change')} of {outside(name)}", BOLD)
-        for change in rest:
-            yield paint.row(3, symbol(change), outside(change.address), place(change.where))
-    yield from unsettled_lines(unsettled, types, paint)
+        yield from whole(change, paint)
+    yield from unsettled_lines([row for row in plan.unsettled if named.covers(row.address)], types, paint)
     for lacking in plan.absent:
-        if lacking.address == wanted or _under(lacking.address, wanted):
+        if named.covers(lacking.address):
             yield f"Not there yet: {outside(lacking.address)}: {outside(lacking.what)}"
     for row in plan.unread:
-        if row.address is not None and (row.address == wanted or _under(row.address, wanted)):
+        if row.address is not None and named.covers(row.address):
             yield f"Not read: {outside(row.address)}: {outside(row.error)}"
-
-
-def _canonical(name: str) -> str:
-    try:
-        return Address.parse(name)
-    except InvalidInput:
-        return name
-
-
-def _under(address: str, name: str) -> bool:
-    return address.startswith((f"{name}.", f"{name}["))
-
-
-def _belongs(change: Change, name: str) -> bool:
-    if _under(change.address, name) or change.address.type_path == name:
-        return True
-    if change.block is None:
-        return False
-    root = ".".join(change.address.type_path.split(".")[:2])
-    return name in (change.block, block_name(change.block), f"{root}.{block_name(change.block)}")
 
 
 def state_text(

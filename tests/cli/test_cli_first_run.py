@@ -178,5 +178,5 @@ def test_the_state_of_a_fleet_that_has_none(rig: Rig) -> None:
     for absent in (["show"], ["rm"], ["unprotect"], ["mv", "microvisor.configs.other"]):
         ran = rig.run("state", absent[0], "microvisor.configs.host", *absent[1:], "--path", fleet)
         assert ran.code == 3, ran
-        assert "the state has no microvisor.configs.host" in ran.err
+        assert "microvisor.configs.host names nothing in the state" in ran.err
     assert not rig.state.parent.exists()

@@ -174,8 +174,17 @@ def test_a_bundle_that_changes_between_plan_and_upload_is_not_uploaded(rig: Rig)
     assert rig.world["apps"] == {}
 
 
-def test_a_bundle_that_is_no_zip_fails_and_its_devices_are_skipped(rig: Rig) -> None:
+def test_a_bundle_that_is_no_zip_is_seen_offline(rig: Rig) -> None:
     (rig.fleet / "v1.zip").write_text("not a zip")
+    rig.apps["v1"] = {"bundle": "v1.zip"}
+    rig.mark()
+    ran = rig.plan()
+    assert ran.code == 3 and "v1.zip is not a zip: it does not begin with PK" in ran.err, ran
+    assert rig.requests() == []
+
+
+def test_a_bundle_that_the_api_refuses_fails_and_its_devices_are_skipped(rig: Rig) -> None:
+    (rig.fleet / "v1.zip").write_text("PK, and no zip")
     rig.apps["v1"] = {"bundle": "v1.zip"}
     rig.configs["other"] = "1"
     rig.devices["one"] = {"sid": sid(1), "app": "v1"}

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import socket
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,42 @@ def nobody_listens() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_provider_of_which_nothing_is_selected_is_neither_connected_nor_read(fleet: AllRig, provider: str) -> None:
+    fleet.direct()
+    others = [name for name in PROVIDERS if name != provider]
+    credentials = {name: fleet.environ[name] for name in CREDENTIALS}
+    for options in (["--target", provider], [word for name in others for word in ("--exclude", name)]):
+        for name in CREDENTIALS:  # those of the others are not needed
+            del fleet.environ[name]
+        own = {"microvisor": "TWILIO", "asset_tracker": "CFG", "device_management": "MBED"}[provider]
+        fleet.environ |= {name: value for name, value in credentials.items() if name.startswith(own)}
+        fleet.mark()
+        ran = fleet.plan(*options)
+        assert ran.code == 0 and ADDRESSES[provider] in ran.out, ran
+        paths = {request.split(" ")[1] for request in fleet.requests()}
+        assert paths and all(fnmatch(path, PATHS[provider]) for path in paths), paths
+        assert not any(ADDRESSES[name] in ran.out for name in others)
+        file = fleet.directory / "part.plan"
+        assert fleet.plan(*options, "--out", str(file)).code == 0
+        fleet.environ |= credentials
+    assert fleet.apply_file(file).code == 0
+    assert fleet.is_done(provider) and not any(map(fleet.is_done, others))
+    # The rest goes on from there.
+    fleet.apply_well()
+    assert all(map(fleet.is_done, PROVIDERS))
+
+
+def test_what_an_earlier_run_left_open_is_read_back_though_it_is_not_selected(fleet: AllRig) -> None:
+    fleet.sim.set_faults({"match": {"method": "POST", "path": "/v1/Configs*"}, "effect": {"drop": "after"}})
+    fleet.crash(6)
+    fleet.sim.set_faults()
+    ran = fleet.apply("--target", "asset_tracker")
+    assert ran.code == 0 and fleet.is_done("asset_tracker"), ran
+    fleet.apply_well()
+    assert all(map(fleet.is_done, PROVIDERS))
 
 
 def test_all_are_planned_and_applied_in_one_run_and_the_second_plan_is_empty(fleet: AllRig) -> None:

@@ -193,8 +193,9 @@ class Sources:
                         kind=("large", path),
                     )
                 if spec.begins is not None and not file.peek(4).startswith(spec.begins.bytes):
+                    head = spec.begins.bytes.decode()
                     raise Flaw(
-                        f"{self.show(path)} is not {spec.begins.kind}: it does not begin with {spec.begins.bytes!r}",
+                        f"{self.show(path)} is not {spec.begins.kind}: it does not begin with {head}",
                         hint="Is it the right file?",
                         kind=("kind", path),
                     )
