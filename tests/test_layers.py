@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
 EVERYWHERE = {"errors", "__init__"}
 ONLY_IN = {
     "h11": {"transport/http1.py"},
-    "certifi": {"transport/wire.py"},
+    "certifi": {"transport/ways.py"},
     "deepdiff": {"core/tree.py"},
     "jinja2": {"config"},
     "aiohttp": {"simulator"},

@@ -53,6 +53,7 @@ def given_again(given: Mapping[str, Any]) -> list[str]:
         ("--var-file", "var_files"),
         ("--allow-host", "allow_hosts"),
         ("--allow-agent", "allow_agents"),
+        ("--ca-file", "ca_files"),
     )
     words = [word for flag, name in several for value in given.get(name) or () for word in (flag, value)]
     once = (("--state", "state"), ("--root", "root"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconcile.cli.output import colored, complain, no_color, unheard
+from reconcile.core.events import Noted
 from reconcile.core.options import Options
 from reconcile.core.trust import UNTRUSTED
 from reconcile.errors import InvalidInput, Position, Problem
@@ -19,9 +20,11 @@ from reconcile.wiring import CommandRequest, trust_of
 
 if TYPE_CHECKING:
     from reconcile.core.ports import Limit
+    from reconcile.wiring import Told
 
 Command = Callable[..., Any]
 
+WORTH_SAYING_S = 1.0  # of a wait; several to one host that begin meanwhile are one line
 _MOST_SELECTED = 64 * 1024 * 1024  # bytes of a file of selections
 
 path_argument = click.argument("path", default=".")
@@ -53,6 +56,13 @@ def general_options(command: Command) -> Command:
         multiple=True,
         metavar="ID",
         help="Send credentials to this unit too, though an untrusted document names it.",
+    )(command)
+    command = click.option(
+        "--ca-file",
+        "ca_files",
+        multiple=True,
+        metavar="FILE",
+        help="Trust the certificate authorities of this file too (PEM).",
     )(command)
     return click.option("--state", metavar="PATH", help="Keep the state in this file.")(command)
 
@@ -206,6 +216,11 @@ def most_failures(given: dict[str, Any]) -> Limit | None:
     return Limit(share=int(number) / 100) if percent else Limit(number=int(number))
 
 
+def ordinal(number: int) -> str:
+    """`second`, `third`, `4th`."""
+    return {2: "second", 3: "third"}.get(number, f"{number}th")
+
+
 class Watch:
     """Progress on standard error, and `-vv`'s line for each request."""
 
@@ -213,6 +228,7 @@ class Watch:
         from reconcile.render.progress import Progress
 
         self._verbose = verbose
+        self._silent_until: dict[str, float] = {}
         terminal = sys.stderr.isatty() and not quiet
         self._progress = Progress(sys.stderr, terminal, time.monotonic, colored(sys.stderr))
 
@@ -221,11 +237,18 @@ class Watch:
         with unheard(sys.stderr):
             self._progress(event)
 
-    def heard(self, done: Any) -> None:
-        """Shows a request, if that was asked for."""
-        if self._verbose >= 2:
-            from reconcile.core.text import printable
+    def heard(self, done: Told) -> None:
+        """Shows a request, if that was asked for; and that requests to a host wait, now and then."""
+        from reconcile.core.text import printable
+        from reconcile.wiring import RequestRepeated
 
+        if isinstance(done, RequestRepeated):
+            now = time.monotonic()
+            if done.wait_s >= WORTH_SAYING_S and now >= self._silent_until.get(done.host, 0.0):
+                self._silent_until[done.host] = now + max(done.wait_s, WORTH_SAYING_S)
+                again = f"again in {done.wait_s:.0f} s, {ordinal(done.attempt)} try"
+                self.emit(Noted(f"{printable(done.why)} from {printable(done.host)}, {again}"))
+        elif self._verbose >= 2:
             ending = done.status if done.status is not None else done.outcome
             again = f", attempt {done.attempt}" if done.attempt > 1 else ""
             complain([printable(f"{done.client}: {done.method} {done.path} {ending} in {done.seconds:.3f}s{again}")])
@@ -259,6 +282,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequ
         wordy=given.get("verbose", 0) > 0,
         root=given.get("root"),
         allow_agents=tuple(given.get("allow_agents", ())),
+        ca_files=tuple(given.get("ca_files", ())),
         untrusted=given.get("untrusted", False),
         without_log=given.get("without_log", False),
         **more,

@@ -15,13 +15,16 @@ from reconcile.transport.exchange import (
     Connector,
     Piece,
     RequestDone,
+    RequestRepeated,
     Terms,
+    Told,
     Upload,
 )
 from reconcile.transport.hosts import LOOPBACK, Base, allow_list, is_loopback
 from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
 from reconcile.transport.retry import Policy
+from reconcile.transport.ways import Ways, ways_of
 
 __all__ = [
     "LOOPBACK",
@@ -36,10 +39,14 @@ __all__ = [
     "Piece",
     "Policy",
     "RequestDone",
+    "RequestRepeated",
     "Terms",
+    "Told",
     "Upload",
+    "Ways",
     "allow_list",
     "in_turns",
     "is_loopback",
     "pieces_of",
+    "ways_of",
 ]

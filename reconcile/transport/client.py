@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, Problem
 from reconcile.transport import body, decode, hosts, pieces, retry
-from reconcile.transport.exchange import Answer, Auth, Form, Params, Piece, Received, RequestDone, Terms, Upload
+from reconcile.transport.exchange import (
+    Answer,
+    Auth,
+    Form,
+    Params,
+    Piece,
+    Received,
+    RequestDone,
+    RequestRepeated,
+    Terms,
+    Upload,
+)
 from reconcile.transport.faults import Lost, Malformed, NeverSent
 from reconcile.transport.limit import RateLimit
 from reconcile.transport.listing import Ids, Listing, by_content
@@ -208,6 +219,7 @@ class Client:
                 hidden, sensitive = body.carried(self._auth, form, json)
                 hush = (sensitive or status in (401, 403)) and not self._net.wordy
                 failed = decode.api_error(method, path, self._plain(received), hidden, hush=hush)
+                why = str(status)
                 again = status == retry.TOO_MANY or (idempotent and status in retry.UNCERTAIN)
                 free = status == retry.TOO_MANY
                 after_s = retry.retry_after_s(headers.get("retry-after"), now) if again else None
@@ -218,7 +230,7 @@ class Client:
                     continue  # when it is its turn again
                 raise failed from None
             except Lost as fault:
-                overloaded, again = fault.slow, idempotent
+                overloaded, again, why = fault.slow, idempotent, str(fault)
                 failed = NoAnswer(Problem(f"{method} {path} got no answer: {fault}"))
             except BaseException:
                 overloaded = False
@@ -237,6 +249,7 @@ class Client:
                 or not (free or self._budget.spend())
             ):
                 raise failed from None
+            self._net.repeats(RequestRepeated(self._base.authority, why, wait_s, attempt + 1))
             await asyncio.sleep(wait_s)
 
     async def _attempt(self, method: str, target: str, outbound: body.Body, attempt: int) -> Received:

@@ -140,6 +140,22 @@ class Connector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyServer:
+    """
+    An HTTP proxy, which is asked for a way to a host (CONNECT).
+
+    Attributes:
+        shown: `host:port (VARIABLE)`, for messages.
+        authorization: the header with its credentials, if it has any.
+    """
+
+    name: str
+    port: int
+    shown: str
+    authorization: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """
     How an API is driven.
@@ -155,6 +171,22 @@ class Terms:
     max_concurrency: int = 16
     requests_per_s: float | None = None
     any_type: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRepeated:
+    """
+    An attempt whose request will be made again.
+
+    Attributes:
+        host: as messages name it. why: the status, or what happened, in words.
+        wait_s: seconds until then. attempt: of the next one.
+    """
+
+    host: str
+    why: str
+    wait_s: float
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +210,7 @@ class RequestDone:
     outcome: str
     seconds: float
     attempt: int
+
+
+Told = RequestDone | RequestRepeated
+"""What is told of requests, to whoever shows them."""

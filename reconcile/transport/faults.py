@@ -5,6 +5,7 @@ package; `Client` turns them into the errors of `reconcile.errors`. Their text n
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -40,17 +41,30 @@ class Malformed(Exception):
     """An answer came and is not HTTP, not JSON, or larger than anything the API gives."""
 
 
-def why_not_connected(error: OSError) -> NeverSent:
-    """The reason why no connection came about, in words that hold nothing of the request."""
+_REFUSED = f"[Errno {errno.ECONNREFUSED}]"  # of several addresses asyncio tells all in one text
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)  # OpenSSL's X509_V_ERR_…: nobody who is trusted signed it
+
+
+def why_not_connected(error: OSError, through: str = "", authorities: str = "") -> NeverSent:
+    """
+    The reason why no connection came about, in words that hold nothing of the request.
+
+    Args:
+        through: the proxy that was being asked, with a colon; else empty.
+        authorities: who vouches for certificates, in words.
+    """
     match error:
         case ssl.SSLCertVerificationError():
-            return NeverSent(f"its certificate is not trusted: {error.verify_message}", lasting=True)
+            said = f"its certificate is not trusted: {error.verify_message}"
+            if error.verify_code in _UNKNOWN_AUTHORITY and authorities:
+                said += f" (the authorities are {authorities}; --ca-file FILE adds others)"
+            return NeverSent(said, lasting=True)
         case ssl.SSLError():
             return NeverSent(f"TLS failed: {(error.reason or 'no reason given').lower().replace('_', ' ')}")
-        case ConnectionRefusedError():
-            return NeverSent("connection refused")
         case socket.gaierror():
-            return NeverSent("its name does not resolve")
+            return NeverSent(f"{through}its name does not resolve")
+        case _ if error.errno == errno.ECONNREFUSED or (not error.errno and _REFUSED in str(error)):
+            return NeverSent(f"{through}connection refused")
         case _ if error.errno:
-            return NeverSent(os.strerror(error.errno).lower())
-    return NeverSent("no connection came about")
+            return NeverSent(f"{through}{os.strerror(error.errno).lower()}")
+    return NeverSent(f"{through}no connection came about")

@@ -14,15 +14,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import h11
 
-from reconcile.transport.exchange import Outgoing, Received
+from reconcile.transport.exchange import Outgoing, ProxyServer, Received
 from reconcile.transport.faults import Lost, Malformed, NeverSent, why_not_connected
+
+if TYPE_CHECKING:
+    from reconcile.transport.hosts import Base
 
 _HEAD = 32 * 1024  # bytes of status line and headers that are always read; twice as many never are
 _UNREAD_MOST = 1024 * 1024  # bytes kept while nobody reads, as during an upload
 _WHOLE = 64 * 1024  # a body up to this is written together with its head
+NEXT_ADDRESS_S = 0.25  # until the next address of a host is tried beside one that does not answer (RFC 8305)
 _IDLE_MOST_S = 4.0  # a second less than the shortest keep-alive in wide use (Node's 5 s)
 
 
@@ -122,11 +127,25 @@ class _Stream(asyncio.Protocol):
 
 
 class Connections:
-    """The connections to one host: as many as requests are under way, the one used last is used again first."""
+    """
+    The connections to one host: as many as requests are under way, the one used last is used again first.
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, limit: int) -> None:
-        """`limit`: bytes of a body, as it comes."""
-        self._host, self._port, self._tls, self._limit = host, port, tls, limit
+    Attributes:
+        connects_first: `before_send` is called when there is a connection.
+    """
+
+    connects_first = True
+
+    def __init__(
+        self, base: Base, tls: ssl.SSLContext | None, proxy: ProxyServer | None = None, *, limit: int, authorities: str
+    ) -> None:
+        """
+        Args:
+            limit: bytes of a body, as it comes.
+            authorities: who vouches for certificates, in words.
+        """
+        self._host, self._port, self._tls, self._proxy = base.name, base.port, tls, proxy
+        self._limit, self._authorities = limit, authorities
         self._idle: list[tuple[_Stream, float]] = []
 
     async def exchange(self, request: Outgoing) -> Received:
@@ -173,18 +192,63 @@ class Connections:
         return None
 
     async def _connect(self, timeout_s: float) -> _Stream:
-        loop = asyncio.get_running_loop()
-        name = self._host if self._tls else None
+        through = f"the proxy {self._proxy.shown}: " if self._proxy else ""
         try:
             async with asyncio.timeout(timeout_s):
-                _, stream = await loop.create_connection(
-                    _Stream, self._host, self._port, ssl=self._tls, server_hostname=name
-                )
+                if self._proxy is None:
+                    return await _dialled(self._host, self._port, self._tls)
+                tunnel = await _dialled(self._proxy.name, self._proxy.port, None)
+                try:
+                    await self._tunnelled(tunnel, self._proxy)
+                    through = ""  # what fails from here on is the host's
+                    return await self._secured(tunnel)
+                except BaseException:
+                    tunnel.transport.abort()
+                    raise
         except TimeoutError:
-            raise NeverSent(f"no connection within {timeout_s:g} s") from None
+            raise NeverSent(f"{through}no connection within {timeout_s:g} s") from None
         except OSError as error:
-            raise why_not_connected(error) from None
+            raise why_not_connected(error, through, self._authorities) from None
+
+    async def _tunnelled(self, tunnel: _Stream, proxy: ProxyServer) -> None:
+        """Asks a proxy for the way to the host (RFC 9110, CONNECT). Raises NeverSent without it."""
+        place = (f"[{self._host}]" if ":" in self._host else self._host).encode() + b":%d" % self._port
+        headers = [(b"Host", place)]
+        if proxy.authorization is not None:
+            headers.append((b"Proxy-Authorization", proxy.authorization.reveal().encode()))
+        asked = _request(b"CONNECT", place, headers)
+        tunnel.transport.write(tunnel.http.send(asked) + tunnel.http.send(h11.EndOfMessage()))
+        try:
+            while not isinstance(head := await tunnel.event(), h11.Response):
+                pass
+        except (Lost, Malformed):
+            raise NeverSent(f"the proxy {proxy.shown} gave no answer that HTTP has") from None
+        if head.status_code == 407:
+            said = f"the proxy {proxy.shown} wants other credentials (407): they stand in its URL, user:password@"
+            raise NeverSent(said, lasting=True)
+        if head.status_code >= 300 or tunnel.received:
+            lasting = 400 <= head.status_code < 500 and head.status_code not in (408, 429)
+            raise NeverSent(f"the proxy {proxy.shown} refused the way there ({head.status_code})", lasting=lasting)
+
+    async def _secured(self, tunnel: _Stream) -> _Stream:
+        """The TLS connection inside a tunnel."""
+        stream = _Stream()
+        assert self._tls is not None  # only https hosts are reached through a proxy
+        loop = asyncio.get_running_loop()
+        made = await loop.start_tls(tunnel.transport, stream, self._tls, server_hostname=self._host)
+        if made is None:
+            raise ConnectionResetError
+        stream.connection_made(made)
         return stream
+
+
+async def _dialled(host: str, port: int, tls: ssl.SSLContext | None) -> _Stream:
+    """A connection to the first address of a host that answers. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    _, stream = await loop.create_connection(
+        _Stream, host, port, ssl=tls, server_hostname=host if tls else None, happy_eyeballs_delay=NEXT_ADDRESS_S
+    )
+    return stream
 
 
 def _request(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> h11.Request:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reconcile.transport.client import Client
-from reconcile.transport.exchange import Auth, Connector, RequestDone, Terms
+from reconcile.transport.exchange import Auth, Connector, Terms, Told
 from reconcile.transport.hosts import Base, check_base, is_named
 from reconcile.transport.retry import Policy
 from reconcile.transport.traffic import Traffic
+from reconcile.transport.ways import Ways
 
 if TYPE_CHECKING:
     from reconcile.transport.wire import Wire
@@ -29,7 +30,7 @@ class Net(Traffic):
         *,
         rng: random.Random,
         allowed_hosts: frozenset[str] = frozenset(),
-        emit: Callable[[RequestDone], None] | None = None,
+        emit: Callable[[Told], None] | None = None,
         policy: Policy | None = None,
         transport: Callable[[Base], Connector] | None = None,
         wordy: bool = False,
@@ -38,11 +39,11 @@ class Net(Traffic):
         Args:
             rng, policy, wordy: see `Traffic`.
             allowed_hosts: of `allow_list`: where credentials may go beside default hosts and loopback.
-            emit: told of every attempt that has ended.
-            transport: makes the way to a host, in place of our connections.
+            emit: told of every attempt that has ended, and of every one that will be made again.
+            transport: makes the way to a host; None = our own connections, straight there.
         """
         super().__init__(rng, policy or Policy(), wordy, emit)
-        self._allowed_hosts, self._transport = allowed_hosts, transport
+        self._allowed_hosts, self._transport = allowed_hosts, transport or Ways()
         self._wires: dict[tuple[bool, str, int], Wire] = {}
 
     def client(self, *, base_url: str, default_host: str, auth: Auth | None, name: str, terms: Terms = USUAL) -> Client:
@@ -73,5 +74,5 @@ class Net(Traffic):
 
         key = (base.secure, base.name, base.port)
         if key not in self._wires:
-            self._wires[key] = Wire(base, self._transport(base) if self._transport else None)
+            self._wires[key] = Wire(base, self._transport(base))
         return self._wires[key]

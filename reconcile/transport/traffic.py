@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from reconcile.transport.exchange import RequestDone
+from reconcile.transport.exchange import RequestDone, RequestRepeated, Told
 from reconcile.transport.retry import Policy
 
 
@@ -28,7 +28,11 @@ class Traffic:
     """
 
     def __init__(
-        self, rng: random.Random, policy: Policy, wordy: bool, emit: Callable[[RequestDone], None] | None
+        self,
+        rng: random.Random,
+        policy: Policy,
+        wordy: bool,
+        emit: Callable[[Told], None] | None,
     ) -> None:
         self.rng, self.policy, self.wordy = rng, policy, wordy
         self.check: Callable[[str, int], None] = _allowed
@@ -44,6 +48,11 @@ class Traffic:
         if self._under_way == 0:
             self._since = asyncio.get_running_loop().time()
         self._under_way += 1
+
+    def repeats(self, again: RequestRepeated) -> None:
+        """A request waits, and is made again."""
+        if self._emit is not None:
+            self._emit(again)
 
     def end(self, done: RequestDone) -> None:
         """An attempt has ended."""

@@ -1,20 +1,17 @@
 """
-Everything that goes to one host: its headers, its certificates, and the connections that carry it.
+Everything that goes to one host: its headers, and the connections that carry it.
 
 A request is made once (`Outgoing`), in the form in which it is written. Another `Connector` can take the place of our
-connections (`Net(transport=…)`). No redirects, cookies, proxies, netrc or environment, and no log of URLs.
+connections (`Net(transport=…)`). No redirects, cookies or netrc, and no log of URLs.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 
 from reconcile.transport.body import Body
 from reconcile.transport.exchange import Connector, Outgoing, Received
 from reconcile.transport.hosts import Base
-from reconcile.transport.http1 import Connections
-from reconcile.transport.pieces import LIMIT
 
 
 class Wire:
@@ -25,10 +22,9 @@ class Wire:
         connects_first: whether `before_send` is called when there is a connection, as with our own.
     """
 
-    def __init__(self, base: Base, connector: Connector | None = None) -> None:
-        self.connects_first = connector is None
-        tls = tls_context() if base.secure and connector is None else None
-        self.connector = connector or Connections(base.name, base.port, tls, limit=LIMIT)
+    def __init__(self, base: Base, connector: Connector) -> None:
+        self.connects_first = getattr(connector, "connects_first", False)
+        self.connector = connector
         self._common = [
             (b"Host", base.authority.encode("ascii")),
             (b"User-Agent", b"reconcile/0.1"),
@@ -64,17 +60,3 @@ class Wire:
     async def aclose(self) -> None:
         """Closes the connections."""
         await self.connector.aclose()
-
-
-def tls_context() -> ssl.SSLContext:
-    """
-    Certificates are verified, host names too, against certifi's bundle. Nothing turns that off, and the environment
-    (SSL_CERT_FILE, SSLKEYLOGFILE) has no say: `ssl.create_default_context` would open the file that the latter names.
-    """
-    import certifi
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cafile=certifi.where())
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context

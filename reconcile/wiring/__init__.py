@@ -36,7 +36,9 @@ from reconcile.providers.registry import Providers
 from reconcile.secrets import KEY_VARIABLE, SecretResolver, config_dir, key_file, load_key
 from reconcile.secrets import FingerprintKey as FingerprintKey
 from reconcile.secrets import new_key as new_key
-from reconcile.transport import Base, Connector, Net, RequestDone, allow_list
+from reconcile.transport import Base, Connector, Net, allow_list, ways_of
+from reconcile.transport import RequestRepeated as RequestRepeated
+from reconcile.transport import Told as Told
 from reconcile.wiring.simulated import SIMULATOR, credentials_at, simulator_url
 from reconcile.workflow import World
 
@@ -88,6 +90,7 @@ class CommandRequest:
         var, var_files: `--var K=V`, `--var-file F`, in order.
         state: `--state PATH`, or None. `root`: `--root DIR`, or None.
         allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
+        ca_files: every `--ca-file`.
         untrusted: `--untrusted`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
         without_log: whether a state in use is opened although its log is gone, so that `unlock` can end that.
@@ -101,13 +104,14 @@ class CommandRequest:
     allow_hosts: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     emit: Sink = silent
-    heard: Callable[[RequestDone], None] | None = None
+    heard: Callable[[Told], None] | None = None
     parallelism: int = 16
     wordy: bool = False
     root: str | None = None
     allow_agents: Sequence[str] = ()
     untrusted: bool = False
     without_log: bool = False
+    ca_files: Sequence[str] = ()
     parts: Parts = USUAL
 
 
@@ -214,7 +218,7 @@ class Wired:
             rng=self.rng,
             emit=request.heard,
             wordy=request.wordy,
-            transport=request.parts.transport,
+            transport=request.parts.transport or ways_of(request.environ, tuple(request.ca_files)),
         )
         files = document(request)
         path = state_path(request, files)

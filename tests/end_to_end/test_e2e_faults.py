@@ -179,6 +179,19 @@ def test_too_many_requests_is_not_an_error_of_the_run(make_rig: MakeRig) -> None
     converge(rig)
 
 
+def test_a_wait_is_told_with_its_reason_and_its_length_once_for_all_that_wait(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    for number in range(20):
+        rig.configs[f"c{number}"] = "1"
+    fault = {"match": {"method": "POST"}, "effect": {"status": 429, "headers": {"Retry-After": "2"}}, "times": 3}
+    rig.sim.set_faults(fault)
+    ran = rig.apply()
+    assert ran.code == 0, ran
+    host = rig.sim.url.partition("//")[2]
+    told = [line for line in ran.err.splitlines() if f"429 from {host}, again in " in line]
+    assert told and len(told) < 3 and told[0].endswith(" s, second try"), ran
+
+
 def test_a_refusal_is_not_repeated(make_rig: MakeRig) -> None:
     rig = make_rig()
     ten_resources(rig)

@@ -133,9 +133,9 @@ def test_many_small_gzip_members_count_together():
 
 
 def test_a_body_without_end_is_cut_off(monkeypatch):
-    from reconcile.transport import wire
+    from reconcile.transport import ways
 
-    monkeypatch.setattr(wire, "LIMIT", 100_000)
+    monkeypatch.setattr(ways, "LIMIT", 100_000)
 
     async def endless(reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")

@@ -18,8 +18,9 @@ from loopback import CANARY, answer, client_of, run, serve
 
 from reconcile.core.values import Secret
 from reconcile.errors import ApiError, BadAnswer, InvalidInput, NoAnswer, NotSent, ReconcileError
-from reconcile.transport import Answer, BasicAuth, BearerAuth, Net, Upload, body, faults, http1, wire
+from reconcile.transport import Answer, BasicAuth, BearerAuth, Net, Upload, body, faults, http1, ways
 from reconcile.transport.exchange import Outgoing
+from reconcile.transport.hosts import check_base
 
 
 def encodings(text):
@@ -186,7 +187,8 @@ def test_line_breaks_in_values_stay_in_the_values():
 def test_a_request_that_http_cannot_carry_is_never_sent_nor_shown(target, field):
     async def story():
         async with serve(answer({})) as served:
-            connections = http1.Connections("127.0.0.1", served.port, None, limit=100)
+            base = check_base(served.url, default_host="")
+            connections = http1.Connections(base, None, limit=100, authorities="")
             headers = [(b"Host", b"a"), (b"Authorization", field + CANARY.encode())]
             with pytest.raises(faults.NeverSent) as refused:
                 await connections.exchange(Outgoing(b"GET", target, headers, (), 0, lambda: None, 9))
@@ -209,7 +211,7 @@ def test_clients_of_one_api_may_have_credentials_of_their_own():
     assert run(story()) == ["Bearer ak_1", "Basic dTpw", None]
 
 
-def test_proxies_netrc_and_certificates_of_the_environment_are_ignored(monkeypatch, tmp_path):
+def test_a_network_that_is_told_nothing_takes_nothing_from_the_environment(monkeypatch, tmp_path):
     async def story():
         async with serve(answer({"proxy": True})) as proxy, serve(answer({"ok": True})) as served:
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
@@ -224,7 +226,7 @@ def test_proxies_netrc_and_certificates_of_the_environment_are_ignored(monkeypat
             return proxy.seen
 
     assert run(story()) == []
-    context = wire.tls_context()
+    context = ways.tls_context()
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.keylog_filename is None
@@ -263,11 +265,9 @@ def certificates(tmp_path_factory):
     return place
 
 
-def over_tls(place, name, monkeypatch, trust):
-    trusted = wire.tls_context()
-    if trust:
-        trusted.load_verify_locations(place / "ca.pem")
-    monkeypatch.setattr(wire, "tls_context", lambda: trusted)
+def over_tls(place, name, trust, environ=None):
+    given = (str(place / "ca.pem"),) if trust else ()
+    way = ways.ways_of(environ or {}, given)
 
     async def story():
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -275,7 +275,7 @@ def over_tls(place, name, monkeypatch, trust):
         done = []
         async with serve(answer({"ok": True}), ssl=context) as served:
             asyncio.get_running_loop().set_exception_handler(lambda loop, what: None)
-            async with client_of(served.url.replace("http:", "https:"), emit=done.append) as client:
+            async with client_of(served.url.replace("http:", "https:"), emit=done.append, transport=way) as client:
                 try:
                     return (await client.get("A")).body, [seen.target for seen in served.seen], len(done)
                 except NotSent as error:
@@ -284,8 +284,8 @@ def over_tls(place, name, monkeypatch, trust):
     return run(story())
 
 
-def test_a_certificate_of_a_trusted_authority_for_that_host_is_accepted(certificates, monkeypatch):
-    assert over_tls(certificates, "good", monkeypatch, True) == ({"ok": True}, ["/v1/A"], 1)
+def test_a_certificate_of_a_trusted_authority_for_that_host_is_accepted(certificates):
+    assert over_tls(certificates, "good", True) == ({"ok": True}, ["/v1/A"], 1)
 
 
 @pytest.mark.parametrize(
@@ -297,10 +297,8 @@ def test_a_certificate_of_a_trusted_authority_for_that_host_is_accepted(certific
         ("other", True, "IP address mismatch"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_ends_it_at_once_with_nothing_sent(
-    certificates, monkeypatch, name, trust, words
-):
-    said, seen, attempts = over_tls(certificates, name, monkeypatch, trust)
+def test_a_certificate_that_is_not_trusted_ends_it_at_once_with_nothing_sent(certificates, name, trust, words):
+    said, seen, attempts = over_tls(certificates, name, trust)
     assert "its certificate is not trusted" in said
     assert words.replace("-", " ") in said.replace("-", " ")
     assert (seen, attempts) == ([], 1)
