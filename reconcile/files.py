@@ -68,15 +68,30 @@ class NotRead(Exception):
         self.kind, self.why, self.hint = kind, why, hint
 
 
+def working_directory(environ: Mapping[str, str]) -> Path:
+    """
+    The directory in which the command runs, as the shell named it: `PWD`, where that is true (`pwd -L`).
+
+    A deployment that switches a link, `current`, to another release is named by the link and not by the release.
+    """
+    here, named = Path.cwd(), environ.get("PWD", "")
+    try:
+        if named.startswith("/") and os.path.normpath(named) == named and here.samefile(named):
+            return Path(named)
+    except (OSError, ValueError):
+        pass
+    return here
+
+
 def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
     """
     The directory below which a fleet may name files.
 
     It is the one that the command line or the environment names, else the nearest parent with a `.git`, else the
-    fleet's own directory.
+    fleet's own directory. Where the fleet lies below it only once links are followed, it is resolved.
 
     Args:
-        directory: of the fleet, resolved.
+        directory: of the fleet, as it was named: absolute, links not followed.
         given: `--root`, relative to `cwd`; None = `RECONCILE_ROOT`, if that is set.
 
     Raises:
@@ -84,22 +99,27 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     """
     name, said = ("--root", given) if given is not None else (ROOT_VARIABLE, environ.get(ROOT_VARIABLE) or None)
     if said is None:
-        return next((parent for parent in (directory, *directory.parents) if (parent / _GIT).exists()), directory)
+        real = Path(os.path.realpath(directory))
+        parents = (directory, *directory.parents, real, *real.parents)
+        return next((parent for parent in parents if (parent / _GIT).exists()), directory)
     try:
-        root = (cwd / said).resolve(strict=True)
-        is_directory = root.is_dir()
+        root = Path(os.path.normpath(cwd / said))
+        real = root.resolve(strict=True)
+        is_directory = real.is_dir()
     except (OSError, RuntimeError, ValueError):
         is_directory = False
     if not said or not is_directory:
         raise InvalidInput(Problem(f"{name} {_short(said)} is not a directory", hint="Name an existing directory"))
-    if not directory.is_relative_to(root):
+    if directory.is_relative_to(root):
+        return root
+    if not Path(os.path.realpath(directory)).is_relative_to(real):
         raise InvalidInput(
             Problem(
                 f"{name} {_short(said)} does not contain the fleet, which is in {directory}",
                 hint="The root is the fleet's directory or one above it",
             )
         )
-    return root
+    return real
 
 
 class Root:
@@ -107,13 +127,17 @@ class Root:
     Files below a directory.
 
     Args:
-        path: resolved.
+        path: absolute, as it was named; links in it are followed here.
         show: a path as the user would type it.
+
+    Attributes:
+        real: with its links followed.
     """
 
     def __init__(self, path: Path, show: Callable[[Path], str] = str) -> None:
         self.path, self._show = path, show
-        self._inside = _with_slash(str(path))
+        self.real = Path(os.path.realpath(path))
+        self._named, self._inside = _with_slash(str(path)), _with_slash(str(self.real))
         self._directories: dict[str, str] = {}
 
     def find(self, text: str, base: Path) -> Path:
@@ -134,10 +158,10 @@ class Root:
         plain = os.path.normpath(text if text.startswith("/") else f"{base}/{text}")
         if "\0" in text:
             raise NotRead("nothing", "is not a path")
-        self._judge(plain)
+        self._judge(plain, self._named)
         directory, name = os.path.split(plain)
         made = Path(self._place(directory, base, there=False)) / name
-        self._judge(str(made))
+        self._judge(str(made), self._inside)
         return made
 
     def open(self, path: Path) -> BufferedReader:
@@ -147,9 +171,9 @@ class Root:
         Raises:
             NotRead: it is not a plain file, or cannot be read.
         """
-        *directories, name = path.relative_to(self.path).parts or (".",)
+        *directories, name = path.relative_to(self.real).parts or (".",)
         try:
-            here = os.open(self.path, _SEARCH)
+            here = os.open(self.real, _SEARCH)
             try:
                 for part in directories:
                     inner = os.open(part, _SEARCH | os.O_NOFOLLOW, dir_fd=here)
@@ -168,16 +192,16 @@ class Root:
         absolute = text.startswith("/")
         plain = os.path.normpath(text if absolute else f"{base}/{text}")
         if not absolute:
-            self._judge(plain)  # before the disk is asked, which would tell what there is elsewhere
+            self._judge(plain, self._named)  # before the disk is asked, which would tell what there is elsewhere
         if _in_git(text.split("/")):
             raise _git()
         directory, name = os.path.split(plain)
         try:
             place = self._resolved(directory) + name
-            self._judge(place)
+            self._judge(place, self._inside)
             if stat.S_ISLNK(os.lstat(place).st_mode):
                 place = os.path.realpath(place)
-                self._judge(place)
+                self._judge(place, self._inside)
                 if stat.S_ISLNK(os.lstat(place).st_mode):
                     raise NotRead("loop", "is a link that leads nowhere")
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -187,10 +211,11 @@ class Root:
             raise _unreadable(error) from None
         return place
 
-    def _judge(self, place: str) -> None:
-        if not f"{place}/".startswith(self._inside):
+    def _judge(self, place: str, inside: str) -> None:
+        """Raises NotRead for a path that is not below the root (`inside`: as it was named, or its links followed)."""
+        if not f"{place}/".startswith(inside):
             raise NotRead("outside", f"lies outside the root ({self._show(self.path)}) once links are followed", WIDER)
-        if _GIT in place.casefold() and _in_git(place[len(self._inside) :].split("/")):
+        if _GIT in place.casefold() and _in_git(place[len(inside) :].split("/")):
             raise _git()
 
     def _resolved(self, directory: str) -> str:

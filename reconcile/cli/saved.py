@@ -106,7 +106,7 @@ def _is_ours(path: str, given: dict[str, Any]) -> None:
     here = Path.cwd().resolve()
     root = root_of(here, given["root"], os.environ, here)
     try:
-        ours = Path(path).resolve(strict=True).is_relative_to(root)
+        ours = Path(path).resolve(strict=True).is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):
         ours = False
     if not ours:

@@ -9,6 +9,7 @@ import click
 
 from reconcile.cli.options import document_options, format_option, general_options, request_of, untrusted_option
 from reconcile.cli.output import colored, complain, emit_json, say
+from reconcile.core.claims import Claims
 from reconcile.errors import InvalidInput, Problem, worst
 
 
@@ -27,6 +28,7 @@ def validate(paths: tuple[str, ...], format_: str, **given: Any) -> int:
     from reconcile.wiring import document, trust_of
 
     request = request_of(given)
+    claims = Claims(request.parts.providers())
     trust = trust_of(request)
     color, codes, reports = colored(sys.stderr), [0], []
     for path in paths or (".",):
@@ -35,7 +37,7 @@ def validate(paths: tuple[str, ...], format_: str, **given: Any) -> int:
         opens: list[str] = []
         try:
             files = document(replace(request, path=path))
-            opens, warnings = list(files.opens), list(files.warnings)
+            opens, warnings = list(files.opens), [*files.warnings, *claims.of(files)]
             if format_ == "text":
                 complain(warnings_text(warnings, color=color))
                 say([f"Success! The configuration is valid: {files.fleet} ({path})."])

@@ -29,7 +29,7 @@ from reconcile.core.ports import Document
 from reconcile.core.resource_type import Provider
 from reconcile.core.trust import TRUSTED, Trust
 from reconcile.errors import Flaw, InvalidInput, Problem
-from reconcile.files import NotRead, root_of
+from reconcile.files import NotRead, root_of, working_directory
 from reconcile.yaml import Map, Scalar
 
 
@@ -68,12 +68,14 @@ def load(path: str, providers: Mapping[str, Provider], inputs: Inputs) -> Docume
     Raises:
         InvalidInput: with everything that is wrong, each with its place.
     """
-    here = (inputs.cwd or Path.cwd()).resolve()
+    here = inputs.cwd or working_directory(inputs.environ)
     try:
         directory, main = fleet.locate(path, here)
     except Flaw as flaw:
         raise InvalidInput(Problem(flaw.what, notes=flaw.notes, hint=flaw.hint)) from None
     root = root_of(directory, inputs.root, inputs.environ, here)
+    if not directory.is_relative_to(root):  # a link that leads into a repository, say
+        directory, main = directory.resolve(), main and main.resolve()
     sources = Sources(directory, root, here, Path(path).is_absolute())
     report = Report(sources.line_of)
     with _collector_at_rest():
@@ -237,10 +239,8 @@ def _tables_by_path(world: Loading, parts: FleetParts, declared: Mapping[str, Ta
 def _variable_files(names: Sequence[str], world: Loading) -> list[Path]:
     found = []
     for name in names:
-        root, plain = world.sources.root, Path(os.path.normpath(world.sources.cwd / name))
         try:
-            # One in the checkout is as little trusted as the rest of it: a link there may lead anywhere.
-            path = root.find(name, world.sources.cwd) if plain.is_relative_to(root.path) else plain.resolve()
+            path = world.sources.given(name)
             if path.is_file():
                 found.append(path)
                 continue

@@ -31,7 +31,7 @@ from reconcile.core.schema import Kind, fields_of
 from reconcile.core.trust import ALLOWED_AGENTS, ALLOWED_ENV, UNTRUSTED, Trust, agents_of, credentials, names_of, said
 from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import InvalidInput, NotAllowed, Position, Problem, StateError
-from reconcile.files import NotRead, Root, root_of
+from reconcile.files import NotRead, Root, root_of, working_directory
 from reconcile.providers.registry import Providers
 from reconcile.secrets import KEY_VARIABLE, SecretResolver, config_dir, key_file, load_key
 from reconcile.secrets import FingerprintKey as FingerprintKey
@@ -153,7 +153,7 @@ def document(request: CommandRequest) -> Document:
 
 def root(request: CommandRequest, files: Document) -> Path:
     """Below which directory a document may name files. Raises InvalidInput when the one that is given cannot be."""
-    return root_of(Path(files.directory), request.root, request.environ, Path.cwd())
+    return root_of(Path(files.directory), request.root, request.environ, working_directory(request.environ))
 
 
 def state_path(request: CommandRequest, files: Document) -> Path:

@@ -71,12 +71,16 @@ class _Reader:
         self.sources, self.report = sources, report
         self.files: dict[Path, _File] = {}
         self.named: set[Path] = set()
+        self._by_real: dict[Path, _File] = {}
 
     def read(self, path: Path) -> _File:
         if path in self.files:
             return self.files[path]
+        real = self.sources.real(path)
+        if real in self._by_real:  # under another name, too
+            return self._by_real[real]
         file = _File(path, self.sources.number(path), Tree())
-        self.files[path] = file
+        self.files[path] = self._by_real[real] = file
         try:
             text = decode(self.sources.read(path))
         except Flaw as flaw:
@@ -104,6 +108,14 @@ class _Reader:
         return found
 
 
+def _as_named(path: Path) -> Path:
+    """An absolute path without `.` and `..`, its links not followed: but for those before a `..`, which they decide."""
+    parts = path.parts
+    last = max((at for at, part in enumerate(parts) if part == ".."), default=-1)
+    above = Path(os.path.realpath(Path(*parts[: last + 1]))) if last >= 0 else Path()
+    return above / Path(*parts[last + 1 :])
+
+
 def locate(path: str, cwd: Path) -> tuple[Path, Path | None]:
     """
     The fleet's directory, and its main file when PATH names one.
@@ -113,11 +125,11 @@ def locate(path: str, cwd: Path) -> tuple[Path, Path | None]:
     """
     if "\0" in path:
         raise Flaw("PATH holds the character U+0000")
-    plain = cwd / path
+    plain = _as_named(cwd / path)
     try:
-        found = plain.resolve()
+        found = plain
         is_dir, is_file = found.is_dir(), found.is_file()
-        there = found.exists()
+        there = os.path.lexists(found)
     except (OSError, RuntimeError):
         raise Flaw(f"{path} cannot be read") from None
     if is_dir:

@@ -40,7 +40,8 @@ class _Reading:
 class Sources:
     """
     Args:
-        directory: of the fleet, resolved. `root`: below which files may be named, resolved.
+        directory: of the fleet. `root`: below which files may be named. Both absolute, as they were named: positions,
+            the digest and the state are those of the names, links are followed only to check where they lead.
         cwd: what relative paths are shown against.
         absolute: whether the user typed an absolute path; then files outside `cwd` are shown so.
     """
@@ -57,6 +58,7 @@ class Sources:
         self._hashes: dict[tuple[Path, int, Begins | None], str | None] = {}
         self._read: dict[Path, str] = {}
         self._checked: dict[tuple[Path, str], Path] = {}
+        self._real: dict[Path, Path] = {}
         self._readings: dict[_File, _Reading] = {}
         self._named_at: dict[Path, int] = {}
         self._secrets: dict[_File, str] = {}
@@ -81,7 +83,7 @@ class Sources:
 
     def find(self, text: str, base: Path, what: str, at: int = 0) -> Path:
         """
-        The file or directory that `text` names in a file of the directory `base`, resolved.
+        The file or directory that `text` names in a file of the directory `base`, under that name.
 
         Args:
             at: the place where it is named.
@@ -106,15 +108,27 @@ class Sources:
                 hint="A path is relative to the file it stands in",
                 kind=(what, "abs"),
             )
+        path = plain = Path(os.path.normpath(base / text))
         try:
-            path = self.root.find(text, base) if there else self.root.place(text, base)
+            real = self.root.find(text, base) if there else self.root.place(text, base)
         except NotRead as wrong:
-            plain = Path(os.path.normpath(base / text))
             hint = (lambda: _near(plain, self)) if wrong.kind == "missing" else wrong.hint
             raise Flaw(f"{what} {shown(text)} {wrong.why}", hint=hint, kind=(what, wrong.kind)) from None
-        self._checked[base, text] = path
+        self._checked[base, text], self._real[path] = path, real
         self._named_at.setdefault(path, at)
         return path
+
+    def given(self, name: str) -> Path:
+        """A file that the command line names. Raises NotRead."""
+        path = Path(os.path.normpath(self.cwd / name))
+        # One in the checkout is as little trusted as the rest of it: a link there may lead anywhere.
+        inside = path.is_relative_to(self.root.path)
+        self._real[path] = self.root.find(name, self.cwd) if inside else path.resolve()
+        return path
+
+    def real(self, path: Path) -> Path:
+        """A path with its links followed, as they were when it was checked."""
+        return self._real.get(path, path)
 
     def read(self, path: Path, limit: int = MAX_BYTES) -> bytes:
         """
@@ -139,11 +153,14 @@ class Sources:
             raise Flaw(f"{self.show(path)} {wrong.why}", hint=wrong.hint) from None
 
     def _open(self, path: Path, public: bool) -> BufferedReader:
-        file = self.root.open(path)
+        real = self._real.get(Path(os.path.normpath(path)))
+        if real is None:  # asked for by another name than it was checked under
+            real = self.root.find(str(path), self.directory)
+        file = self.root.open(real)
         found = os.fstat(file.fileno())
         key = found.st_dev, found.st_ino
         if key not in self._readings or public:
-            others = bool(stat.S_IMODE(found.st_mode) & 0o077) and self._open_to_others(path.parent)
+            others = bool(stat.S_IMODE(found.st_mode) & 0o077) and self._open_to_others(real.parent)
             self._readings[key] = _Reading(path, others, public)
         return file
 
@@ -151,7 +168,7 @@ class Sources:
         """Whether others get into a directory: into each below the root, since that is how secrets are usually kept."""
         known = self._directories.get(directory)
         if known is None:
-            below = directory != self.root.path and directory.is_relative_to(self.root.path)
+            below = directory != self.root.real and directory.is_relative_to(self.root.real)
             known = not below or (
                 bool(stat.S_IMODE(directory.stat().st_mode) & 0o077) and self._open_to_others(directory.parent)
             )
