@@ -91,8 +91,12 @@ def what_allows(given: Mapping[str, Any], made: Plan) -> str | None:
 
 def completed(problem: Problem, given: Mapping[str, Any]) -> Problem:
     """A problem whose hint names commands, as they have to be run here."""
-    hint = problem.hint
-    return problem if hint is None else replace(problem, hint=_WRITTEN.sub(lambda found: _whole(found[1], given), hint))
+    return problem if problem.hint is None else replace(problem, hint=with_commands(problem.hint, given))
+
+
+def with_commands(text: str, given: Mapping[str, Any]) -> str:
+    """A text that names commands, as they have to be run here."""
+    return _WRITTEN.sub(lambda found: _whole(found[1], given), text)
 
 
 def _whole(written: str, given: Mapping[str, Any]) -> str:

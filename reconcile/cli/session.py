@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from reconcile.cli.advice import completed
+from reconcile.cli.advice import completed, with_commands
 from reconcile.cli.options import Watch, request_of
 from reconcile.cli.output import fail
 from reconcile.core.plan import Plan
@@ -27,11 +28,12 @@ class Session:
 
     Attributes:
         on_first_signal: called at the first signal; while None, a signal ends the command at once.
+        given: the command line.
         codes: of what happened on the way. However the story ends, the worst of these and its own is the exit code.
     """
 
-    def __init__(self, wired: Wired, watch: Watch, codes: list[int]) -> None:
-        self.wired, self.world, self.watch, self.codes = wired, wired.world, watch, codes
+    def __init__(self, wired: Wired, watch: Watch, codes: list[int], given: Mapping[str, Any]) -> None:
+        self.wired, self.world, self.watch, self.codes, self.given = wired, wired.world, watch, codes, given
         self.on_first_signal: Callable[[], object] | None = None
         self.signals = 0
         self._denied: set[str] = set()
@@ -44,6 +46,8 @@ class Session:
         from reconcile.workflow import absent_allowed, unread_allowed
 
         self.watch.close()
+        made.blocked = [replace(row, hint=row.hint and with_commands(row.hint, self.given)) for row in made.blocked]
+        made.unread = [replace(row, error=with_commands(row.error, self.given)) for row in made.unread]
         for provider in dict.fromkeys(row.type_path.partition(".")[0] for row in made.unread if row.denied):
             self.denied(provider)
         if not await unread_allowed(self.world, made) or not await absent_allowed(self.world, made):
@@ -84,7 +88,7 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]
 
     async def main() -> None:
         async with Wired(request) as wired:
-            session = Session(wired, watch, codes)
+            session = Session(wired, watch, codes, given)
             loop = asyncio.get_running_loop()
             task = asyncio.ensure_future(story(session))
             for number in SIGNALS:
