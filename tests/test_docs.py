@@ -93,11 +93,11 @@ def test_every_example_is_valid(examples: Path) -> None:
     mains = sorted(path for path in examples.rglob("fleet.yaml"))
     shown = {name.split("/")[0] for name, _ in FILE.findall(DOCUMENT.read_text("utf-8"))}
     assert {main.relative_to(examples).parts[0] for main in mains} == shown
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(reconcile, ["validate", *(str(main.parent) for main in mains)])
-    assert (code, err.getvalue()) == (0, "")
-    assert out.getvalue().count("Success!") == len(mains)
+    for main in mains:  # one by one: they are no fleets of one account
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(reconcile, ["validate", str(main.parent)])
+        assert (code, err.getvalue()) == (0, "") and "Success!" in out.getvalue(), main
 
 
 def test_the_examples_mean_what_is_said_beside_them(examples: Path) -> None:

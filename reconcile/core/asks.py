@@ -78,10 +78,16 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """How the values behind references compare with what was recorded. Answer: `dict[str, Match]`, by field."""
+    """
+    How the values behind references compare with what was recorded. Answer: `dict[str, Match]`, by field.
+
+    Attributes:
+        longest: by field, how many characters a value may have.
+    """
 
     references: Mapping[str, SecretRef]
     prior: Entry | None
+    longest: Mapping[str, int]
 
 
 Ask = EntriesAt | ByUnit | Under | Reads | Listings | Strangers | Matches
@@ -101,7 +107,12 @@ def secrets_of(rtype: ResourceType, want: Desired) -> dict[str, SecretRef]:
 def matches(rtype: ResourceType, want: Desired, prior: Entry | None) -> Generator[Ask, Any, dict[str, Match]]:
     """By secret field, how its value compares with the record."""
     references = secrets_of(rtype, want)
-    return (yield Matches(references, prior)) if references else {}
+    if not references:
+        return {}
+    shape = fields_of(rtype.Model)
+    longest = {name: most for name in references if (most := shape[name].longest) is not None}
+    found: dict[str, Match] = yield Matches(references, prior, longest)
+    return found
 
 
 class Joining:

@@ -37,6 +37,7 @@ def decide(rtype: ResourceType, sighting: Sighting, resolve: Resolve, names: Nam
         InvalidInput: of `resolve`; or nothing that its type could send would make it agree.
     """
     want, seen, shape = sighting.want, sighting.seen, fields_of(rtype.Model)
+    _fits(shape, sighting)
     wanted = wanted_of(rtype, want, resolve)
     if seen is None:
         return Decision(_creation(rtype, shape, sighting, wanted), untold=_needed(sighting))
@@ -107,6 +108,23 @@ def _write(rtype: ResourceType, shape: Shape, sighting: Sighting, seen: Observed
     facts = {**facts, **accepted_facts(rtype, patch.stamp, seen)}
     known = Entry(want.address, seen.id, both.wanted.after, facts=facts)
     return _Write(patch, facts, rtype.view(seen, known, sighting.now))
+
+
+def _fits(shape: Shape, sighting: Sighting) -> None:
+    """Raises InvalidInput for the value of a secret that is longer than the API takes."""
+    want = sighting.want
+    problems = [
+        Problem(
+            f"the value behind {want.attrs[name]} has more than {shape[name].longest:,} characters",
+            nearest(want.fields, (name,)) or want.where,
+            want.address,
+            hint="The API takes no longer one: is it the right variable or file?",
+        )
+        for name, match in sighting.matches.items()
+        if match is Match.TOO_LONG
+    ]
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _unchangeable(

@@ -80,6 +80,13 @@ class Largest:
 
 
 @dataclass(frozen=True, slots=True)
+class Longest:
+    """The most characters that the value of a secret may have."""
+
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Begins:
     """The first bytes of a file that is uploaded, which every one of its kind has: `Begins(b"PK", "a zip")`."""
 
@@ -146,6 +153,7 @@ class Field:
         member: of a MAP or LIST: the shape of its members.
         choices: the strings that a Literal allows, else empty.
         refers: the path of the type that it refers to, or None.
+        longest: of a SECRET: the characters that its value may have, or None.
         largest: of a FILE: the bytes that it may have. begins: what it begins with, or None.
         together, stage, unwritten, gap, beside: of the marks of that name; None (`stage`: 0) without.
         secret: whether it holds a secret, so that no rendering ever shows it.
@@ -164,6 +172,7 @@ class Field:
     description: str | None = None
     refers: str | None = field(init=False, default=None)
     largest: int = field(init=False, default=LARGEST)
+    longest: int | None = field(init=False, default=None)
     begins: Begins | None = field(init=False, default=None)
     together: Together | None = field(init=False, default=None)
     stage: int = field(init=False, default=0)
@@ -185,6 +194,8 @@ class Field:
                     object.__setattr__(self, "refers", path)
                 case Largest(bytes):
                     object.__setattr__(self, "largest", min(self.largest, bytes))
+                case Longest(characters):
+                    object.__setattr__(self, "longest", characters)
                 case Begins():
                     object.__setattr__(self, "begins", mark)
                 case Together():
@@ -222,7 +233,7 @@ class Field:
         return found
 
 
-_MARKS = (Mark, Refers, Together, Same, Largest, Begins, Beside, Stage, Unwritten, Gap)
+_MARKS = (Mark, Refers, Together, Same, Largest, Longest, Begins, Beside, Stage, Unwritten, Gap)
 _SCALARS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
 
 

@@ -28,6 +28,7 @@ class Match(StrEnum):
     OTHER_KEY = "other key"  # recorded with another fingerprint key, or there is none here: cannot tell
     UNRESOLVED = "unresolved"  # the reference has no value here
     NOT_ALLOWED = "not allowed"  # nobody trusts the document with it: it was not looked up
+    TOO_LONG = "too long"  # the API would refuse it
     NEEDED = "needed"  # nor has it one for what is about to be made
 
 

@@ -7,6 +7,7 @@ A listing is joined page by page and dropped; nothing here grows with pages time
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -202,6 +203,9 @@ class Observer:
                 secret = await self.secrets.open(reference)
             except InvalidInput as closed:
                 found[name] = Match.NOT_ALLOWED if isinstance(closed, NotAllowed) else Match.UNRESOLVED
+                continue
+            if len(secret.reveal()) > ask.longest.get(name, sys.maxsize):
+                found[name] = Match.TOO_LONG
                 continue
             recorded = ask.prior.prints.get(name) if ask.prior is not None else None
             same = self.secrets.matches(recorded, secret) if recorded else None

@@ -133,7 +133,7 @@ class World:
                 return [self.read(read.target) for read in reads]
             case Listings(of):
                 return [self.listing(part.path, unit) for part, unit in of]
-            case Matches(references):
+            case Matches(references=references):
                 return dict.fromkeys(references, Match.UNRESOLVED)
         raise AssertionError(ask)
 

@@ -130,3 +130,13 @@ def test_many_keys_are_read_by_page(management: ManagementRig) -> None:
     management.mark()
     assert management.plan().code == 0
     assert len([request for request in management.requests() if request.startswith(f"GET {PATH}?")]) == 3
+
+
+def test_a_list_whose_limit_is_refused_is_asked_for_without(fleet: ManagementRig) -> None:
+    fleet.apply_well()
+    fault = {"match": {"method": "GET", "path": PATH}, "effect": {"status": 400, "body": "INVALID_LIMIT"}, "times": 1}
+    fleet.sim.set_faults(fault)
+    fleet.mark()
+    assert fleet.plan("--detailed-exitcode").code == 0
+    lists = [call for call in fleet.requests() if call.startswith(f"GET {PATH}")]
+    assert len(lists) == 2, lists

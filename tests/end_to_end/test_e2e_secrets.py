@@ -16,6 +16,18 @@ def fleet(rig: Rig) -> Rig:
     return rig
 
 
+@pytest.mark.parametrize(("length", "code"), [(4096, 0), (4097, 3)])
+def test_a_value_that_the_api_would_refuse_is_seen_before_anything_is_sent(rig: Rig, length: int, code: int) -> None:
+    rig.environ["LONG"] = "x" * length
+    rig.secrets["long"] = "env:LONG"
+    rig.devices["one"] = {"sid": sid(1), "secrets": {"long": "env:LONG"}}
+    rig.mark()
+    ran = rig.apply()
+    assert ran.code == code and "xxx" not in ran.out + ran.err, ran
+    if code:
+        assert "the value behind env:LONG has more than 4,096 characters" in ran.err and rig.mutations() == [], ran
+
+
 def test_a_value_that_changed_behind_its_reference_is_written(fleet: Rig) -> None:
     fleet.environ["PSK"] = "second-value"
     ran = fleet.plan()

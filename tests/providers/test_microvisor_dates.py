@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from reconcile.core.address import Address
-from reconcile.core.resource import Entry
+from reconcile.core.resource import Entry, Status
 from reconcile.providers.microvisor.configs import ConfigType
-from reconcile.providers.microvisor.devices import read_device
+from reconcile.providers.microvisor.devices import DeviceType, read_device
 from reconcile.providers.microvisor.secrets import SecretType
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -50,3 +50,21 @@ def test_what_is_kept_of_an_answer_is_the_moment() -> None:
         }
     )
     assert (device.facts["targeted"], device.facts["logging_ends"]) == (WRITTEN, WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("up-to-date", None),
+        ("pending", "KA1 is not installed yet"),
+        ("scheduled", "KA1 is not installed yet"),
+        ("error", "could not install KA1: error 7"),
+        ("paused", "whether KA1 is installed the API says 'paused', which this version does not know"),
+        (None, "whether KA1 is installed the API does not say"),
+    ],
+)
+def test_no_other_word_than_the_good_one_is_taken_for_installed(status: Any, said: Any) -> None:
+    app = {"target_sid": "KA1", "reported_sid": "KA1", "update_status": status, "update_error_code": 7}
+    view = DeviceType().view(read_device({"sid": "UV" + "0" * 32, "app": app}), None, NOW)
+    assert view.detail == said
+    assert (view.status is Status.SETTLED) is (said is None) and (view.status is Status.FAILED) is (status == "error")

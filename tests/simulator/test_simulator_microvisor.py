@@ -342,7 +342,7 @@ def test_a_bundle_of_64_mib_is_accepted(client: httpx.Client) -> None:
 
 def test_an_app_that_a_device_targets_cannot_be_deleted(client: httpx.Client) -> None:
     answer = client.delete(f"/v1/Apps/{APPS[0]}")
-    assert (answer.status_code, answer.json()["code"]) == (409, 20409)
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
     client.post(f"/v1/Devices/{DEVICES[1]}", data={"TargetApp": "sensor-2"})
     assert client.delete("/v1/Apps/sensor-1").status_code == 204
     assert client.get(f"/v1/Apps/{APPS[0]}").status_code == 404

@@ -107,6 +107,9 @@ class DeviceType(ResourceType[Api]):
             return View(attrs, Status.FAILED, f"could not install {target}: error {code}", since, renew=renew)
         if reported != target or status in ("pending", "scheduled"):
             return View(attrs, Status.PENDING, f"{target} is not installed yet", since, renew=renew)
+        if "update_status" in facts and status != "up-to-date":
+            told = f"says {status!r}, which this version does not know" if status else "does not say"
+            return View(attrs, Status.PENDING, f"whether {target} is installed the API {told}", since, renew=renew)
         return View(attrs, renew=renew)
 
     def facts(self, seen: Observed, prior: Entry | None = None) -> Mapping[str, Any]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from reconcile.provider import Entry, Observed, Ref, SecretRef, StrictModel, View
+from reconcile.provider import Entry, Longest, Observed, Ref, SecretRef, StrictModel, View
 from reconcile.provider.rest import dated
 from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 
@@ -22,7 +22,7 @@ from reconcile.providers.microvisor.keyed import KeyedType, member_key, owner
 class SecretModel(StrictModel):
     """`secrets.<key>: env:NAME` or another reference; never the value itself."""
 
-    value: SecretRef = Field(description="Where the value is, up to 4096 characters of it.")
+    value: Annotated[SecretRef, Longest(4096)] = Field(description="Where the value is, up to 4096 characters of it.")
 
 
 class SecretType(KeyedType):

@@ -1,7 +1,7 @@
 """
 Apps: immutable, made by an upload, read and deleted (docs/apis/microvisor.md, "Apps" and "Uploads").
 
-docs/apis/microvisor.md, "Deleting an App": one that a Device targets is refused, here with a 409.
+docs/apis/microvisor.md, "Deleting an App": one that a Device targets is refused with a 400.
 """
 
 import base64
@@ -41,7 +41,7 @@ def answer_apps(request: Call, account: Account, rest: list[str]) -> Reply:
 def _delete_app(app: App, account: Account) -> Reply:
     for device in account.devices.by_key.values():
         if device.app is not None and device.app.target_sid == app.sid:
-            raise Refused(409, f"App {app.sid} is targeted by Device {device.sid}")
+            raise Refused(400, f"App {app.sid} is targeted by Device {device.sid}")
     account.remove_app(app)
     account.changed.add(("app", app.sid))
     return Reply(204)
