@@ -318,7 +318,8 @@ def _usable(columns: list[str], rows: list[tuple[Any, ...]], lines: array[int], 
         if number is not None:
             raise Flaw(
                 f"column {index + 1} of {shown_path} has no name, and line {lines[number]} has a value there",
-                hint="Give it a name in the header; or a cell holds the delimiter and has no quotes",
+                hint="Give it a name in the header; or a cell holds the delimiter and has no quotes; or the header"
+                " stands on a later line, which `header_row` says",
             )
     twice = {name for name in columns if name and columns.count(name) > 1}
     if not unnamed and not twice:

@@ -81,7 +81,9 @@ class Device(StrictModel):
         Annotated[dict[str, fields.AttributeValue], Field(max_length=MOST_ATTRIBUTES), Mark.MEMBERS] | None
     ) = Field(default=None, description="Up to 5 texts by key; those that are not mentioned stay as they are.")
     endpoint_type: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="A class of devices.")
-    host_gateway: str | None = Field(default=None, description="The endpoint name of the gateway that hosts it.")
+    host_gateway: str | None = Field(
+        default=None, description="The gateway that hosts it: its id, or its endpoint name where the API is of 2019."
+    )
     device_key: Annotated[str, Field(max_length=512)] | None = Field(
         default=None, description="The fingerprint of its certificate."
     )
