@@ -22,6 +22,7 @@ from reconcile.providers.device_management.rollout import (
     filter_of,
     read_campaign,
     targets_of,
+    unstarted,
 )
 
 CAMPAIGN = CampaignType()
@@ -134,6 +135,15 @@ def test_a_draft_that_could_not_start_has_failed(reason: str | None, prior: Entr
     view = CAMPAIGN.view(seen, prior, NOW)
     assert (view.status, view.detail, view.retry) == (Status.FAILED if said else Status.SETTLED, said, bool(said))
     assert view.attrs["start"] is bool(said) and seen.attrs["start"] is False
+
+
+def test_one_that_the_api_stopped_before_it_ran_could_not_start() -> None:
+    view = CAMPAIGN.view(unstarted(campaign("stopped", autostop_reason="conflict")), ENTRY, NOW)
+    assert (view.status, view.detail, view.retry) == (Status.FAILED, "could not start: conflict", True)
+    assert view.attrs["start"] is True and view.reported is not None and view.reported["manifest"] is None
+    # One that somebody stopped is put back, by another one.
+    view = CAMPAIGN.view(unstarted(campaign("stopped")), ENTRY, NOW)
+    assert (view.status, view.attrs["start"]) == (Status.SETTLED, False)
 
 
 def test_why_devices_failed_is_told() -> None:

@@ -352,7 +352,7 @@ async def _counted(api: Api, seen: Observed) -> Observed:
     try:
         answer = await api.main.get(*CAMPAIGNS, seen.id, "metrics")
     except NotFound:
-        return seen  # it was never started
+        return rollout.unstarted(seen) if seen.facts["phase"] in rollout.ENDED else seen
     counts = rollout.counts_of(body(answer, API))
     return rollout.counted(seen, counts, await _events(api, seen.id) if counts["failed"] else ())
 

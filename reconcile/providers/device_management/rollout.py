@@ -112,6 +112,12 @@ def counted(seen: Observed, counts: Counts, events: Sequence[str] = ()) -> Obser
     return replace(seen, attrs=attrs, facts={**seen.facts, "counts": counts, "events": tuple(events)})
 
 
+def unstarted(seen: Observed) -> Observed:
+    """One that has ended and has no counts, so that it never ran: `start` is false, unless the API ended it itself."""
+    attrs = seen.attrs if seen.facts["reason"] else {**seen.attrs, "start": False}
+    return replace(seen, attrs=attrs, facts={**seen.facts, "never_ran": True})
+
+
 def was_started(prior: Entry | None) -> bool | None:
     """Whether the state has a campaign as started; None where it does not know it, or not what the start came to."""
     if prior is None or (prior.attrs.get("start") is True and not prior.facts.get(STARTED)):
@@ -127,6 +133,8 @@ def failed_start(seen: Observed, started: bool | None) -> str | None:
         started: as `was_started` tells.
     """
     reason = seen.facts.get("reason")
+    if seen.facts.get("never_ran") and reason:
+        return f"could not start: {reason}"
     if seen.facts.get("phase") != DRAFT or not (started or (reason and started is None)):
         return None
     return f"could not start: {reason}" if reason else "could not start, and the API does not say why"
@@ -149,7 +157,9 @@ def view_of(seen: Observed, started: bool | None) -> View:
     if phase in WORDS:
         return View(seen.attrs, Status.PENDING, WORDS[phase], since)
     if (why := failed_start(seen, started)) is not None:
-        return View({**seen.attrs, "start": True}, Status.FAILED, why, reported=seen.attrs, retry=True)
+        # Only if asked to is it done again: a draft is started once more, of one that has ended another one is made.
+        reported = seen.attrs if phase == DRAFT else {**seen.attrs, "manifest": None}
+        return View({**seen.attrs, "start": True}, Status.FAILED, why, reported=reported, retry=True)
     if counts is None or not seen.attrs["start"]:
         return View(seen.attrs)
     words, reason = _progress(counts), "; ".join(filter(None, (seen.facts.get("reason"), *seen.facts["events"])))
