@@ -167,14 +167,10 @@ class Survey:
                     what = "a secret" if flag == "--rewrite" else "anything"
                     said = f"{flag} {text} does not name {what} in the files or the state"
                     problems.append(Problem(said, hint=_near(text, self._known) or HINT))
+        if not problems and not self.providers and (self.options.targets or self.options.excludes):
+            problems.append(Problem("the selection leaves nothing", hint="Name more with --target, or exclude less"))
         if problems:
             raise InvalidInput(*problems)
-
-
-def chosen(text: str, known: Iterable[tuple[Address, str | None]]) -> list[Address]:
-    """The addresses that one selection covers. Raises InvalidInput when it is none."""
-    selectors = Selectors((text,))
-    return [address for address, block in known if selectors.covers(address, block)]
 
 
 def names_nothing(text: str, where: str, known: Sequence[str]) -> InvalidInput:

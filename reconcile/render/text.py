@@ -101,6 +101,9 @@ def verdict(plan: Plan, paint: Paint) -> str:
         found.append(f"{many(len(plan.not_compared), 'secret')} could not be compared")
     if found:
         return paint(f"No changes found; {'; '.join(found)}.", BOLD)
+    options = plan.bindings.options
+    if options.targets or options.excludes:
+        return paint("No changes in what is selected; nothing is said of the rest.", GREEN)
     return paint(NO_CHANGES, GREEN)
 
 

@@ -73,6 +73,21 @@ def test_what_names_nothing_is_an_error_before_the_first_request(fleet: Rig, fla
     assert 'Did you mean "microvisor.secrets.psk"?' in ran.err and fleet.requests() == [], ran
 
 
+def test_a_part_that_has_no_changes_says_nothing_of_the_rest(fleet: Rig) -> None:
+    fleet.apply_well()
+    fleet.configs["host"] = "other"
+    ran = fleet.plan("--exclude", "microvisor.configs.host", "--detailed-exitcode")
+    assert ran.code == 0 and "No changes in what is selected; nothing is said of the rest." in ran.out, ran
+    assert "matches the configuration" not in ran.out
+
+
+def test_a_selection_that_leaves_nothing_is_no_plan(fleet: Rig) -> None:
+    fleet.mark()
+    for options in (["--exclude", "microvisor"], ["--target", "microvisor.configs", "--exclude", "microvisor.*"]):
+        ran = fleet.plan(*options)
+        assert ran.code == 3 and "the selection leaves nothing" in ran.err and fleet.requests() == [], ran
+
+
 def test_what_left_the_files_is_named_by_the_state(fleet: Rig) -> None:
     fleet.apply_well()
     del fleet.configs["host"]
