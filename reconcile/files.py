@@ -87,8 +87,9 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     """
     The directory below which a fleet may name files.
 
-    It is the one that the command line or the environment names, else the nearest parent with a `.git`, else the
-    fleet's own directory. Where the fleet lies below it only once links are followed, it is resolved.
+    It is the one that the command line or the environment names, else the nearest parent with a `.git` that holds the
+    fleet once links are followed, else the fleet's own directory. Where the fleet lies below it only once links are
+    followed, it is resolved.
 
     Args:
         directory: of the fleet, as it was named: absolute, links not followed.
@@ -101,7 +102,9 @@ def root_of(directory: Path, given: str | None, environ: Mapping[str, str], cwd:
     if said is None:
         real = Path(os.path.realpath(directory))
         parents = (directory, *directory.parents, real, *real.parents)
-        return next((parent for parent in parents if (parent / _GIT).exists()), directory)
+        # A link in a checkout that leads out of it names a fleet of another place, which is its own root.
+        roots = (it for it in parents if (it / _GIT).exists() and real.is_relative_to(os.path.realpath(it)))
+        return next(roots, directory)
     try:
         root = Path(os.path.normpath(cwd / said))
         real = root.resolve(strict=True)

@@ -278,5 +278,5 @@ def _rows(db: sqlite3.Connection, path: str | None) -> Iterator[tuple[Any, ...]]
 
 def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
     notes = tuple(f"{printable(one.id)} is held by {leases.named(one)}" for one in held)
-    hint = "reconcile lock list shows the leases that stand"
+    hint = "`reconcile lock list` shows the leases that stand"
     return Locked(Problem(f"no lease has the id {id!r}", notes=notes, hint=hint))

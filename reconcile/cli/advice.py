@@ -100,7 +100,11 @@ def with_commands(text: str, given: Mapping[str, Any]) -> str:
 
 
 def _whole(written: str, given: Mapping[str, Any]) -> str:
-    words, path = shlex.split(written), str(given.get("path", "."))
+    try:
+        words = shlex.split(written)
+    except ValueError:  # no advice of ours: an API's own words, with a quotation mark
+        return f"`reconcile {written}`"
+    path = str(given.get("path", "."))
     for verb in (" ".join(words[:2]), words[0]):
         if verb in _BY_OPTION:
             words += ["--path", path] if path != "." else []
