@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from fleet_rig import Ran, Rig
 
+from reconcile.cli.advice import with_commands
+
 WRITTEN = re.compile(r"^ +(reconcile .+)$|`(reconcile [^`]+)`|(?:meant|with it): (reconcile .+)$", re.MULTILINE)
 
 
@@ -133,3 +135,9 @@ def test_a_lease_that_stands_is_broken_by_the_line_that_is_printed(place: Place)
             assert carried_out(place, lines[0]).code == 0
         finally:
             holder.kill()
+
+
+def test_words_of_an_api_with_a_quotation_mark_stay_as_they_are() -> None:
+    said = "the API says: `reconcile it's own clocks` first; `reconcile lock list` shows the leases"
+    whole = "the API says: `reconcile it's own clocks` first; `reconcile lock list fleet` shows the leases"
+    assert with_commands(said, {"path": "fleet"}) == whole
