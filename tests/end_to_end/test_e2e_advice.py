@@ -90,9 +90,23 @@ def not_planned_with(place: Place) -> Ran:
     return place.run("apply", str(file), *place.more, "--retry-failed")
 
 
+def no_such_lease(place: Place) -> Ran:
+    assert place.approved().code == 0
+    return place.run("unlock", "nothing", "--path", str(place.fleet), *place.more)
+
+
+def no_key(place: Place) -> Ran:
+    file = place.directory / "a plan"
+    assert place.command("plan", "--out", str(file)).code == 0
+    place.environ["RECONCILE_FINGERPRINT_KEY"] = "another key, of another runner, which is long enough"
+    return place.run("apply", str(file), *place.more, "--auto-approve")
+
+
 ADVICE: dict[str, tuple[Callable[[Place], Ran], int]] = {
     "a blocked plan": (blocked, 0),
     "a fleet that was emptied": (emptied, 1),  # it asks, and nobody answers
+    "a lease that is not there": (no_such_lease, 0),
+    "a plan that another key sealed": (no_key, 0),
     "an option that a saved plan lacks": (not_planned_with, 0),
 }
 
