@@ -102,9 +102,8 @@ def verdict(plan: Plan, paint: Paint) -> str:
     if found:
         return paint(f"No changes found; {'; '.join(found)}.", BOLD)
     options = plan.bindings.options
-    if options.targets or options.excludes:
-        return paint("No changes in what is selected; nothing is said of the rest.", GREEN)
-    return paint(NO_CHANGES, GREEN)
+    part = options.targets or options.excludes
+    return paint(NO_CHANGES, GREEN) + ("\nThat is of what was selected; nothing is said of the rest." if part else "")
 
 
 def _groups(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
