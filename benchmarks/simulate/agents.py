@@ -12,7 +12,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from benchmarks.simulate.virtual import Clock
 from reconcile.simulator.asset_tracker.defaults import DEFAULT_ID
@@ -109,6 +109,8 @@ class Agents:
         struck: whether a fault was met since it was last set to False. dead: the process was killed.
         read, first: by agent, the last and the first reading of the running command.
     """
+
+    connects_first: ClassVar[bool] = False
 
     clock: Clock
     trackers: Mapping[str, Any]

@@ -50,10 +50,8 @@ class Claims:
 
 def _may_be_one_account(provider: str, one: Document, other: Document) -> bool:
     """False where both documents say which account or host is meant, and not the same."""
-    sides = one.settings.get(provider), other.settings.get(provider)
-    if sides[0] is None or sides[1] is None:
-        return True
-    texts = [{name: value for name, value in dict(side).items() if _is_said(value)} for side in sides if side]
+    sides = [dict(fleet.settings.get(provider) or ()) for fleet in (one, other)]
+    texts = [{name: value for name, value in side.items() if _is_said(value)} for side in sides]
     return all(texts[1].get(name, value) == value for name, value in texts[0].items())
 
 

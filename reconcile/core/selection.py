@@ -84,7 +84,7 @@ class Selectors:
 
     def covers(self, address: Address, block: str | None = None) -> bool:
         """Whether one of them covers a resource."""
-        return next(self.naming(address, block), None) is not None
+        return bool(self.texts) and next(self.naming(address, block), None) is not None
 
     def touches(self, root: Address, block: str | None = None) -> bool:
         """Whether one of them covers a root, or may cover what hangs on it."""
@@ -105,19 +105,19 @@ class Selection:
         """Whether it is left in. Children go with their parent, rows with their block."""
         if self._targets and not self._targets.covers(address, block):
             return False
-        return not (self._excludes and self._excludes.covers(address, block))
+        return not self._excludes.covers(address, block)
 
     def touches(self, root: Address, block: str | None = None) -> bool:
         """Whether anything of a root's family may be left in, so that the family must be read."""
-        return (bool(self._targets) and self._targets.touches(root, block)) or self.selects(root, block)
+        return self._targets.touches(root, block) or self.selects(root, block)
 
     def excludes(self, address: Address) -> bool:
         """Whether it is left out on purpose."""
-        return bool(self._excludes) and self._excludes.covers(address)
+        return self._excludes.covers(address)
 
     def rewrites(self, address: Address, block: str | None = None) -> bool:
         """Whether its secrets are to be written again."""
-        return bool(self._rewrite) and self._rewrite.covers(address, block)
+        return self._rewrite.covers(address, block)
 
 
 @dataclass(slots=True)

@@ -280,7 +280,7 @@ class Client:
     def _sending(self, method: str, attempt: int) -> None:
         """Right before the first byte: whether it may leave; and there is a connection for it to leave by."""
         self._net.check(method, attempt)
-        if self._wire.connects_first:
+        if self._wire.connector.connects_first:
             self._outage.reached()
 
     async def _decoded(self, method: str, path: str, received: Received) -> Any:

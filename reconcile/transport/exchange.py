@@ -125,7 +125,14 @@ class Received:
 
 
 class Connector(Protocol):
-    """The way to one host, for one request after the other."""
+    """
+    The way to one host, for one request after the other.
+
+    Attributes:
+        connects_first: whether `before_send` is called when there is a connection, so that the host was reached.
+    """
+
+    connects_first: bool
 
     async def exchange(self, request: Outgoing) -> Received:
         """

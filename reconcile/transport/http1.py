@@ -127,12 +127,7 @@ class _Stream(asyncio.Protocol):
 
 
 class Connections:
-    """
-    The connections to one host: as many as requests are under way, the one used last is used again first.
-
-    Attributes:
-        connects_first: `before_send` is called when there is a connection.
-    """
+    """The connections to one host: as many as requests are under way, the one used last is used again first."""
 
     connects_first = True
 

@@ -15,15 +15,9 @@ from reconcile.transport.hosts import Base
 
 
 class Wire:
-    """
-    The way to one host; shared by the clients that use it.
-
-    Attributes:
-        connects_first: whether `before_send` is called when there is a connection, as with our own.
-    """
+    """The way to one host, over `connector`; shared by the clients that use it."""
 
     def __init__(self, base: Base, connector: Connector) -> None:
-        self.connects_first = getattr(connector, "connects_first", False)
         self.connector = connector
         self._common = [
             (b"Host", base.authority.encode("ascii")),

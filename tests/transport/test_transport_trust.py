@@ -115,6 +115,8 @@ def test_a_secret_is_in_no_error_log_or_repr(reply, kind, caplog, capfd):
 )
 def test_another_connector_says_by_its_faults_what_became_of_a_request(fault, ours):
     class Broken:
+        connects_first = False
+
         async def exchange(self, request):
             assert request.method == b"POST" and (b"Host", b"127.0.0.1:1") in request.headers
             sent = b"".join(request.body).decode()

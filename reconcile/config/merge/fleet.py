@@ -125,9 +125,8 @@ def locate(path: str, cwd: Path) -> tuple[Path, Path | None]:
     """
     if "\0" in path:
         raise Flaw("PATH holds the character U+0000")
-    plain = _as_named(cwd / path)
+    found = _as_named(cwd / path)
     try:
-        found = plain
         is_dir, is_file = found.is_dir(), found.is_file()
         there = os.path.lexists(found)
     except (OSError, RuntimeError):
@@ -138,8 +137,8 @@ def locate(path: str, cwd: Path) -> tuple[Path, Path | None]:
         return found.parent, found
     if not there:
         near = None
-        if plain.parent.is_dir():
-            near = did_you_mean(plain.name, (entry.name for entry in plain.parent.iterdir()))
+        if found.parent.is_dir():
+            near = did_you_mean(found.name, (entry.name for entry in found.parent.iterdir()))
         raise Flaw(f"{path} does not exist", hint=near or "PATH is a fleet's directory")
     raise Flaw(f"{path} is not a fleet", hint="PATH is a fleet's directory, or its main file (.yaml)")
 

@@ -28,7 +28,7 @@ TRACKER, AGENT = ("configuration", "configuration_extra"), ("agentConfiguration"
 """What a document writes of the tracker, and of its agent: the second of each is passed through as it is."""
 _AGENT_LEVEL = ("agentConfiguration", "debug", "logLevel")
 _LEAST = timedelta(hours=1)
-_EXTRA = {"configuration_extra", "agentConfiguration_extra"}
+_EXTRA = {TRACKER[1], AGENT[1]}
 _SHAPE = fields_of(Configuration)
 _OFTEN = timedelta(minutes=10)  # how often it is recorded that an update still waits: by feel, well below _LEAST
 
@@ -247,7 +247,7 @@ def dropped(seen: Observed, prior: Entry | None) -> dict[str, Any]:
         for path, live, sent in _unlike(seen, update.patch):
             spec = _SHAPE[path[0]].at(path[1:])
             was = get(update.was, path, MISSING)
-            if spec is not None and (was is live or same(was if spec is None else aligned(spec, was, live), live)):
+            if spec is not None and (was is live or same(aligned(spec, was, live), live)):
                 found[path] = sent
     kept: dict[str, Any] = {}
     wanted = configuration_of(prior.attrs)
