@@ -114,6 +114,16 @@ class ReconcileError(Exception):
         )
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
+    @property
+    def what(self) -> str:
+        """What is wrong, with its places, and without what there is to do about it."""
+        return "; ".join(str(replace(problem, hint=None)) for problem in self.problems)
+
+    @property
+    def hint(self) -> str | None:
+        """What there is to do, or None."""
+        return ". ".join(dict.fromkeys(problem.hint for problem in self.problems if problem.hint)) or None
+
 
 class InvalidInput(ReconcileError):
     """The document, arguments, variables or plan file cannot be used. Nothing was sent."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 
 from reconcile.backends import file, leases, schema
 from reconcile.backends.schema import Meta, broken, meta_of
@@ -142,7 +143,7 @@ def _foreign_log(path: Path, what: str) -> StateError:
     return broken(
         f"{path} and the log beside it do not belong together: {path.name}-wal {what}",
         hint=f"Put back the file that the log belongs to. To use {path.name} as it is and discard what the log"
-        f" holds: rm {path}-wal {path}-shm",
+        f" holds: `rm {quote(f'{path}-wal')} {quote(f'{path}-shm')}`",
     )
 
 
@@ -153,5 +154,5 @@ def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",
         hint="Put the log back, or use the file where that run has it. If the run is certainly gone, and the log"
-        f" too: `reconcile unlock {printable(held.id if held else meta.used)}`; the state is then used as it is",
+        f" too: `reconcile unlock {quote(printable(held.id if held else meta.used))}`; the state is then used as it is",
     )

@@ -16,6 +16,7 @@ import fcntl
 import os
 import re
 import secrets
+import shlex
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def examine(path: Path) -> FileStatus | None:
         verb = "written" if others & 0o022 else "read"
         raise broken(
             f"{path} has mode {stat.S_IMODE(found.st_mode):04o}: it can be {verb} by others",
-            hint=f"chmod 600 {path}, after a look at who may have changed it",
+            hint=f"`chmod 600 {shlex.quote(str(path))}`, after a look at who may have changed it",
         )
     if found.st_nlink > 1:
         # SQLite calls log and locks after the name: under each name another run would hold "the" lease.

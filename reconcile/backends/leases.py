@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from reconcile.backends.schema import version_of
@@ -136,7 +137,7 @@ def _locked(what: str, hint: str, *notes: str) -> Locked:
 def locked(lease: Lease, *notes: str) -> Locked:
     """The error of a state that another run holds."""
     id = printable(lease.id)
-    hint = f"Wait until that run ends; if it is certainly gone: `reconcile unlock {id}`"
+    hint = f"Wait until that run ends; if it is certainly gone: `reconcile unlock {quote(id)}`"
     return _locked(f"the state is locked by {named(lease)} (lease {id})", hint, *notes)
 
 

@@ -20,7 +20,8 @@ from reconcile.errors import Problem
 
 Words = tuple[str, ...]
 
-_WRITTEN = re.compile(r"`reconcile ([^`]+)`")
+# A word that is quoted may hold a backtick: a name or the id of a lease, which can be anything.
+_WRITTEN = re.compile(r"""`reconcile ((?:'[^']*'|"[^"]*"|[^`'"\\])+)`""")
 _BY_OPTION = ("unlock", "state show", "state rm", "state mv", "state unprotect")
 _BY_ARGUMENT = ("plan", "apply", "destroy", "drift", "validate", "lock list", "state list", "state pull")
 
@@ -100,10 +101,7 @@ def with_commands(text: str, given: Mapping[str, Any]) -> str:
 
 
 def _whole(written: str, given: Mapping[str, Any]) -> str:
-    try:
-        words = shlex.split(written)
-    except ValueError:  # no advice of ours: an API's own words, with a quotation mark
-        return f"`reconcile {written}`"
+    words = shlex.split(written)
     path = str(given.get("path", "."))
     for verb in (" ".join(words[:2]), words[0]):
         if verb in _BY_OPTION:

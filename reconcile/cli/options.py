@@ -85,7 +85,7 @@ def refuse_untrusted(given: dict[str, Any]) -> None:
         raise InvalidInput(
             Problem(
                 "an untrusted document cannot be applied",
-                hint=f"Review it, then leave --untrusted out and {UNTRUSTED} unset; `plan --untrusted` shows it",
+                hint=f"Review what plan --untrusted shows; then leave --untrusted out, and {UNTRUSTED} unset",
             )
         )
 

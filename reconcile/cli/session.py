@@ -47,7 +47,7 @@ class Session:
 
         self.watch.close()
         made.blocked = [replace(row, hint=row.hint and with_commands(row.hint, self.given)) for row in made.blocked]
-        made.unread = [replace(row, error=with_commands(row.error, self.given)) for row in made.unread]
+        made.unread = [replace(row, hint=row.hint and with_commands(row.hint, self.given)) for row in made.unread]
         for provider in dict.fromkeys(row.type_path.partition(".")[0] for row in made.unread if row.denied):
             self.denied(provider)
         if not await unread_allowed(self.world, made) or not await absent_allowed(self.world, made):

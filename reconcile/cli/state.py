@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -119,10 +120,12 @@ def rm(chosen: tuple[str, ...], **given: Any) -> int:
     async def story(session: Session) -> int:
         entries = _selected(session, chosen)
         if protected := [entry.address for entry in entries if entry.protect]:
+            first = [f"`reconcile state unprotect {quote(address)}`" for address in protected[:3]]
+            commands = ", ".join(first) + (" and so on" if len(protected) > 3 else "")
             raise Refused(
                 Problem(
                     f"{', '.join(protected)}: protected",
-                    hint="`state unprotect ADDR`, or set `protect: false` and apply",
+                    hint=f"{commands}; or set `protect: false` and apply",
                 )
             )
         under = await session.world.store.under([entry.address for entry in entries])
@@ -150,7 +153,7 @@ def mv(source: str, destination: str, **given: Any) -> int:
         if to.type_path != entry.address.type_path:
             raise InvalidInput(Problem(f"{destination} is not a {entry.address.type_path}"))
         if await store.get([to]):
-            raise InvalidInput(Problem(f"the state has {to} already", hint=f"`state rm {to}` first"))
+            raise InvalidInput(Problem(f"the state has {to} already", hint=f"`reconcile state rm {quote(to)}` first"))
         under = await store.under([entry.address])
         drop = tuple(old.address for old in (entry, *under))
         await _write(session, Ended("state mv", tuple(moved(entry, under, to)), drop))

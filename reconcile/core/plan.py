@@ -235,6 +235,7 @@ class Unread:
     Attributes:
         denied: the API refused the credentials.
         allow: of a unit that was not asked, because nobody vouched for it: what `--allow-agent` takes. Else None.
+        hint: what there is to do about it, in words of ours; `error` may hold those of an API.
     """
 
     type_path: str
@@ -242,6 +243,7 @@ class Unread:
     error: str
     denied: Flag = False
     allow: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

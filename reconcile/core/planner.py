@@ -29,7 +29,7 @@ from reconcile.core.text import meant
 from reconcile.core.tree import put, without
 from reconcile.core.uses import NamesAndUses
 from reconcile.core.values import Ref, SecretRef
-from reconcile.errors import AccessDenied, InvalidInput, Position, Problem, summarised
+from reconcile.errors import AccessDenied, InvalidInput, Position, Problem, ReconcileError, summarised
 
 _NOT_COMPARED = {
     Match.UNRESOLVED: "no value",
@@ -189,10 +189,11 @@ class Planner:
         if self.selection.selects(absent.address, block):
             self.plan.absent.append(absent)
 
-    def unread(self, type_path: str, address: Address | None, error: Exception, block: str | None = None) -> None:
+    def unread(self, type_path: str, address: Address | None, error: ReconcileError, block: str | None = None) -> None:
         """Something that did not answer."""
         if address is None or self.selection.selects(address, block):
-            self.plan.unread.append(Unread(type_path, address, str(error), isinstance(error, AccessDenied)))
+            denied = isinstance(error, AccessDenied)
+            self.plan.unread.append(Unread(type_path, address, error.what, denied, hint=error.hint))
 
     def stranger(self, type_path: str, address: Address, unit: str, block: str | None) -> None:
         """A unit that was not asked, since nobody vouched for it and it would have got a credential."""

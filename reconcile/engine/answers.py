@@ -14,7 +14,7 @@ from typing import Any
 from reconcile.core.resource import Entry, Observed, Page, Reading, Target
 from reconcile.core.resource_type import ResourceType, is_other
 from reconcile.core.values import Attrs
-from reconcile.errors import BadAnswer
+from reconcile.errors import BadAnswer, Problem
 
 
 async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = None) -> Reading:
@@ -24,10 +24,9 @@ async def read(kind: ResourceType, api: Any, at: Target, entry: Entry | None = N
         _about(kind, at, reading.seen)
         if entry is not None and entry.id == reading.seen.id and is_other(kind, reading.seen, entry):
             known, told = entry.facts.get(kind.identity or ""), reading.seen.facts.get(kind.identity or "")
-            raise BadAnswer(
-                f"asked for the {kind.noun} {entry.id}, which is {known}, the API answered with {told}; if the unit was"
-                f" exchanged: `reconcile state rm {quote(entry.address)}`, and the next apply adopts the new one"
-            )
+            what = f"asked for the {kind.noun} {entry.id}, which is {known}, the API answered with {told}"
+            out = f"If the unit was exchanged: `reconcile state rm {quote(entry.address)}`; the next apply adopts it"
+            raise BadAnswer(Problem(what, hint=out))
     return reading
 
 

@@ -64,6 +64,8 @@ def change_text(plan: Plan, name: str, *, types: Types, color: bool = False, wid
     for row in plan.unread:
         if row.address is not None and named.covers(row.address):
             yield f"Not read: {outside(row.address)}: {outside(row.error)}"
+            if row.hint:
+                yield f"  {outside(row.hint)}"
 
 
 def state_text(

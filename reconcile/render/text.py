@@ -161,11 +161,16 @@ def _silent_lines(unread: list[Unread], types: Types) -> Iterator[str]:
         if listing:
             yield f"  the listing of {outside(type_path)}: {outside(error)}"
         elif len(rows) < FROM:
-            yield from (f"  {outside(row.address)}: {outside(row.error)}" for row in rows)
+            for row in rows:
+                yield f"  {outside(row.address)}: {outside(row.error)}"
+                if row.hint:
+                    yield f"      {outside(row.hint)}"
         else:
             first = "" if len({row.error for row in rows}) == 1 else ", the first"
             yield f"  {many(len(rows), singular_of(types, type_path))}{first}: {outside(error)}"
             yield f"      # {some((row.address for row in rows), len(rows))}"
+            if rows[0].hint:
+                yield f"      {outside(rows[0].hint)}"
 
 
 _NOT_COMPARED = {

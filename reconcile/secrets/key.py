@@ -15,6 +15,7 @@ import stat
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from reconcile.errors import InvalidInput, Problem, StateError
 from reconcile.files import sync_directory
@@ -149,7 +150,7 @@ def _read(path: Path) -> bytes | None:
             if os.name == "posix" and facts.st_uid != os.geteuid():
                 raise _unusable(path, "belongs to another user", f"Use {KEY_VARIABLE}")
             if os.name == "posix" and facts.st_mode & 0o077:
-                raise _unusable(path, "can be read by others", f"If nobody did: chmod 600 {path}")
+                raise _unusable(path, "can be read by others", f"If nobody did: `chmod 600 {quote(str(path))}`")
             data = file.read(_MOST + 1)
     except FileNotFoundError:
         return None

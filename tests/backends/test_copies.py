@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -246,7 +247,7 @@ def test_an_older_copy_under_the_log_of_a_later_one_is_told(fleet: Fleet, tmp_pa
             crashed.everything()
         crashed.close()
         assert (crashed.path.read_bytes(), wal(crashed.path).read_bytes()) == (copy[""], log)
-        assert f"rm {crashed.path}-wal {crashed.path}-shm" in str(caught.value)
+        assert f"`{shlex.join(['rm', f'{crashed.path}-wal', f'{crashed.path}-shm'])}`" in str(caught.value)
         for end in ("-wal", "-shm"):
             Path(f"{crashed.path}{end}").unlink(missing_ok=True)
     assert len(Fleet(tmp_path / "closed").everything()[1]) == 5

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -444,7 +445,7 @@ def test_a_lease_that_nobody_can_date_locks_until_it_is_unlocked_by_its_id(fleet
     (shown,) = run(store.leases())
     with pytest.raises(Locked) as caught:
         fleet.take(store)
-    assert f"reconcile unlock {leases.printable(shown.id)}" in str(caught.value)
+    assert f"reconcile unlock {shlex.quote(leases.printable(shown.id))}" in str(caught.value)
     run(store.break_lease(shown.id))
     fleet.take(store)
 

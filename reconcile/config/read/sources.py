@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from shlex import quote
 
 from reconcile.config.expressions.coerce import shown
 from reconcile.config.report import did_you_mean
@@ -263,7 +264,7 @@ class Sources:
                 yield (
                     Flaw(
                         f"{name} is read here, and is readable by its owner only, unlike the main file",
-                        hint=f"If it holds no secret: chmod go+r {name}",
+                        hint=f"If it holds no secret: `chmod go+r {quote(name)}`",
                     ),
                     where,
                 )

@@ -148,6 +148,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
                 "error": row.error,
                 "denied": row.denied,
                 **({} if row.allow is None else {"allow_agent": row.allow}),
+                **({} if row.hint is None else {"hint": row.hint}),
             }
             for row in plan.unread
         ],
