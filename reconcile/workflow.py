@@ -142,8 +142,9 @@ async def surveyed(world: World, options: Options) -> frozenset[str] | None:
         survey.meets(want.address, want.block, secret=bool(secrets_of(kind, want)))
         if not met % SURVEYED_AT_ONCE:
             await asyncio.sleep(0)
-    for entry in world.store.entries():
-        survey.meets(entry.address, None, secret=bool(entry.prints))
+    async for entries in world.store.entries():
+        for entry in entries:
+            survey.meets(entry.address, None, secret=bool(entry.prints))
     survey.check()
     return frozenset(survey.providers) if options.targets or options.excludes else None
 

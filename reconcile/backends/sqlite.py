@@ -12,7 +12,7 @@ import json
 import random
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ from reconcile.core.text import printable
 from reconcile.errors import Locked, Problem, Refused
 
 CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
-ROWS = 256  # fetched at a time
+ROWS = 1000  # fetched at a time
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -86,18 +86,19 @@ class SqliteStore(Store):
     async def under(self, parents: Sequence[Address]) -> list[Entry]:
         return await self._chosen("under IN ({})", parents)
 
-    def entries(self, path: str | None = None) -> Iterator[Entry]:
+    async def entries(self, path: str | None = None) -> AsyncGenerator[Sequence[Entry], None]:
         with self._file.snapshot() as db:
             if db is not None:
-                yield from (entry_of(self._file.path, row) for row in _rows(db, path))
+                for rows in _entry_rows(db, path):
+                    yield [entry_of(self._file.path, row) for row in rows]
 
-    def units(self, path: str) -> Iterator[tuple[Address, str]]:
+    async def units(self, path: str) -> AsyncGenerator[Sequence[tuple[Address, str]], None]:
         with self._file.snapshot() as db:
             if db is not None:
                 # Only the columns are read, without the checksum: whoever acts on one gets its entry.
                 query = "SELECT address, unit FROM entries WHERE type = ? ORDER BY address"
-                for address, unit in db.execute(query, (path,)):
-                    yield Address(address), unit
+                for rows in _batches(db.execute(query, (path,))):
+                    yield [(Address(address), unit) for address, unit in rows]
 
     async def count(self, path: str | None = None) -> int:
         where, values = ("", ()) if path is None else (" WHERE type = ?", (path,))
@@ -115,7 +116,7 @@ class SqliteStore(Store):
     async def leases(self) -> list[Lease]:
         return await self._file.read(lambda db: [leases.lease_of(row) for row in leases.rows(db)], [])
 
-    def pull(self) -> Iterator[str]:
+    async def pull(self) -> AsyncIterator[str]:
         """
         The whole state as JSON text in pieces, of one moment: `{version, fleet, lineage, serial, accounts, entries}`.
 
@@ -128,8 +129,10 @@ class SqliteStore(Store):
             parts = {"version": 1, "fleet": head.fleet, "lineage": head.lineage, "serial": head.serial}
             accounts = json.dumps({name: list(pair) for name, pair in head.accounts.items()})
             yield json.dumps(parts).removesuffix("}") + f', "accounts": {accounts}, "entries": ['
-            for at, row in enumerate(_rows(db, None)):
-                yield (",\n" if at else "\n") + body_of(self._file.path, row)
+            between = "\n"
+            for rows in _entry_rows(db, None):
+                yield between + ",\n".join(body_of(self._file.path, row) for row in rows)
+                between = ",\n"
             yield "\n]}\n"
 
     async def _chosen(self, condition: str, members: Sequence[str], *first: str) -> list[Entry]:
@@ -267,13 +270,16 @@ class SqliteStore(Store):
         self._file.close()
 
 
-def _rows(db: sqlite3.Connection, path: str | None) -> Iterator[tuple[Any, ...]]:
-    """Rows of entries in the order of their addresses, fetched in batches."""
+def _entry_rows(db: sqlite3.Connection, path: str | None) -> Iterator[list[tuple[Any, ...]]]:
+    """Batches of rows of entries, in the order of their addresses."""
     # "+" keeps SQLite from going by type and sorting: the table itself has the right order.
     where, values = ("", ()) if path is None else (" WHERE +type = ?", (path,))
-    rows = db.execute(f"SELECT {ENTRY_COLUMNS} FROM entries{where} ORDER BY address", values)
+    return _batches(db.execute(f"SELECT {ENTRY_COLUMNS} FROM entries{where} ORDER BY address", values))
+
+
+def _batches(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
     while batch := rows.fetchmany(ROWS):
-        yield from batch
+        yield batch
 
 
 def _no_lease(id: str, held: Sequence[Lease]) -> Locked:

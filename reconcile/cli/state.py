@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -42,8 +42,7 @@ def list_(words: tuple[str, ...], **given: Any) -> int:
         given["path"], words = words[0], words[1:]
 
     async def story(session: Session) -> int:
-        entries = session.world.store.entries()
-        addresses = [str(entry.address) for entry in (_selected(session, words) if words else entries)]
+        addresses = [entry.address async for entries in await _chosen(session, words) for entry in entries]
         if given["format_"] == "json":
             emit_json(addresses)
         else:
@@ -71,19 +70,25 @@ def show_state(given: dict[str, Any]) -> int:
 
     async def story(session: Session) -> int:
         from reconcile.render.json.results import state_json
-        from reconcile.render.show import state_text
+        from reconcile.render.show import entry_text, state_header
 
-        world = session.world
+        world, color = session.world, colored(sys.stdout)
         head = await world.store.head()
-        entries = world.store.entries()
-        if given.get("selection"):
-            entries = iter(_selected(session, [given["selection"]]))
+        chosen = await _chosen(session, [given["selection"]] if given.get("selection") else ())
         if given["format_"] == "json":
-            emit_json(state_json(entries, head, world.types))
-        elif head is None:
+            emit_json(state_json([entry async for entries in chosen for entry in entries], head, world.types))
+            return 0
+        if head is None:
             say([NO_STATE])
-        else:
-            say(state_text(entries, head, color=colored(sys.stdout)))
+            return 0
+        say([state_header(head, color=color)])
+        shown = False
+        async for entries in chosen:
+            for entry in entries:
+                say(["", *entry_text(entry, color=color)])
+                shown = True
+        if not shown:
+            say(["The state is empty."])
         return 0
 
     return run_session(given, story)
@@ -101,7 +106,7 @@ def pull(**given: Any) -> int:
             fleet = session.world.document.fleet
             emit_json({"version": 1, "fleet": fleet, "lineage": None, "serial": 0, "accounts": {}, "entries": []})
             return 0
-        for part in session.wired.store.pull():
+        async for part in session.wired.store.pull():
             put(part)
         put("\n")
         return 0
@@ -118,7 +123,7 @@ def rm(chosen: tuple[str, ...], **given: Any) -> int:
     """Forget resources, with what hangs on them; nothing is sent."""
 
     async def story(session: Session) -> int:
-        entries = _selected(session, chosen)
+        entries = await _selected(session, chosen)
         if protected := [entry.address for entry in entries if entry.protect]:
             first = [f"`reconcile state unprotect {quote(address)}`" for address in protected[:3]]
             commands = ", ".join(first) + (" and so on" if len(protected) > 3 else "")
@@ -180,15 +185,25 @@ def unprotect(address: str, **given: Any) -> int:
     return run_session(given, story)
 
 
-def _selected(session: Session, texts: Sequence[str]) -> list[Entry]:
+async def _chosen(session: Session, texts: Sequence[str]) -> AsyncIterator[Sequence[Entry]]:
+    """The entries that selections cover, or all, in batches. Raises InvalidInput for one that covers none."""
+    return _once(await _selected(session, texts)) if texts else session.world.store.entries()
+
+
+async def _once(entries: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
+    yield entries
+
+
+async def _selected(session: Session, texts: Sequence[str]) -> list[Entry]:
     """The entries that selections cover. Raises InvalidInput for one that covers none."""
     named = Selectors(selections(texts))
     found, left, known = [], set(named.texts), []
-    for entry in session.world.store.entries():
-        known.append(entry.address)
-        if naming := set(named.naming(entry.address)):
-            found.append(entry)
-            left -= naming
+    async for entries in session.world.store.entries():
+        for entry in entries:
+            known.append(entry.address)
+            if naming := set(named.naming(entry.address)):
+                found.append(entry)
+                left -= naming
     for text in named.texts:
         if text in left:
             raise names_nothing(text, "the state", known)
@@ -199,7 +214,8 @@ async def _entry(session: Session, text: str) -> Entry:
     address = Address.parse(text)
     found = (await session.world.store.get([address])).get(address)
     if found is None:
-        raise names_nothing(address, "the state", [entry.address for entry in session.world.store.entries()])
+        known = [entry.address async for entries in session.world.store.entries() for entry in entries]
+        raise names_nothing(address, "the state", known)
     return found
 
 

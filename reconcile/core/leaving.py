@@ -47,7 +47,7 @@ def leaving(joining: Joining, roots: Roots, units: Iterable[tuple[Address, str]]
     The entries of a root type that no file names any more and that did not move to another address.
 
     Args:
-        units: the address and the unit's id of every entry of the type.
+        units: the address and the unit's id of entries of the type; of all of them in one call, or in several.
     """
     path, document = roots.rtype.path, joining.document
     addresses = (

@@ -7,7 +7,7 @@ Protocols stand here, next to their users; adapters live in `config`, `backends`
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -190,11 +190,11 @@ class Store(Protocol):
     async def under(self, parents: Sequence[Address]) -> list[Entry]:
         """Entries that hang on these addresses, in the order of their addresses."""
 
-    def entries(self, path: str | None = None) -> Iterator[Entry]:
-        """All entries (of a type), in the order of their addresses, streamed as they were at the first."""
+    def entries(self, path: str | None = None) -> AsyncGenerator[Sequence[Entry], None]:
+        """All entries (of a type), in the order of their addresses, in batches, as they were at the first."""
 
-    def units(self, path: str) -> Iterator[tuple[Address, str]]:
-        """The address and the unit's id of every entry of a type, in the order of their addresses, streamed."""
+    def units(self, path: str) -> AsyncGenerator[Sequence[tuple[Address, str]], None]:
+        """The address and the unit's id of every entry of a type, in the order of their addresses, in batches."""
 
     async def count(self, path: str | None = None) -> int:
         """The number of entries (of a type)."""

@@ -72,7 +72,7 @@ class Named:
     """The units of a type that the files or the state name: how many, and each with its id (or alias) and its name."""
 
     count: int
-    units: Callable[[], Iterable[tuple[str | None, str]]]
+    units: Callable[[], Awaitable[Sequence[tuple[str | None, str]]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from reconcile.core.asks import (
     Under,
 )
 from reconcile.core.events import ReadingAdvanced, ReadingDone, ReadingStarted
-from reconcile.core.join import BATCH, Roots
+from reconcile.core.join import Roots
 from reconcile.core.leaving import leaving
 from reconcile.core.ports import Env, Secrets, Store
 from reconcile.core.resource import Observed, Page, Reading
@@ -80,7 +80,8 @@ class Observer:
         if roots.complete:
             await self._answer_all(roots.absent())
             roots.close(whole_account=self.joining.planner.options.refresh and chosen is None)
-            await self._answer_all(leaving(self.joining, roots, self.store.units(rtype.path)))
+            async for units in self.store.units(rtype.path):
+                await self._answer_all(leaving(self.joining, roots, units))
         self.env.emit(ReadingDone(rtype.path, self._read, roots.complete))
 
     def _advance(self, rtype: ResourceType, count: int) -> None:
@@ -92,12 +93,12 @@ class Observer:
     async def _selection(self, roots: Roots, count: int) -> AsyncIterator[Page] | None:
         rtype, document = roots.rtype, self.joining.document
 
-        def named() -> Iterator[tuple[str | None, str]]:
-            for handle in document.roots(rtype.path):
-                want = document.at(handle)
-                yield rtype.unit(want.attrs, want.address.key)
-            for address, id in self.store.units(rtype.path):
-                yield id, address.key
+        async def named() -> list[tuple[str | None, str]]:
+            wants = map(document.at, document.roots(rtype.path))
+            units = [rtype.unit(want.attrs, want.address.key) for want in wants]
+            async for held in self.store.units(rtype.path):
+                units += ((id, address.key) for address, id in held)
+            return units
 
         if not self.joining.planner.options.refresh or rtype.listed == "unit":
             return None
@@ -113,13 +114,8 @@ class Observer:
 
     async def _recalled(self, rtype: ResourceType) -> AsyncIterator[Page]:
         """The state's word for all of them, where the API is not asked."""
-        batch: list[Observed] = []
-        for entry in self.store.entries(rtype.path):
-            batch.append(self.joining.recalled(rtype, entry))
-            if len(batch) == BATCH:
-                yield Page(batch, self.env.now())
-                batch = []
-        yield Page(batch, self.env.now())
+        async for entries in self.store.entries(rtype.path):
+            yield Page([self.joining.recalled(rtype, entry) for entry in entries], self.env.now())
 
     # -- what the join asks for ------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconcile.core.plan import Plan
@@ -68,26 +68,16 @@ def change_text(plan: Plan, name: str, *, types: Types, color: bool = False, wid
                 yield f"  {outside(row.hint)}"
 
 
-def state_text(
-    entries: Iterable[Entry], head: Head | None = None, *, color: bool = False, width: int = WIDTH
-) -> Iterator[str]:
-    """The entries of a state, each with what was last applied."""
-    paint = Paint(color, width)
-    if head is not None:
-        accounts = (f"{outside(account)} at {outside(host)}" for account, host in head.accounts.values())
-        parts = [outside(head.fleet), *accounts, f"serial {head.serial}", f"lineage {outside(head.lineage)}"]
-        yield paint(" · ".join(parts), BOLD)
-    count = 0
-    for entry in entries:
-        if count or head is not None:
-            yield ""
-        count += 1
-        yield from _entry(entry, paint)
-    if not count:
-        yield "The state is empty."
+def state_header(head: Head, *, color: bool = False) -> str:
+    """Whose state it is."""
+    accounts = (f"{outside(account)} at {outside(host)}" for account, host in head.accounts.values())
+    parts = [outside(head.fleet), *accounts, f"serial {head.serial}", f"lineage {outside(head.lineage)}"]
+    return Paint(color, WIDTH)(" · ".join(parts), BOLD)
 
 
-def _entry(entry: Entry, paint: Paint) -> Iterator[str]:
+def entry_text(entry: Entry, *, color: bool = False) -> Iterator[str]:
+    """An entry of a state: what was last applied."""
+    paint = Paint(color, WIDTH)
     yield paint(f"# {outside(entry.address)}", BOLD)
     yield f"id = {show(entry.id, None)}"
     for name, value in _flat(entry.attrs):

@@ -11,8 +11,10 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -373,9 +375,10 @@ class Wired:
             return None
         for path, kind in self.world.types.items():
             if any(spec.kind is Kind.SECRET for spec in fields_of(kind.Model).values()):
-                for entry in self.store.entries(path):
-                    for recorded in entry.prints.values():
-                        return str(recorded.get("key_id"))
+                async with aclosing(self.store.entries(path)) as batches:
+                    async for entries in batches:
+                        for recorded in chain.from_iterable(entry.prints.values() for entry in entries):
+                            return str(recorded.get("key_id"))
         return None
 
 

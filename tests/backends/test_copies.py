@@ -211,14 +211,21 @@ def test_a_reader_of_an_older_moment_keeps_what_is_new_in_the_log(fleet: Fleet, 
     """`state list | less` during a run: then the log is needed, and a copy without it is told."""
     lease = in_use(fleet)
     writer, reader = fleet.made[0], fleet.store()
-    stream = reader.entries()
-    next(stream)
-    for n in range(10, 15):
-        run(writer.write(lease, [Ended("o", put=(device(n),))]))
-    assert len(copied(fleet, tmp_path, "-wal", name="both").everything()[1]) == 10
+    run(writer.write(lease, [Ended("o", put=tuple(device(n) for n in range(20, 1020)))]))
+
+    async def meanwhile() -> int:
+        stream = reader.entries()
+        first = await anext(stream)
+        for n in range(10, 15):
+            await writer.write(lease, [Ended("o", put=(device(n),))])
+        for name, ends in (("both", ("-wal",)), ("alone", ())):
+            copied(fleet, tmp_path, *ends, name=name).close()
+        return len(first) + sum([len(batch) async for batch in stream])
+
+    assert run(meanwhile()) == 1005
+    assert len(Fleet(tmp_path / "both").everything()[1]) == 1010
     with pytest.raises(StateError, match="is not beside it"):
-        copied(fleet, tmp_path, name="alone").everything()
-    assert len(list(stream)) == 4
+        Fleet(tmp_path / "alone").everything()
 
 
 def _yesterday(fleet: Fleet) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,15 @@ def run(work: Awaitable[T]) -> T:
         return await work
 
     return asyncio.run(main())
+
+
+def flat(stream: AsyncIterator[Sequence[T]]) -> list[T]:
+    """All that comes in batches, or in pieces of text."""
+
+    async def gathered() -> list[T]:
+        return [one async for batch in stream for one in batch]
+
+    return run(gathered())
 
 
 def device(n: int, **more: Any) -> Entry:
@@ -105,7 +114,7 @@ class Fleet:
         """All that the state says, read by a store of its own."""
         store = self.store()
         try:
-            entries = list(store.entries())
+            entries = flat(store.entries())
             addresses = [entry.address for entry in entries]
             return (
                 run(store.head()), entries, run(store.get(addresses)), run(store.by_unit("m.devices", ["UV1", "UV4"])),
@@ -132,7 +141,7 @@ def test_reading_makes_nothing(fleet: Fleet) -> None:
     assert run(store.get([device(1).address])) == {}
     assert run(store.by_unit("m.devices", ["UV1"])) == {}
     assert run(store.under([device(1).address])) == []
-    assert list(store.entries()) == [] == list(store.pull())
+    assert flat(store.entries()) == [] == flat(store.pull())
     assert run(store.count()) == 0
     assert run(store.unfinished()) == [] == run(store.leases())
     assert not run(store.applied("x"))
@@ -180,8 +189,8 @@ def test_what_was_written_is_read_back(fleet: Fleet) -> None:
     )  # fmt: skip
     secret = Entry(Address.of("m.devices.configs", ("d-00001", 'a."b"]')), 'a."b"]', {"value": SecretRef("env", "P")})
     run(store.write(lease, [Ended("o", put=(secret, whole))]))
-    assert [whole, secret] == list(store.entries())
-    assert [secret] == run(store.under([whole.address])) == list(store.entries("m.devices.configs"))
+    assert [whole, secret] == flat(store.entries())
+    assert [secret] == run(store.under([whole.address])) == flat(store.entries("m.devices.configs"))
     assert {whole.address: whole} == run(store.get([whole.address, device(9).address]))
     assert {"UV1": whole} == run(store.by_unit("m.devices", ["UV1", "UV2", "\ud800"]))
     assert (run(store.count()), run(store.count("m.devices")), run(store.count("m.apps"))) == (2, 1, 0)
@@ -192,7 +201,7 @@ def test_more_addresses_than_one_query_takes(fleet: Fleet) -> None:
     lease = fleet.take(store)
     entries = [device(n) for n in range(2500)]
     run(store.write(lease, [Ended("o", put=tuple(reversed(entries)))]))
-    assert entries == list(store.entries())
+    assert entries == flat(store.entries())
     assert len(run(store.get([entry.address for entry in entries]))) == 2500
     assert len(run(store.by_unit("m.devices", [entry.id for entry in entries]))) == 2500
 
@@ -214,7 +223,7 @@ def test_records_act_in_their_order(fleet: Fleet) -> None:
             ],
         )
     )
-    assert [two] == list(store.entries())
+    assert [two] == flat(store.entries())
     assert run(store.count()) == 1
     (left,) = run(store.unfinished())
     assert ("c", two.address, {"n": 3}, leases.stamp(START)) == (left.operation, left.address, left.change, left.begun)
@@ -226,26 +235,30 @@ def test_an_entry_moves_to_another_address_in_one_record(fleet: Fleet) -> None:
     lease = fleet.take(store)
     run(store.write(lease, [Ended("o", put=(device(1),))]))
     run(store.write(lease, [Ended("mv", put=(device(2), device(1, protect=True)), drop=(device(1).address,))]))
-    assert [device(1, protect=True), device(2)] == list(store.entries())
+    assert [device(1, protect=True), device(2)] == flat(store.entries())
 
 
 def test_reading_goes_on_over_a_moment_while_another_writes(fleet: Fleet) -> None:
     writer, reader = fleet.store(), fleet.store(host="h2")
     lease = fleet.take(writer)
-    entries = [device(n) for n in range(1000)]
+    entries = [device(n) for n in range(3000)]
     run(writer.write(lease, [Ended("o", put=tuple(entries))]))
-    stream = reader.entries()
-    seen = [next(stream)]
-    run(writer.write(lease, [Ended("p", drop=tuple(entry.address for entry in entries[500:]))]))
-    assert run(reader.count()) == 500
-    assert entries == seen + list(stream)
-    assert entries[:500] == list(reader.entries())
+
+    async def meanwhile() -> list[Entry]:
+        stream = reader.entries()
+        seen = list(await anext(stream))
+        await writer.write(lease, [Ended("p", drop=tuple(entry.address for entry in entries[500:]))])
+        assert await reader.count() == 500
+        return seen + [entry async for batch in stream for entry in batch]
+
+    assert entries == run(meanwhile())
+    assert entries[:500] == flat(reader.entries())
 
 
 def test_pull_gives_the_whole_state_as_json(fleet: Fleet) -> None:
     fleet.filled()
     store = fleet.store()
-    pulled = json.loads("".join(store.pull()))
+    pulled = json.loads("".join(flat(store.pull())))
     assert {**pulled, "entries": [entry_from_json(row) for row in pulled["entries"]]} == {
         "version": 1, "fleet": "depot", "lineage": "L", "serial": 1, "accounts": {"m": ["AC1", "api"]},
         "entries": [device(n) for n in range(5)],
@@ -335,7 +348,7 @@ def test_an_expired_lease_is_taken_over_and_its_holder_writes_no_more(fleet: Fle
             run(late())
     run(a.release(old))
     run(b.write(new, [Ended("o", put=(device(2),))]))
-    assert [device(2)] == list(a.entries())
+    assert [device(2)] == flat(a.entries())
 
 
 def test_an_expired_lease_that_nobody_took_still_records_and_renews(fleet: Fleet) -> None:
@@ -552,7 +565,7 @@ def test_a_broken_state_is_an_error_that_says_what_and_the_way_out(fleet: Fleet,
         assert caught.value.problems[0].hint
     for stream in (fleet.store().entries(), fleet.store().pull()):
         with pytest.raises(StateError, match=words):
-            list(stream)
+            flat(stream)
     for path in fleet.path.parent.iterdir():
         # SQLite leaves an empty log beside a file that it found to be damaged; nothing else was made or changed.
         empty = path.name == "depot.db-shm" or (path.name == "depot.db-wal" and path.lstat().st_size == 0)
@@ -577,7 +590,7 @@ def test_an_edited_entry_is_an_error_that_names_its_address(fleet: Fleet, edit: 
     fleet.sql(f"UPDATE entries SET {edit} WHERE unit = 'UV3'")
     store = fleet.store()
     with pytest.raises(StateError, match=r"m\.devices\.d-0000[39]"):
-        list(store.entries())
+        flat(store.entries())
     with pytest.raises(StateError, match=r"m\.devices\.d-0000[39]"):
         run(store.get([device(3).address, device(9).address]))
     assert {device(1).address: device(1)} == run(store.get([device(1).address]))
@@ -595,7 +608,7 @@ def test_a_row_that_is_too_large_is_an_error_before_it_is_built(fleet: Fleet) ->
     fleet.sql("UPDATE entries SET body = zeroblob(17000000) WHERE unit = 'UV3'")
     started = time.process_time()
     with pytest.raises(StateError, match="more than 16,777,216 bytes"):
-        list(fleet.store().entries())
+        flat(fleet.store().entries())
     assert time.process_time() - started < 2
     assert {device(1).address: device(1)} == run(fleet.store().get([device(1).address]))
 
@@ -636,7 +649,7 @@ def test_a_read_only_file_is_read_and_not_written(fleet: Fleet) -> None:
     fleet.filled()
     fleet.path.chmod(0o400)
     store = fleet.store()
-    assert [device(n) for n in range(5)] == list(store.entries())
+    assert [device(n) for n in range(5)] == flat(store.entries())
     assert run(store.count()) == 5
     with pytest.raises(StateError, match="read-only"):
         fleet.take(store)
@@ -697,7 +710,7 @@ def test_no_room_is_an_error_and_what_was_recorded_before_is_safe(fleet: Fleet) 
     with pytest.raises(StateError, match="disk is full"):
         run(store.write(lease, [Ended("p", put=tuple(device(n) for n in range(2, 500)))]))
     run(store.close())
-    assert [device(1)] == list(fleet.store().entries())
+    assert [device(1)] == flat(fleet.store().entries())
 
 
 FULL = """
@@ -763,7 +776,7 @@ def test_kill_9_in_the_middle_of_writes_leaves_a_state_with_all_that_was_told(fl
         output, _ = child.communicate()
         durable = max(durable, told(head + output))
         store = fleet.store()
-        entries = list(store.entries())
+        entries = flat(store.entries())
         assert len(entries) == run(store.count()) >= durable
         assert len(entries) <= durable + 1
         durable = len(entries)
@@ -783,7 +796,7 @@ def test_a_file_that_may_not_grow_ends_in_a_state_error_with_all_that_was_told(f
     assert errors == b""
     assert b"error: " in output
     assert str(fleet.path).encode() in output
-    assert len(list(fleet.store().entries())) >= told(output) > 0
+    assert len(flat(fleet.store().entries())) >= told(output) > 0
 
 
 def test_every_error_of_the_file_system_is_ours(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -837,14 +850,14 @@ def test_one_unit_under_two_addresses_is_refused_and_nothing_is_written(fleet: F
     fleet.filled()
     store = fleet.store()
     lease = fleet.take(store)
-    before = list(store.entries())
+    before = flat(store.entries())
     twin = replace(device(1), address=device(9).address)
     for puts in ([twin], [device(7), twin], [device(8), replace(device(8), address=device(9).address)]):
         with pytest.raises(StateError) as refused:
             run(store.write(lease, [Ended("o", put=tuple(puts))]))
         assert "d-00009" in str(refused.value)
         assert "d-00001" in str(refused.value) or "d-00008" in str(refused.value)
-        assert list(store.entries()) == before
+        assert flat(store.entries()) == before
 
 
 def test_units_move_and_change_places_within_one_transaction(fleet: Fleet) -> None:
@@ -868,7 +881,7 @@ def test_units_move_and_change_places_within_one_transaction(fleet: Fleet) -> No
             ],
         )
     )
-    found = {entry.address: entry.id for entry in store.entries()}
+    found = {entry.address: entry.id for entry in flat(store.entries())}
     assert [found[device(n).address] for n in (1, 2, 9, 8)] == ["UV2", "UV1", "UV3", "UV4"]
 
 

@@ -10,7 +10,7 @@ from reconcile.core.resource import Entry
 from reconcile.errors import ApiError, InvalidInput, Position, Problem
 from reconcile.render.apply import Applied, apply_text
 from reconcile.render.problems import errors_text, problem_text, warnings_text
-from reconcile.render.show import state_text
+from reconcile.render.show import entry_text, state_header
 
 from .plans import ACCOUNT, HOST, TYPES
 
@@ -152,7 +152,7 @@ def test_the_state() -> None:
         at="2026-11-02T10:00:00Z",
     )
     head = Head("b1f0", 3, "f", {"microvisor": (ACCOUNT, HOST)})
-    assert list(state_text([entry], head)) == [
+    assert [state_header(head), "", *entry_text(entry)] == [
         f"f · {ACCOUNT} at {HOST} · serial 3 · lineage b1f0",
         "",
         "# microvisor.devices.s",
@@ -166,4 +166,3 @@ def test_the_state() -> None:
         "# uses: microvisor.apps.a",
         "# applied: 2026-11-02T10:00:00Z",
     ]
-    assert list(state_text([])) == ["The state is empty."]

@@ -21,7 +21,7 @@ from reconcile.render.apply import Applied, apply_text
 from reconcile.render.drift import drift_text
 from reconcile.render.json import apply_json, dumps, plan_json, plan_json_text, problems_json, state_json
 from reconcile.render.problems import problems_text, warnings_text
-from reconcile.render.show import change_text, state_text
+from reconcile.render.show import change_text, entry_text
 from reconcile.render.text import plan_text
 from reconcile.render.values import arrow, identity, outside, show
 
@@ -140,7 +140,7 @@ def test_errors_outcomes_and_states_of_arbitrary_text(
     results = [ChangeDone(at, what, outcome, 1.0, note) for outcome in ("done", "failed", "unknown")] * 4
     assert_harmless(list(apply_text(results, Applied())))
     entry = Entry(at, what, {note: value}, prints={note: {}}, labels={what: note}, at=what)
-    assert_harmless(list(state_text([entry])))
+    assert_harmless(list(entry_text(entry)))
     for made in (problems_json([problem], [what]), apply_json(results, Applied()), state_json([entry], None, TYPES)):
         assert dumps(made).isascii()
 
@@ -174,7 +174,7 @@ def test_a_secret_value_is_never_rendered() -> None:
         *drift_text(made, types=TYPES),
         *change_text(made, "microvisor.devices.s0", types=TYPES),
         *plan_json_text(made, TYPES),
-        *state_text([entry]),
+        *entry_text(entry),
         dumps(state_json([entry], None, TYPES)),
         show(value, None),
         arrow([value], {"a": value}),

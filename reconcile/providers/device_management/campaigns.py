@@ -158,7 +158,9 @@ class CampaignType(ResourceType[Api]):
 
     async def selection(self, api: Api, named: Named) -> AsyncIterator[Page] | None:
         """All of them, and how far those are that are named, which is one more request for each."""
-        return self._followed(api, {text for unit in named.units() for text in unit if text}) if named.count else None
+        if not named.count:
+            return None
+        return self._followed(api, {text for unit in await named.units() for text in unit if text})
 
     async def _followed(self, api: Api, named: set[str]) -> AsyncIterator[Page]:
         async def follow(seen: Observed) -> Observed:

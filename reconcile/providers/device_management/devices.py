@@ -132,7 +132,7 @@ class DeviceType(ResourceType[Api]):
         listed = -(-await count(api, *DEVICES) // PAGE_SIZE)
         if listed * IN_FILTER <= named.count // 2:
             return None
-        filters = list(filters_for(named.units()))
+        filters = list(filters_for(await named.units()))
         return self._selected(api, filters) if len(filters) < listed else None
 
     async def _selected(self, api: Api, filters: Iterable[tuple[str, str]]) -> AsyncIterator[Page]:
