@@ -20,7 +20,7 @@ from unittest import mock
 from benchmarks.simulate.agents import PASSWORD, USERNAME, Agents, Kill, Killed
 from benchmarks.simulate.virtual import Clock, Loop, in_place, parts_of
 from reconcile import planfile, wiring, workflow
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document

@@ -22,8 +22,8 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from reconcile import __version__
-from reconcile.backends.leases import Process, uptime
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process, uptime
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
 from reconcile.core.plan import Plan

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from test_sqlite import ROOT, Fleet, device, run, sees_processes
 
-from reconcile.backends import connection, file, leases
+from reconcile.backends import holders
+from reconcile.backends.sqlite import connection, file
 from reconcile.core.ports import Begun, Ended, Lease
 from reconcile.errors import Locked, StateError
 
@@ -79,8 +80,8 @@ KILLED = """
 import asyncio, os, random, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from reconcile.backends.leases import Process
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.sqlite.store import SqliteStore
 process = Process("h1", os.getpid())
 store = SqliteStore(Path(sys.argv[1]), now=lambda: datetime.now(UTC), rng=random.Random(), process=process)
 at, link = sys.argv[2], os.link
@@ -345,7 +346,7 @@ def test_a_living_holder_on_this_host_is_not_taken_over_because_a_clock_was_set(
 
 @sees_processes
 def test_a_holder_that_is_stopped_for_too_long_is_taken_over(fleet: Fleet) -> None:
-    up = leases.uptime()
+    up = holders.uptime()
     lease = fleet.take(fleet.store(uptime=lambda: up))
     with pytest.raises(Locked):
         fleet.take(fleet.store(uptime=lambda: up + 59))

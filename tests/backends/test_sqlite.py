@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from reconcile.backends import connection, file, leases
-from reconcile.backends.schema import entry_row
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends import holders
+from reconcile.backends.rows import entry_row
+from reconcile.backends.sqlite import connection, file
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Head, Lease
 from reconcile.core.resource import Entry, entry_from_json
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-sees_processes = pytest.mark.skipif(not leases.process_of(os.getpid()), reason="no /proc to tell processes by")
+sees_processes = pytest.mark.skipif(not holders.process_of(os.getpid()), reason="no /proc to tell processes by")
 
 
 class Clock:
@@ -80,7 +81,7 @@ class Fleet:
         self.made: list[SqliteStore] = []
 
     def store(self, host: str = "h1", pid: int | None = None, without_log: bool = False, **more: Any) -> SqliteStore:
-        process = leases.Process(host, os.getpid() if pid is None else pid, **more)
+        process = holders.Process(host, os.getpid() if pid is None else pid, **more)
         rng = random.Random(len(self.made))
         store = SqliteStore(self.path, now=self.clock, rng=rng, process=process, without_log=without_log)
         self.made.append(store)
@@ -226,7 +227,7 @@ def test_records_act_in_their_order(fleet: Fleet) -> None:
     assert [two] == flat(store.entries())
     assert run(store.count()) == 1
     (left,) = run(store.unfinished())
-    assert ("c", two.address, {"n": 3}, leases.stamp(START)) == (left.operation, left.address, left.change, left.begun)
+    assert ("c", two.address, {"n": 3}, holders.stamp(START)) == (left.operation, left.address, left.change, left.begun)
 
 
 def test_an_entry_moves_to_another_address_in_one_record(fleet: Fleet) -> None:
@@ -380,8 +381,8 @@ HOLDER = """
 import asyncio, os, random, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from reconcile.backends.leases import Process
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.sqlite.store import SqliteStore
 now = datetime(2026, 1, 1, tzinfo=UTC)
 store = SqliteStore(Path(sys.argv[1]), now=lambda: now, rng=random.Random(), process=Process("h1", os.getpid()))
 asyncio.run(store.acquire(scope="fleet", holder="it", ttl_s=60, lineage="L", fleet="depot"))
@@ -422,7 +423,7 @@ def test_a_pid_that_another_process_has_by_now_is_a_dead_holder(fleet: Fleet) ->
     fleet.take(fleet.store())
     with pytest.raises(Locked):
         fleet.take(fleet.store())
-    place = leases.process_of(os.getpid()).rpartition(":")[0]
+    place = holders.process_of(os.getpid()).rpartition(":")[0]
     fleet.sql(f"UPDATE leases SET process = '{place}:1'")
     fleet.take(fleet.store())
 
@@ -458,7 +459,7 @@ def test_a_lease_that_nobody_can_date_locks_until_it_is_unlocked_by_its_id(fleet
     (shown,) = run(store.leases())
     with pytest.raises(Locked) as caught:
         fleet.take(store)
-    assert f"reconcile unlock {shlex.quote(leases.printable(shown.id))}" in str(caught.value)
+    assert f"reconcile unlock {shlex.quote(holders.printable(shown.id))}" in str(caught.value)
     run(store.break_lease(shown.id))
     fleet.take(store)
 
@@ -722,9 +723,9 @@ WRITER = """
 import asyncio, os, random, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from reconcile.backends.leases import Process
-from reconcile.backends.schema import entry_row
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.rows import entry_row
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended
 from reconcile.core.resource import Entry

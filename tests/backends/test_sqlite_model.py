@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_sqlite import flat
 
-from reconcile.backends.leases import Process
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.address import Address
 from reconcile.core.ports import Begun, Ended, Lease, Record
 from reconcile.core.resource import Entry

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_sqlite import Fleet, device, run
 
-from reconcile.backends import schema
+from reconcile.backends.sqlite import schema
 from reconcile.core.bindings import Bindings, check_bindings
 from reconcile.core.ports import Ended, Lease
 from reconcile.errors import Locked, Refused

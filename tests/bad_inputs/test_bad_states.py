@@ -23,8 +23,8 @@ import pytest
 from bad_input_cases import APPLY, sid
 from bad_input_harness import Ran, environment, mutations, run, world, write
 
-from reconcile.backends.leases import Process
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.simulator import running
 from reconcile.simulator.serving import Running
 

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from fleet_rig import Rig, command, sid
 
-from reconcile.backends import connection, file
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.sqlite import connection, file
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.ports import Lease
 
 

@@ -18,8 +18,8 @@ import pytest
 from fleet_rig import Ran, Rig, sid
 from tracker_rig import HOUR, TrackerRig, tracker_rigged, truck
 
-from reconcile.backends.leases import Process
-from reconcile.backends.sqlite import SqliteStore
+from reconcile.backends.holders import Process
+from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.cli.advice import completed, with_commands
 from reconcile.core.address import Address
 from reconcile.core.ports import Ended

@@ -21,8 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from reconcile.backends import copies, file, schema
-from reconcile.backends.schema import Meta, Step, broken, meta_of
+from reconcile.backends.rows import broken
+from reconcile.backends.sqlite import copies, file, schema
+from reconcile.backends.sqlite.schema import Meta, Step, meta_of
 from reconcile.core.ports import Head
 from reconcile.errors import StateError
 

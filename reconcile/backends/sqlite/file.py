@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from reconcile.backends.schema import RESTORE, ROW_BYTES, broken, build
+from reconcile.backends.rows import RESTORE, ROW_BYTES, broken
+from reconcile.backends.sqlite.schema import build
 from reconcile.core.ports import Head
 from reconcile.errors import Problem, StateError
 from reconcile.files import kind_of, sync_directory

@@ -13,8 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from shlex import quote
 
-from reconcile.backends import file, leases, schema
-from reconcile.backends.schema import Meta, broken, meta_of
+from reconcile.backends.holders import named
+from reconcile.backends.rows import broken
+from reconcile.backends.sqlite import file, leases, schema
+from reconcile.backends.sqlite.schema import Meta, meta_of
 from reconcile.core.text import printable
 from reconcile.errors import StateError
 
@@ -149,7 +151,7 @@ def _foreign_log(path: Path, what: str) -> StateError:
 
 def _lost_log(path: Path, db: sqlite3.Connection, meta: Meta) -> StateError:
     held = next(map(leases.lease_of, leases.rows(db)), None)
-    by = f" by {leases.named(held)}" if held else ""
+    by = f" by {named(held)}" if held else ""
     return broken(
         f"{path} is in use{by}, and its log, {path.name}-wal, is not beside it: this is a copy without it, or it was"
         " removed",

@@ -18,25 +18,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconcile.backends import leases
-from reconcile.backends.connection import StateFile
-from reconcile.backends.file import Busy
-from reconcile.backends.schema import (
-    ENTRY_COLUMNS,
-    Meta,
-    begun_row,
-    body_of,
-    entry_of,
-    entry_row,
-    intent_of,
-    meta_of,
-    refuse_twins,
-)
+from reconcile.backends.holders import Process, no_lease, process_of, stamp
+from reconcile.backends.rows import ENTRY_COLUMNS, begun_row, body_of, entry_of, entry_row, intent_of
+from reconcile.backends.sqlite import leases
+from reconcile.backends.sqlite.connection import StateFile
+from reconcile.backends.sqlite.file import Busy
+from reconcile.backends.sqlite.schema import Meta, meta_of, refuse_twins
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
-from reconcile.core.text import printable
 from reconcile.errors import Locked, Problem, Refused
 
 CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
@@ -64,7 +55,7 @@ class SqliteStore(Store):
         *,
         now: Callable[[], datetime],
         rng: random.Random,
-        process: leases.Process,
+        process: Process,
         without_log: bool = False,
     ) -> None:
         self._rng, self._now, self._process = rng, now, process
@@ -162,13 +153,13 @@ class SqliteStore(Store):
             row = leases.row_of(db, scope)
             if row is not None and (held := leases.obstacle(row, now, ttl_s, process)) is not None:
                 raise held
-            id, expires = f"{self._rng.getrandbits(64):016x}", leases.stamp(now + timedelta(seconds=ttl_s))
-            taken = Lease(id, scope, holder, meta.epoch + 1, leases.stamp(now), expires)
+            id, expires = f"{self._rng.getrandbits(64):016x}", stamp(now + timedelta(seconds=ttl_s))
+            taken = Lease(id, scope, holder, meta.epoch + 1, stamp(now), expires)
             db.execute(
                 f"INSERT OR REPLACE INTO leases ({leases.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(taken.scope, taken.id, taken.holder, taken.epoch, taken.since, taken.expires),
-                    *(process.host, process.pid, leases.process_of(process.pid), process.uptime() + ttl_s),
+                    *(process.host, process.pid, process_of(process.pid), process.uptime() + ttl_s),
                 ),
             )
             return taken, replace(meta, epoch=taken.epoch)
@@ -184,13 +175,13 @@ class SqliteStore(Store):
         none: list[tuple[Any, ...]] = []
         rows = await self._file.read(leases.rows, none)
         ours = (row for row in rows if scope in (None, row[0]))
-        standing = (row for row in ours if leases.lives(row, self._process.host) is not False)
+        standing = (row for row in ours if leases.alive(row, self._process.host) is not False)
         return leases.busy(self._file.path, next(standing, None))
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease:
         def extend(db: sqlite3.Connection, meta: Meta) -> tuple[Lease, Meta]:
             leases.check(db, lease)
-            later = replace(lease, expires=leases.stamp(self._now() + timedelta(seconds=ttl_s)))
+            later = replace(lease, expires=stamp(self._now() + timedelta(seconds=ttl_s)))
             until = self._process.uptime() + ttl_s
             db.execute("UPDATE leases SET expires = ?, until = ? WHERE scope = ?", (later.expires, until, later.scope))
             return later, meta
@@ -209,12 +200,12 @@ class SqliteStore(Store):
             held = leases.rows(db)
             scopes = [row[0] for row in held if str(row[1]) == id]
             if not scopes and (not id or id != meta.used):
-                raise _no_lease(id, [leases.lease_of(row) for row in held])
+                raise no_lease(id, [leases.lease_of(row) for row in held])
             db.executemany("DELETE FROM leases WHERE scope IS ?", [(scope,) for scope in scopes])
             return None, replace(meta, epoch=meta.epoch + 1)
 
         def nowhere() -> None:
-            raise _no_lease(id, [])
+            raise no_lease(id, [])
 
         try:
             await self._file.write(end, nothing=nowhere)
@@ -229,7 +220,7 @@ class SqliteStore(Store):
             if plan is not None:
                 if db.execute("SELECT 1 FROM plans WHERE digest = ?", (plan,)).fetchone():
                     raise Refused(APPLIED)
-                db.execute("INSERT INTO plans VALUES (?, ?)", (plan, leases.stamp(self._now())))
+                db.execute("INSERT INTO plans VALUES (?, ?)", (plan, stamp(self._now())))
             run = f"{self._rng.getrandbits(128):032x}"
             accounted = {**meta.head.accounts, **accounts}
             head = replace(meta.head, serial=meta.head.serial + 1, accounts=accounted, run=run)
@@ -238,7 +229,7 @@ class SqliteStore(Store):
         return await self._file.write(begin)
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
-        at = leases.stamp(self._now())
+        at = stamp(self._now())
         entries: dict[str, tuple[Any, ...] | None] = {}
         operations: dict[str, tuple[Any, ...] | None] = {}
         for record in records:
@@ -280,9 +271,3 @@ def _entry_rows(db: sqlite3.Connection, path: str | None) -> Iterator[list[tuple
 def _batches(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
     while batch := rows.fetchmany(ROWS):
         yield batch
-
-
-def _no_lease(id: str, held: Sequence[Lease]) -> Locked:
-    notes = tuple(f"{printable(one.id)} is held by {leases.named(one)}" for one in held)
-    hint = "`reconcile lock list` shows the leases that stand"
-    return Locked(Problem(f"no lease has the id {id!r}", notes=notes, hint=hint))

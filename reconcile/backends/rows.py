@@ -1,0 +1,133 @@
+"""
+Entries and intents as rows of a database, with a checksum, and back; the same in every home.
+
+`sum` is BLAKE2b-16 over the other columns, each preceded by its length. It is not keyed: it tells damage and editing by
+hand, not an attacker who can compute it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from shlex import quote
+from typing import Any
+
+from reconcile.core.address import Address
+from reconcile.core.ports import Begun, Intent
+from reconcile.core.resource import Entry, entry_from_json, entry_to_json
+from reconcile.errors import Problem, StateError
+
+ROW_BYTES = 16 << 20  # of one row; a state of a hundred thousand devices has rows of a few hundred
+RESTORE = "Put back a copy of it that is whole, or move it away: without a state, the next apply adopts what is live"
+ENTRY_COLUMNS = "address, type, unit, under, body, sum"
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
+def broken(what: str, *, address: str | None = None, hint: str = RESTORE) -> StateError:
+    """The error of a state that is there and cannot be used."""
+    return StateError(Problem(what, address=address, hint=hint))
+
+
+def checksum(*columns: str | int | None) -> bytes:
+    """BLAKE2b-16 over columns, each preceded by its length; None is told from the empty string."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in columns:
+        data = b"" if column is None else str(column).encode()
+        digest.update(b"%d:" % (-1 if column is None else len(data)))
+        digest.update(data)
+    return digest.digest()
+
+
+def text_of(value: Any, address: str) -> str:
+    """
+    Plain JSON as a string in ASCII.
+
+    Raises:
+        StateError: it holds what JSON has no word for, such as a NaN, or is larger than a row may be.
+        TypeError: it holds a secret, or anything else that is not JSON.
+    """
+    try:
+        text = _ENCODER.encode(value)
+    except ValueError as error:
+        raise broken(
+            f"a value cannot be kept in the state: {error}", address=address, hint="This is a fault of reconcile"
+        ) from error
+    if len(text) > ROW_BYTES - 4096:  # what stands beside it in the row
+        raise broken(
+            f"its record is {len(text):,} bytes; the state holds at most {ROW_BYTES:,} bytes per resource",
+            address=address,
+            hint="Make its values shorter",
+        )
+    return text
+
+
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """
+    An entry as its columns.
+
+    Raises:
+        StateError: it holds what cannot be kept; see `text_of`.
+        TypeError: it holds a secret.
+    """
+    at = entry.address
+    return _summed((str(at), at.type_path, entry.id, at.parent, text_of(entry_to_json(entry), str(at))), str(at))
+
+
+def _summed(columns: tuple[Any, ...], address: str) -> tuple[Any, ...]:
+    try:
+        return (*columns, checksum(*columns))
+    except UnicodeEncodeError as error:
+        raise broken(
+            f"an id or key that is not valid Unicode cannot be kept in the state: {error.object!a}",
+            address=address.encode("ascii", "backslashreplace").decode(),
+            hint="Rename the unit at its API",
+        ) from error
+
+
+def body_of(path: object, row: tuple[Any, ...]) -> str:
+    """The entry's JSON out of its columns. Raises StateError naming the address when the checksum does not fit."""
+    *columns, recorded = row
+    if checksum(*columns) != recorded:
+        raise broken(f"{path}: the entry was edited or damaged: its checksum does not fit", address=str(columns[0]))
+    return str(columns[4])
+
+
+def entry_of(path: object, row: tuple[Any, ...]) -> Entry:
+    """The inverse of `entry_row`. Raises StateError naming the address when the row is damaged."""
+    body = body_of(path, row)
+    try:
+        entry = entry_from_json(json.loads(body))
+        if (entry.address, entry.id) != (row[0], row[2]):
+            raise ValueError("its columns and its body differ")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise broken(f"{path}: the entry cannot be read: {error!r}", address=str(row[0])) from error
+    return entry
+
+
+def begun_row(record: Begun, at: str, epoch: int) -> tuple[Any, ...]:
+    """An intent as its columns without `n`; raises as `entry_row` does."""
+    address = str(record.address)
+    columns = (record.operation, address, text_of(record.change, address), at, epoch)
+    return _summed(columns, address)
+
+
+def intent_of(path: object, row: tuple[Any, ...]) -> Intent:
+    """The inverse of `begun_row`. Raises StateError naming the address when the row is damaged."""
+    *columns, recorded = row
+    operation, address, change, begun, _ = columns
+    if checksum(*columns) != recorded:
+        raise broken(
+            f"{path}: the operation {operation} was edited or damaged: its checksum does not fit",
+            address=str(address),
+        )
+    return Intent(operation, Address(address), json.loads(change), begun)
+
+
+def twins(address: str, other: str, unit: str) -> StateError:
+    """The error of one unit under two addresses, because each of the two would be written over the other for ever."""
+    return broken(
+        f"{address} and {other} would both be unit {unit}; a unit can be in the state under one address only",
+        address=address,
+        hint=f"Plan again; if {other} is not it any more, take it out: `reconcile state rm {quote(other)}`",
+    )
