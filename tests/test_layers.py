@@ -49,10 +49,11 @@ ONLY_IN = {
     "click": {"cli"},
     "pytest": {"conformance"},
     "rich": {"render"},
-    "sqlite3": {"backends", "simulator"},
+    "psycopg": {"backends/postgres"},
+    "sqlite3": {"backends/sqlite", "simulator"},
 }
 PURE = {"asyncio", "os", "time", "socket", "random", "subprocess", "threading", "pathlib", "sqlite3"}
-PURE_EXCEPTIONS = {("core/ports.py", "random")}  # a type of the environment that is passed in
+PURE_EXCEPTIONS = {("core/ports.py", "random"), ("core/home.py", "random")}  # a type of what is passed in
 # Packages in which a vendor's words are used as the vendor uses them.
 VENDORS = {path for room in ("providers", "simulator") for path in (ROOT / room).iterdir() if path.is_dir()}
 PARAMETERS = 6  # of a function, `self` and `cls` aside

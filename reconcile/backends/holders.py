@@ -106,6 +106,12 @@ def ended(lease: Lease) -> Locked:
     return _locked(f"this run no longer holds the state: its lease {lease.id} was ended with `unlock`", _AGAIN)
 
 
+def past(lease: Lease, expires: str) -> Locked:
+    """The error of a run whose lease has ended by itself, and that wants to begin something."""
+    what = f"the lease {lease.id} on the state ended at {printable(expires)}, so nothing more is begun"
+    return _locked(what, "This process was stopped or starved for too long; run again")
+
+
 def taken_over(lease: Lease, other: Lease) -> Locked:
     """The error of a run whose lease another run has by now."""
     what = f"the state was taken over from this run by {named(other)}"

@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.ports import Begun, Intent
+from reconcile.core.ports import Begun, Head, Intent
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
 from reconcile.errors import Problem, StateError
 
@@ -131,3 +131,10 @@ def twins(address: str, other: str, unit: str) -> StateError:
         address=address,
         hint=f"Plan again; if {other} is not it any more, take it out: `reconcile state rm {quote(other)}`",
     )
+
+
+def pulled(head: Head) -> str:
+    """The beginning of what `Store.pull` gives; entries and `]}` follow."""
+    parts = {"version": 1, "fleet": head.fleet, "lineage": head.lineage, "serial": head.serial}
+    accounts = json.dumps({name: list(pair) for name, pair in head.accounts.items()})
+    return json.dumps(parts).removesuffix("}") + f', "accounts": {accounts}, "entries": ['

@@ -268,6 +268,16 @@ class Store(Protocol):
             Locked: no lease has this id, or its holder is in the middle of a write that does not end.
         """
 
+    def pull(self) -> AsyncGenerator[str, None]:
+        """
+        The whole state as JSON text in pieces, of one moment: `{version, fleet, lineage, serial, accounts, entries}`.
+
+        Nothing at all when there is no state. Raises StateError, possibly after some pieces.
+        """
+
+    async def migrate(self) -> None:
+        """Makes what states need in this home, or brings it up to date, where whoever applies may not do that."""
+
     async def close(self) -> None:
         """Closes the store; a later call opens it again."""
 

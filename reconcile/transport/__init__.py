@@ -20,7 +20,7 @@ from reconcile.transport.exchange import (
     Told,
     Upload,
 )
-from reconcile.transport.hosts import LOOPBACK, Base, allow_list, is_loopback
+from reconcile.transport.hosts import LOOPBACK, Base, allow_list, check_host, is_loopback
 from reconcile.transport.listing import in_turns
 from reconcile.transport.net import Net
 from reconcile.transport.retry import Policy
@@ -45,6 +45,7 @@ __all__ = [
     "Upload",
     "Ways",
     "allow_list",
+    "check_host",
     "in_turns",
     "is_loopback",
     "pieces_of",

@@ -132,6 +132,17 @@ def check_base(url: str, *, default_host: str, allowed: Iterable[str] = ()) -> B
     return Base(url, secure, name, port, path)
 
 
+def check_host(name: str, port: int, allowed: Iterable[str]) -> None:
+    """
+    Raises InvalidInput when credentials may not go to a host that is no vendor's: it is not loopback, and nobody
+    allowed it.
+    """
+    if _split_host(name if ":" not in name else f"[{name}]") is None:
+        raise InvalidInput("that is not the name of one host")
+    if not is_loopback(name):
+        _check_allowed(name, port, None, allowed)
+
+
 def target(base: Base, segments: Iterable[str], params: Params | None = None, slash: bool = False) -> str:
     """
     The path and query of a request: every segment percent-encoded as one, so that no id can leave its place.
@@ -193,13 +204,13 @@ def _is_named(name: str, port: int, allowed: Iterable[str]) -> bool:
     return bool({name, bracketed, f"{bracketed}:{port}"} & set(allowed))
 
 
-def _check_allowed(name: str, port: int, default_host: str, allowed: Iterable[str]) -> None:
-    if name == default_host.lower() or is_loopback(name) or _is_named(name, port, allowed):
+def _check_allowed(name: str, port: int, default_host: str | None, allowed: Iterable[str]) -> None:
+    if name == (default_host or "").lower() or is_loopback(name) or _is_named(name, port, allowed):
         return
     raise InvalidInput(
         Problem(
             f"credentials would go to {_shown(name)}, which nobody allowed",
-            notes=(f"the default is {default_host}",),
+            notes=(f"the default is {default_host}",) if default_host is not None else (),
             hint=f"If that is meant: --allow-host {_shown(name)}, or RECONCILE_ALLOWED_HOSTS={_shown(name)}",
         )
     )

@@ -134,14 +134,20 @@ class Machine(RuleBasedStateMachine):
         entries = [Entry(self.address(n), f"U{n}", {"value": value}) for n in put]
         records += [Ended(f"o{entry.id[1:]}", put=(entry,)) for entry in entries]
         records.append(Ended("rm", drop=tuple(map(self.address, drop))))
-        written = len(records)
+        ended = self.holder == client and self.expires <= self.at and bool(set(begin) - set(put))
 
         async def work() -> bool:
-            await self.stores[client].write(lease, records)
-            return written > 0
+            try:
+                await self.stores[client].write(lease, records)
+            except Locked:
+                if not ended:
+                    raise
+            else:
+                assert not ended
+            return True
 
         if self.may(client, work()):
-            for n in begin:
+            for n in begin if not ended else ():
                 self.begun.pop(f"o{n}", None)
                 self.begun[f"o{n}"] = self.address(n)
             for entry in entries:

@@ -84,11 +84,11 @@ def row_of(db: sqlite3.Connection, scope: str) -> tuple[Any, ...] | None:
     return next((row for row in rows(db) if row[0] == scope), None)
 
 
-def check(db: sqlite3.Connection, lease: Lease) -> None:
+def check(db: sqlite3.Connection, lease: Lease) -> tuple[Any, ...]:
     """
-    Checks, within the caller's transaction, that `lease` is still the newest of its scope.
+    Checks, within the caller's transaction, that `lease` is still the newest of its scope, and returns its row.
 
-    One that has expired and that no run took is still good: what it records did happen.
+    One that has expired and that no run took is still good for what did happen; see `has_ended` for what begins.
 
     Raises:
         Locked: it was broken, or another run holds the scope.
@@ -98,3 +98,12 @@ def check(db: sqlite3.Connection, lease: Lease) -> None:
         raise ended(lease)
     if (row[1], row[3]) != (lease.id, lease.epoch):
         raise taken_over(lease, lease_of(row))
+    return row
+
+
+def has_ended(row: tuple[Any, ...], now: datetime, process: Process) -> bool:
+    """Whether the lease of this very process is past its end."""
+    until = row[-1]
+    if isinstance(until, float) and until > 0:
+        return until <= process.uptime()
+    return datetime.fromisoformat(str(row[5])) <= now

@@ -8,18 +8,17 @@ file: where there is none, there is nothing. The file is in WAL mode, so that a 
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconcile.backends.holders import Process, no_lease, process_of, stamp
-from reconcile.backends.rows import ENTRY_COLUMNS, begun_row, body_of, entry_of, entry_row, intent_of
+from reconcile.backends.holders import Process, no_lease, past, process_of, stamp
+from reconcile.backends.rows import ENTRY_COLUMNS, begun_row, body_of, entry_of, entry_row, intent_of, pulled
 from reconcile.backends.sqlite import leases
 from reconcile.backends.sqlite.connection import StateFile
 from reconcile.backends.sqlite.file import Busy
@@ -107,19 +106,11 @@ class SqliteStore(Store):
     async def leases(self) -> list[Lease]:
         return await self._file.read(lambda db: [leases.lease_of(row) for row in leases.rows(db)], [])
 
-    async def pull(self) -> AsyncIterator[str]:
-        """
-        The whole state as JSON text in pieces, of one moment: `{version, fleet, lineage, serial, accounts, entries}`.
-
-        Nothing at all when there is no state. Raises StateError, possibly after some pieces.
-        """
+    async def pull(self) -> AsyncGenerator[str, None]:
         with self._file.snapshot() as db:
             if db is None:
                 return
-            head = meta_of(self._file.path, db).head
-            parts = {"version": 1, "fleet": head.fleet, "lineage": head.lineage, "serial": head.serial}
-            accounts = json.dumps({name: list(pair) for name, pair in head.accounts.items()})
-            yield json.dumps(parts).removesuffix("}") + f', "accounts": {accounts}, "entries": ['
+            yield pulled(meta_of(self._file.path, db).head)
             between = "\n"
             for rows in _entry_rows(db, None):
                 yield between + ",\n".join(body_of(self._file.path, row) for row in rows)
@@ -241,21 +232,29 @@ class SqliteStore(Store):
             entries.update(dict.fromkeys(map(str, record.drop)))
             entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
 
-        def commit(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
-            leases.check(db, lease)
-            db.executemany("DELETE FROM operations WHERE operation = ?", [(name,) for name in operations])
+        def commit(db: sqlite3.Connection, meta: Meta) -> tuple[Locked | None, Meta]:
+            row = leases.check(db, lease)
+            opened = [row for row in operations.values() if row]
+            ended = bool(opened) and leases.has_ended(row, self._now(), self._process)
+            closed = [name for name, row in operations.items() if row is None or not ended]
+            db.executemany("DELETE FROM operations WHERE operation = ?", [(name,) for name in closed])
             db.executemany(
                 "INSERT INTO operations (operation, address, change, begun, epoch, sum) VALUES (?, ?, ?, ?, ?, ?)",
-                [row for row in operations.values() if row],
+                [] if ended else opened,
             )
             gone = db.executemany("DELETE FROM entries WHERE address = ?", [(name,) for name in entries]).rowcount
             put = [row for _, row in sorted(entries.items()) if row]
             refuse_twins(db, put)
             db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
-            return None, replace(meta, entries=meta.entries + len(put) - max(gone, 0))
+            # Nothing may begin any more; what came of what had begun is recorded.
+            late = past(lease, str(row[5])) if ended else None
+            return late, replace(meta, entries=meta.entries + len(put) - max(gone, 0))
 
-        if records:
-            await self._file.write(commit)
+        if records and (late := await self._file.write(commit)) is not None:
+            raise late
+
+    async def migrate(self) -> None:
+        """Nothing: the file is made, and brought up to date, by the first run that writes."""
 
     async def close(self) -> None:
         self._file.close()

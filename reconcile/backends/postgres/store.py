@@ -1,0 +1,388 @@
+"""
+The state in PostgreSQL.
+
+In: records of what was begun and what came of it. Out: entries, intents, leases. Each change is one statement, which is
+a transaction of its own: no process that is stopped holds a lock of the server, a pooler that lends a connection for
+one transaction does, and a statement that is sent again after a connection was lost finds what it did the first time.
+
+A lease is a row, and the server's clock alone says when it ends. A statement that writes holds that row while it does,
+so that a takeover comes before or after it, and never in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from psycopg import errors
+
+from reconcile.backends.holders import ended, lives, locked, no_lease, past, process_of, stamp, taken_over
+from reconcile.backends.postgres.address import ServerAddress
+from reconcile.backends.postgres.link import Connection, Link, Rows
+from reconcile.backends.rows import (
+    ENTRY_COLUMNS,
+    begun_row,
+    body_of,
+    broken,
+    entry_of,
+    entry_row,
+    intent_of,
+    pulled,
+    twins,
+)
+from reconcile.core.address import Address
+from reconcile.core.bindings import APPLIED
+from reconcile.core.home import Opening
+from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
+from reconcile.core.resource import Entry
+from reconcile.errors import Locked, Problem, Refused, StateError
+
+ROWS = 1000  # fetched at a time
+_HEAD = "select name, lineage, serial, accounts, run from reconcile.fleets where fleet = %(fleet)s"
+_LEASE = "scope, id, holder, epoch, since, expires, host, pid, process"
+_HELD = """held as (
+    select 1 from reconcile.leases
+    where fleet = %(fleet)s and scope = %(scope)s and id = %(id)s and epoch = %(epoch)s
+      and (not %(sends)s or expires > clock_timestamp())
+    for share
+)"""
+
+# Addresses and operations of the parts differ, so that none of them sees what another one does.
+_WRITE = f"""with {_HELD}, closed as (
+    delete from reconcile.operations o using held where o.fleet = %(fleet)s and o.operation = any(%(closed)s::text[])
+), opened as (
+    insert into reconcile.operations (fleet, operation, address, change, begun, epoch, sum)
+    select %(fleet)s, r.operation, r.address, r.change, r.begun, %(epoch)s, r.sum
+    from held, unnest(%(opened_operation)s::text[], %(opened_address)s::text[], %(opened_change)s::text[],
+                      %(opened_begun)s::text[], %(opened_sum)s::bytea[])
+         with ordinality as r (operation, address, change, begun, sum, at)
+    order by r.at
+    on conflict (fleet, operation) do update
+    set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
+        epoch = excluded.epoch, sum = excluded.sum
+), dropped as (
+    delete from reconcile.entries e using held where e.fleet = %(fleet)s and e.address = any(%(dropped)s::text[])
+), put as (
+    insert into reconcile.entries (fleet, {ENTRY_COLUMNS})
+    select %(fleet)s, r.address, r.type, r.unit, r.under, r.body, r.sum
+    from held, unnest(%(put_address)s::text[], %(put_type)s::text[], %(put_unit)s::text[], %(put_under)s::text[],
+                      %(put_body)s::text[], %(put_sum)s::bytea[]) as r (address, type, unit, under, body, sum)
+    on conflict (fleet, address) do update
+    set type = excluded.type, unit = excluded.unit, under = excluded.under, body = excluded.body, sum = excluded.sum
+)
+select count(*) from held"""
+
+# `run` is drawn by whoever asks: sent again, it is found to have begun already, and nothing is counted twice.
+_BEGIN = f"""with {_HELD}, fresh as (
+    insert into reconcile.plans (fleet, digest, run)
+    select %(fleet)s, %(plan)s, %(run)s from held where %(plan)s::text is not null
+    on conflict (fleet, digest) do nothing
+    returning 1
+)
+update reconcile.fleets f set serial = f.serial + 1, accounts = %(accounts)s, run = %(run)s
+from held
+where f.fleet = %(fleet)s and f.run is distinct from %(run)s
+  and (%(plan)s::text is null or exists (select 1 from fresh))
+returning 1"""
+
+# A lease that stands is taken when it has ended, when it is given back, or when it is the one that was found to be of a
+# process that is gone.
+_TAKE = f"""insert into reconcile.leases as l (fleet, {_LEASE}, lasts)
+values (%(fleet)s, %(scope)s, %(id)s, %(holder)s, 1, clock_timestamp(),
+        clock_timestamp() + make_interval(secs => %(lasts)s), %(host)s, %(pid)s, %(process)s, %(lasts)s)
+on conflict (fleet, scope) do update
+set id = excluded.id, holder = excluded.holder, epoch = l.epoch + 1, since = clock_timestamp(),
+    expires = clock_timestamp() + make_interval(secs => %(lasts)s), lasts = excluded.lasts, host = excluded.host,
+    pid = excluded.pid, process = excluded.process
+where l.id = '' or l.id = %(id)s or l.expires <= clock_timestamp() or (l.id = %(gone)s and l.epoch = %(gone_epoch)s)
+returning {_LEASE}"""
+
+
+class PostgresStore(Store):
+    """
+    `core.ports.Store` in a database; what its methods promise stands there.
+
+    Args:
+        database: where it is.
+        opening: the fleet under whose name it is kept, and the process that asks.
+    """
+
+    def __init__(self, database: ServerAddress, opening: Opening) -> None:
+        self._link, self._opening, self._rng = Link(database, opening.rng), opening, opening.rng
+
+    def __str__(self) -> str:
+        return str(self._link.address)
+
+    # ------------------------------------------------------------------ reading
+
+    async def head(self) -> Head | None:
+        rows = await self._read(_HEAD, {})
+        return self._head(rows[0]) if rows else None
+
+    def _head(self, row: tuple[Any, ...]) -> Head:
+        name, lineage, serial, accounts, run = row
+        try:
+            bound = {each: (str(account), str(host)) for each, (account, host) in json.loads(accounts).items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise broken(f"{self}: the head of the state cannot be read: {error}") from error
+        return Head(lineage, serial, name, bound, run)
+
+    async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
+        return {entry.address: entry for entry in await self._chosen("address", addresses)}
+
+    async def by_unit(self, path: str, ids: Sequence[str]) -> dict[str, Entry]:
+        found = await self._chosen("unit", ids, "and type = %(type)s", type=path)
+        return {entry.id: entry for entry in reversed(found)}
+
+    async def under(self, parents: Sequence[Address]) -> list[Entry]:
+        return await self._chosen("under", parents)
+
+    async def entries(self, path: str | None = None) -> AsyncGenerator[Sequence[Entry], None]:
+        async for rows in self._stream(ENTRY_COLUMNS, path):
+            yield [entry_of(self, row) for row in rows]
+
+    async def units(self, path: str) -> AsyncGenerator[Sequence[tuple[Address, str]], None]:
+        # Only the columns are read, without the checksum: whoever acts on one gets its entry.
+        async for rows in self._stream("address, unit", path):
+            yield [(Address(address), unit) for address, unit in rows]
+
+    async def count(self, path: str | None = None) -> int:
+        of = "" if path is None else "and type = %(type)s"
+        rows = await self._read(f"select count(*) from reconcile.entries where fleet = %(fleet)s {of}", {"type": path})
+        return int(rows[0][0]) if rows else 0
+
+    async def unfinished(self) -> list[Intent]:
+        columns = "operation, address, change, begun, epoch, sum"
+        query = f"select {columns} from reconcile.operations where fleet = %(fleet)s order by n"
+        return [intent_of(self, row) for row in await self._read(query, {})]
+
+    async def applied(self, plan: str) -> bool:
+        query = "select 1 from reconcile.plans where fleet = %(fleet)s and digest = %(digest)s"
+        return bool(await self._read(query, {"digest": plan}))
+
+    async def leases(self) -> list[Lease]:
+        return [_lease_of(row) for row in await self._lease_rows() if row[1]]
+
+    async def pull(self) -> AsyncGenerator[str, None]:
+        if not await self._there():
+            return
+        async with self._link.transaction() as connection:
+            row = await (await connection.execute(_HEAD.encode(), self._given({}))).fetchone()
+            if row is None:
+                return
+            yield pulled(self._head(row))
+            between = "\n"
+            async for rows in self._fetched(connection, ENTRY_COLUMNS, None):
+                yield between + ",\n".join(body_of(self, row) for row in rows)
+                between = ",\n"
+            yield "\n]}\n"
+
+    async def _stream(self, columns: str, path: str | None) -> AsyncGenerator[Rows, None]:
+        if await self._there():
+            async with self._link.transaction() as connection:
+                async for rows in self._fetched(connection, columns, path):
+                    yield rows
+
+    async def _fetched(self, connection: Connection, columns: str, path: str | None) -> AsyncGenerator[Rows, None]:
+        of = "" if path is None else "and type = %(type)s"
+        query = f"select {columns} from reconcile.entries where fleet = %(fleet)s {of} order by address"
+        async with connection.cursor(name="entries") as cursor:
+            await cursor.execute(query.encode(), self._given({"type": path}))
+            while rows := await cursor.fetchmany(ROWS):
+                yield rows
+
+    async def _chosen(self, column: str, members: Sequence[str], more: str = "", **given: Any) -> list[Entry]:
+        """Entries whose column is one of some texts, in the order of their addresses."""
+        # A string that is not valid Unicode, or holds U+0000, as an API may answer, cannot be in a database.
+        wanted = sorted({str(member) for member in members if _fits(member)})
+        if not wanted:
+            return []
+        query = f"select {ENTRY_COLUMNS} from reconcile.entries where fleet = %(fleet)s"
+        query += f" and {column} = any(%(members)s::text[]) {more} order by address"
+        return [entry_of(self, row) for row in await self._read(query, {"members": wanted, **given})]
+
+    async def _read(self, query: str, given: Mapping[str, Any]) -> Rows:
+        """The rows of a query; none where there are no tables yet."""
+        return await self._link.run(query, self._given(given)) if await self._there() else []
+
+    async def _there(self) -> bool:
+        return self._link.made or await self._link.version() is not None
+
+    def _given(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        return {"fleet": self._opening.fleet, **more}
+
+    # ------------------------------------------------------------------ the lease
+
+    async def acquire(self, *, scope: str, holder: str, ttl_s: float, lineage: str, fleet: str) -> Lease:
+        if not await self._there():
+            await self._link.make()
+        new = {"name": fleet, "lineage": lineage}
+        await self._link.run(
+            "insert into reconcile.fleets (fleet, name, lineage, serial, accounts)"
+            " values (%(fleet)s, %(name)s, %(lineage)s, 0, '{}') on conflict (fleet) do nothing",
+            self._given(new),
+        )
+        head = await self.head()
+        if head is not None and head.fleet != fleet:
+            what = f"{self} has the state of the fleet {head.fleet!r} under this name, and this is {fleet!r}"
+            raise Refused(Problem(what, hint="Name the state of this fleet with --state"))
+        given: dict[str, Any] = {
+            **self._given({"scope": scope, "holder": holder, "lasts": ttl_s}),
+            "id": f"{self._rng.getrandbits(64):016x}",
+            "host": self._opening.host,
+            "pid": self._opening.pid,
+            "process": process_of(self._opening.pid),
+            "gone": None,
+            "gone_epoch": None,
+        }
+        while not (taken := await self._link.run(_TAKE, given)):
+            rows = [row for row in await self._lease_rows() if row[0] == scope and row[1]]
+            if rows and (rows[0][1], rows[0][3]) != (given["gone"], given["gone_epoch"]):
+                host, pid, process = rows[0][6:9]
+                if lives(host, pid, process, self._opening.host) is not False:
+                    raise locked(_lease_of(rows[0]))
+                given["gone"], given["gone_epoch"] = rows[0][1], rows[0][3]
+        return _lease_of(taken[0])
+
+    async def renew(self, lease: Lease, ttl_s: float) -> Lease:
+        rows = await self._link.run(
+            "update reconcile.leases set expires = clock_timestamp() + make_interval(secs => %(lasts)s)"
+            f" where fleet = %(fleet)s and scope = %(scope)s and id = %(id)s and epoch = %(epoch)s returning {_LEASE}",
+            self._of(lease, lasts=ttl_s),
+        )
+        if not rows:
+            raise await self._lost(lease)
+        return replace(lease, expires=_lease_of(rows[0]).expires)
+
+    async def release(self, lease: Lease) -> None:
+        await self._link.run(
+            "update reconcile.leases set id = '', expires = clock_timestamp()"
+            " where fleet = %(fleet)s and scope = %(scope)s and id = %(id)s and epoch = %(epoch)s",
+            self._of(lease),
+        )
+
+    async def break_lease(self, id: str) -> None:
+        rows = await self._read(
+            "update reconcile.leases set id = '', epoch = epoch + 1, expires = clock_timestamp()"
+            " where fleet = %(fleet)s and id = %(id)s and id <> '' returning 1",
+            {"id": id},
+        )
+        if not rows:
+            raise no_lease(id, await self.leases())
+
+    async def _lease_rows(self) -> Rows:
+        return await self._read(f"select {_LEASE} from reconcile.leases where fleet = %(fleet)s order by scope", {})
+
+    async def _lost(self, lease: Lease) -> Locked:
+        """Why a lease is not the newest of its scope, or has ended."""
+        for row in await self._lease_rows():
+            if row[0] == lease.scope and row[1]:
+                if (row[1], row[3]) != (lease.id, lease.epoch):
+                    return taken_over(lease, _lease_of(row))
+                return past(lease, stamp(row[5]))
+        return ended(lease)
+
+    def _of(self, lease: Lease, **more: Any) -> dict[str, Any]:
+        return self._given({"scope": lease.scope, "id": lease.id, "epoch": lease.epoch, "sends": False, **more})
+
+    # ------------------------------------------------------------------ writing
+
+    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+        before = await self.head()
+        if before is None:
+            raise broken(f"the state in {self} is missing: it was never made, or was removed during a run")
+        run = f"{self._rng.getrandbits(128):032x}"
+        accounted = {**before.accounts, **accounts}
+        text = json.dumps({name: list(pair) for name, pair in sorted(accounted.items())})
+        begun = await self._link.run(_BEGIN, self._of(lease, accounts=text, run=run, plan=plan))
+        after = await self.head()
+        if after is not None and after.run == run:
+            return after
+        if begun or not await self._holds(lease):
+            raise await self._lost(lease)
+        raise Refused(APPLIED)
+
+    async def _holds(self, lease: Lease) -> bool:
+        return any((row[1], row[3]) == (lease.id, lease.epoch) for row in await self._lease_rows())
+
+    async def write(self, lease: Lease, records: Sequence[Record]) -> None:
+        at = stamp(self._opening.now())
+        entries: dict[str, tuple[Any, ...] | None] = {}
+        operations: dict[str, tuple[Any, ...] | None] = {}
+        for record in records:
+            operations.pop(record.operation, None)  # so that it stands where it last began
+            if isinstance(record, Begun):
+                operations[record.operation] = begun_row(record, at, lease.epoch)
+                continue
+            operations[record.operation] = None
+            entries.update(dict.fromkeys(map(str, record.drop)))
+            entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
+        if not records:
+            return
+        opened = [row for row in operations.values() if row]
+        put = [row for _, row in sorted(entries.items()) if row]
+        for row in put:
+            if "\0" in row[2]:
+                what = "an id that holds the character U+0000 cannot be kept in PostgreSQL"
+                raise broken(what, address=row[0], hint="Rename the unit at its API")
+        given = self._of(
+            lease,
+            sends=bool(opened),
+            closed=[name for name, row in operations.items() if row is None],
+            dropped=[name for name, row in entries.items() if row is None],
+            **_columns("put", put, ("address", "type", "unit", "under", "body", "sum")),
+        )
+        intents = _columns("opened", opened, ("operation", "address", "change", "begun", "epoch", "sum"))
+        try:
+            if await self._written({**given, **intents}):
+                return
+            lost = await self._lost(lease)
+            if opened:
+                # Nothing may begin any more; what came of what had begun is recorded, as long as nobody else writes.
+                none = _columns("opened", [], ("operation", "address", "change", "begun", "epoch", "sum"))
+                await self._written({**given, **none, "sends": False})
+            raise lost
+        except errors.UniqueViolation:
+            raise await self._twins(put, given["dropped"]) from None
+
+    async def _written(self, given: Mapping[str, Any]) -> bool:
+        return bool((await self._link.run(_WRITE, given))[0][0])
+
+    async def _twins(self, put: Rows, dropped: Sequence[str]) -> StateError:
+        """Which unit would stand under two addresses."""
+        roots: dict[tuple[str, str], str] = {}
+        query = f"select {ENTRY_COLUMNS} from reconcile.entries where fleet = %(fleet)s and type = %(type)s"
+        query += " and root = %(unit)s and not address = any(%(gone)s::text[])"
+        gone = [*dropped, *(row[0] for row in put)]
+        for address, path, unit, under, *_ in put:
+            if under is not None or not unit:
+                continue
+            other = roots.setdefault((path, unit), address)
+            if other == address:
+                found = await self._read(query, {"type": path, "unit": unit, "gone": gone})
+                other = found[0][0] if found else address
+            if other != address:
+                return twins(address, other, unit)
+        return broken(f"the state in {self}: a unit would stand under two addresses", hint="Plan again")
+
+    async def migrate(self) -> None:
+        await self._link.make()
+
+    async def close(self) -> None:
+        await self._link.close()
+
+
+def _fits(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _columns(part: str, rows: Rows, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Rows as one list for each column, as a statement takes them: `put_address` and so on."""
+    return {f"{part}_{name}": [row[at] for row in rows] for at, name in enumerate(names)}
+
+
+def _lease_of(row: tuple[Any, ...]) -> Lease:
+    scope, id, holder, epoch, since, expires = row[:6]
+    return Lease(id, scope, holder, epoch, stamp(since), stamp(expires))
