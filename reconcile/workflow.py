@@ -169,7 +169,7 @@ async def connect(world: World, providers: Collection[str] | None = None) -> Non
             world.barred[name] = barred
     head = await world.store.head()
     if head is not None:
-        check_head(head, world.document.fleet, world.accounts, world.document.state_path)
+        check_head(head, world.document.fleet, world.accounts, str(world.store))
 
 
 async def plan_fleet(world: World, options: Options, expires: timedelta | None = None) -> Planned:

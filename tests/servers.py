@@ -25,8 +25,7 @@ import psycopg
 import pytest
 
 USER, PASSWORD = "reconcile", "pw of/the@tests"
-LEFT_OUT: dict[str, str] = {}
-"""What was not found: the program, and the Debian package that has it."""
+NOT_HERE = "is not here (Debian package"
 
 
 def found(program: str, package: str) -> str:
@@ -34,10 +33,9 @@ def found(program: str, package: str) -> str:
     places = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
     path = shutil.which(program, path=os.pathsep.join([*places, "/usr/sbin", "/usr/local/sbin"]))
     if path is None:
-        LEFT_OUT[program] = package
         if os.environ.get("CI"):
-            pytest.fail(f"{program} is not here (Debian package {package}), and CI insists on it")
-        pytest.skip(f"{program} is not here (Debian package {package})")
+            pytest.fail(f"{program} {NOT_HERE} {package}), and CI insists on it")
+        pytest.skip(f"{program} {NOT_HERE} {package})")
     return path
 
 

@@ -23,7 +23,17 @@ Words = tuple[str, ...]
 # A word that is quoted may hold a backtick: a name or the id of a lease, which can be anything.
 _WRITTEN = re.compile(r"""`reconcile ((?:'[^']*'|"[^"]*"|[^`'"\\])+)`""")
 _BY_OPTION = ("unlock", "state show", "state rm", "state mv", "state unprotect")
-_BY_ARGUMENT = ("plan", "apply", "destroy", "drift", "validate", "lock list", "state list", "state pull")
+_BY_ARGUMENT = (
+    "plan",
+    "apply",
+    "destroy",
+    "drift",
+    "validate",
+    "lock list",
+    "state list",
+    "state pull",
+    "state migrate",
+)
 
 
 def command(*words: str) -> str:
@@ -57,8 +67,21 @@ def given_again(given: Mapping[str, Any]) -> list[str]:
         ("--ca-file", "ca_files"),
     )
     words = [word for flag, name in several for value in given.get(name) or () for word in (flag, value)]
-    once = (("--state", "state"), ("--root", "root"))
-    return [*words, *(word for flag, name in once if given.get(name) is not None for word in (flag, given[name]))]
+    state, root = given.get("state"), given.get("root")
+    if state is not None:
+        words += ["--state", without_password(state)]
+    return [*words, "--root", root] if root is not None else words
+
+
+def without_password(state: str) -> str:
+    """A path or a URL as it may be printed: what a password stood in is left out, and comes from elsewhere."""
+    scheme, mark, rest = state.partition("://")
+    if not mark:
+        return state
+    before, query, said = rest.partition("?")
+    user, at, place = before.rpartition("@")
+    kept = "&".join(one for one in said.split("&") if "pass" not in one.partition("=")[0].lower())
+    return f"{scheme}://{user.partition(':')[0]}{at}{place}" + (query + kept if kept else "")
 
 
 def flat(many: Sequence[Words]) -> list[str]:

@@ -117,6 +117,9 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
         from reconcile import workflow
         from reconcile.planfile import effect_of
 
+        if saved:
+            session.wired.check_key()
+
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
             if given["format_"] == "text":
@@ -154,6 +157,8 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
 
     async def story(session: Session) -> int:
         from reconcile import workflow
+
+        session.wired.check_key()
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)

@@ -64,7 +64,7 @@ def general_options(command: Command) -> Command:
         metavar="FILE",
         help="Trust the certificate authorities of this file too (PEM).",
     )(command)
-    return click.option("--state", metavar="PATH", help="Keep the state in this file.")(command)
+    return click.option("--state", metavar="PATH|URL", help="Keep the state there: a file, or postgresql://…")(command)
 
 
 def untrusted_option(command: Command) -> Command:

@@ -1,4 +1,4 @@
-"""`state list|show|pull|rm|mv|unprotect`: looks after the state. Nothing here asks an API."""
+"""`state list|show|pull|rm|mv|migrate|unprotect`: looks after the state. Nothing here asks an API."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from reconcile.core.address import Address
 from reconcile.core.ports import Ended, Head
 from reconcile.core.resource import Entry, moved
 from reconcile.core.selection import Selectors, names_nothing
+from reconcile.core.text import printable
 from reconcile.errors import InvalidInput, Problem, Refused
 
 address_argument = click.argument("address")
@@ -109,6 +110,21 @@ def pull(**given: Any) -> int:
         async for part in session.wired.store.pull():
             put(part)
         put("\n")
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@click.argument("path", default=".")
+@document_options
+@general_options
+def migrate(**given: Any) -> int:
+    """Make what states need in a shared home, where whoever applies may not do that."""
+
+    async def story(session: Session) -> int:
+        await session.world.store.migrate()
+        say([f"What states need is there: {printable(str(session.world.store))}"])
         return 0
 
     return run_session(given, story)

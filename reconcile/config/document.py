@@ -14,7 +14,7 @@ from reconcile.config.check.resources import desired, members
 from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
-from reconcile.core.ports import Limit, Origin
+from reconcile.core.ports import Limit, Origin, StateSettings
 from reconcile.core.resource import Desired
 from reconcile.errors import Position
 
@@ -34,7 +34,7 @@ class LoadedDocument:
     path: str
     settings: Mapping[str, BaseModel]
     places: Mapping[str, Position]
-    state_path: str
+    state: StateSettings
     limits: Mapping[str, Limit]
     digest: str
     variables: str

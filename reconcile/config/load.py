@@ -43,7 +43,8 @@ class Inputs:
         var: `name=value` of `--var`. `var_files`: paths of `--var-file`, relative to `cwd`.
         cwd: what paths are relative to and shown against.
         schemes: those that a reference to a secret may have.
-        root: `--root`, below which the fleet may name files. `state`: `--state`, in place of what the files say.
+        root: `--root`, below which the fleet may name files.
+        state_elsewhere: whether whoever runs it says where the state is, so that what the files say is not used.
         trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
     """
 
@@ -53,7 +54,7 @@ class Inputs:
     cwd: Path | None = None
     schemes: Sequence[str] = ("env", "file")
     root: str | None = None
-    state: str | None = None
+    state_elsewhere: bool = False
     trust: Trust = TRUSTED
 
 
@@ -105,7 +106,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
     around = Around(world.budget, parts.torn, parts.variables.keys() - given.values.keys())
     names = Names({"var": given.values, "fleet": parts.name}, around)
     provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
-    state_path = settings.state_path(world, parts, names, elsewhere=inputs.state is not None)
+    state = settings.state(world, parts, names, opened, elsewhere=inputs.state_elsewhere)
     limits = settings.limits(world, parts)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
@@ -126,7 +127,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
         path=path,
         settings=provider_settings,
         places=places,
-        state_path=state_path,
+        state=state,
         limits=limits,
         digest=sources.digest(),
         variables=given.digest(),
@@ -147,7 +148,7 @@ def _note_secret_files(world: Loading, parts: FleetParts) -> None:
     """Before anything else is read: the files that references to secrets name, wherever they are written out."""
     sections = [node for nodes in parts.sections.values() for node in nodes]
     profiles = [said.node for said in parts.profiles.values()]
-    for node in [parts.main.members.get("providers"), *sections, *profiles]:
+    for node in [parts.main.members.get("providers"), parts.main.members.get("state"), *sections, *profiles]:
         for rest, at in literal_files(node):
             world.sources.secret(os.path.relpath(world.base(at) / rest, world.sources.directory))
 

@@ -86,12 +86,12 @@ def check_trust(bound: Bindings) -> None:
         raise Refused(UNTRUSTED)
 
 
-def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], state_path: str) -> None:
+def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], state: str) -> None:
     """
     Refuses a state that belongs to something else.
 
     Args:
-        accounts: by provider, `(account, host)`, of those that this run is connected to.
+        accounts: by provider, `(account, host)`, of those that this run is connected to. state: where it is.
 
     Raises:
         Refused: naming both sides.
@@ -99,7 +99,7 @@ def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], 
     if head.fleet and head.fleet != fleet:
         raise Refused(
             Problem(
-                f"the state {state_path} belongs to the fleet {head.fleet}, not to {fleet}",
+                f"the state {state} belongs to the fleet {head.fleet}, not to {fleet}",
                 hint="Give each fleet its own state (state.path), or rename the fleet back",
             )
         )

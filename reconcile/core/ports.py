@@ -38,6 +38,24 @@ class Origin:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """
+    Where a document keeps its state: a file, or a URL and what is needed there.
+
+    Attributes:
+        path: of the file, resolved; also where there is a URL, in place of which nothing of it is used.
+        url, username: a text, or a reference to one. password: a reference.
+        where: the place at which `url` is written.
+    """
+
+    path: str
+    url: str | SecretRef | None = None
+    username: str | SecretRef | None = None
+    password: SecretRef | None = None
+    where: Position | None = None
+
+
 class Document(Protocol):
     """
     A fleet's files, loaded and checked.
@@ -49,7 +67,7 @@ class Document(Protocol):
         fleet: its name. `directory`: its directory. `path`: PATH as it was given.
         settings: of each provider that the document uses or configures, as its model, references unresolved.
         places: of the settings that are written, by `providers.<provider>.<setting>`.
-        state_path: where the local state lives, resolved.
+        state: where it keeps its state.
         limits: by kind: delete, forget, replace, change, unread.
         digest: SHA-256, hex, of what the files (tables and other named files included) say.
         variables: SHA-256, hex, of the variables' values.
@@ -63,7 +81,7 @@ class Document(Protocol):
     path: str
     settings: Mapping[str, BaseModel]
     places: Mapping[str, Position]
-    state_path: str
+    state: StateSettings
     limits: Mapping[str, Limit]
     digest: str
     variables: str
@@ -177,6 +195,9 @@ class Store(Protocol):
     What was written stands, whatever becomes of the process. A home that can tell that a part of it is gone, or that
     it is an older copy of itself, is not used: a StateError with a hint.
     """
+
+    def __str__(self) -> str:
+        """Where it is, for people; never with a password."""
 
     async def head(self) -> Head | None:
         """The head of the state; None when there is none."""
@@ -309,6 +330,7 @@ class Env:
         now: wall clock, aware UTC; only for what people read and for expiry, never for order.
         emit: the sink of events. `holder`: of the lease, `user@host:pid`.
         slept: seconds that the machine has slept since its boot, which a monotonic clock such as the loop's leaves out.
+        lease_s: how long a lease of this run lasts unless it is renewed.
     """
 
     now: Callable[[], datetime]
@@ -316,3 +338,4 @@ class Env:
     holder: str
     emit: Sink = silent
     slept: Callable[[], float] = lambda: 0.0
+    lease_s: float = 60.0

@@ -22,7 +22,10 @@ UNTRUSTED = "RECONCILE_UNTRUSTED"
 ALLOWED_ENV = "RECONCILE_ALLOWED_ENV"
 ALLOWED_AGENTS = "RECONCILE_ALLOWED_AGENTS"
 OURS = "RECONCILE_"
-"""How the names of our own variables begin: no document may have one opened, whoever wrote it."""
+"""How the names of our own variables begin: no document may have one opened, but for where the state is."""
+KEY = "RECONCILE_FINGERPRINT_KEY"
+PIPELINE = ("GITHUB_TOKEN", "CI_JOB_TOKEN")
+"""Tokens that a pipeline gives its jobs: they can change the repository, and are no device's secret."""
 
 MANY = 10  # chosen by feel: so many names from one written reference are still read one by one
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
@@ -41,19 +44,17 @@ class Trust:
     names: tuple[str, ...] | None = None
     agents: frozenset[str] = frozenset()
 
-    def refusal(self, ref: SecretRef, *, own: bool = False) -> Problem | None:
+    def refusal(self, ref: SecretRef, *, own: bool = False, setting: str = "") -> Problem | None:
         """
         Why a reference is not opened, with the way out; None when it is.
 
         Args:
             own: whether it is what stands there when nobody writes that setting (`env:TWILIO_AUTH_TOKEN` in
                 `auth_token`). The same reference anywhere else is not.
+            setting: of the state, in which it stands: `state.url`, `state.username`, `state.password`.
         """
-        if is_ours(ref):
-            return Problem(
-                f"{ref} is not opened: variables that begin with {OURS} are reconcile's own",
-                hint="Give the value under another name",
-            )
+        if (kept := withheld(ref, setting)) is not None:
+            return kept
         if ref.scheme == "env":
             if own or (self.names is None and not self.untrusted):
                 return None
@@ -82,9 +83,23 @@ TRUSTED = Trust()
 """Of a document that may have whatever it names."""
 
 
-def is_ours(ref: SecretRef) -> bool:
-    """Whether it is one of reconcile's own variables (in any case: some systems do not tell them apart)."""
-    return ref.scheme == "env" and ref.rest.upper().startswith(OURS)
+def withheld(ref: SecretRef, setting: str = "") -> Problem | None:
+    """
+    Why a variable is opened for no document, however far that is trusted; None when it is.
+
+    Args:
+        setting: of the state, in which it stands.
+    """
+    name = ref.rest.upper()  # some systems do not tell them apart
+    if ref.scheme != "env":
+        return None
+    if name.startswith(OURS) and (name == KEY or setting not in ("state.url", "state.password")):
+        what = f"{ref} is not opened: variables that begin with {OURS} are reconcile's own"
+        return Problem(what, hint="Give the value under another name")
+    if name in PIPELINE and setting != "state.password":
+        what = f"{ref} is not opened: it is the pipeline's own token"
+        return Problem(what, hint="Use a token that was made for this")
+    return None
 
 
 def credentials(settings: BaseModel) -> Iterator[tuple[str, SecretRef, bool]]:

@@ -18,9 +18,8 @@ from reconcile.engine import young
 from reconcile.errors import Locked, Problem, ReconcileError, StateError
 
 SCOPE = "fleet"
-TTL_S = 60.0
-RENEW_S = 10.0
-MARGIN_S = 15.0  # requests stop this long before the lease ends
+RENEWED = 1 / 6  # of its length, a lease is renewed
+MARGIN = 1 / 4  # of its length before a lease ends, nothing is sent any more
 
 
 class Journal:
@@ -31,19 +30,19 @@ class Journal:
         store: Store,
         lease: Lease,
         acquired_at: float,
-        slept: Callable[[], float],
+        env: Env,
         not_released: Callable[[ReconcileError], None],
     ) -> None:
         """
         Args:
             acquired_at: the loop's time from before the lease was asked for, and what the machine had slept by then.
-            slept: seconds that the machine has slept so far, which the loop's time does not count.
+            env: how long a lease lasts, and what the machine has slept so far, which the loop's time does not count.
             not_released: told why the lease could not be given back. What was done stands all the same, so that is no
                 error of those who hold it.
         """
         self.store, self.lease = store, lease
-        self._slept, self._not_released = slept, not_released
-        self._deadline = acquired_at + TTL_S - MARGIN_S
+        self._env, self._not_released = env, not_released
+        self._deadline = acquired_at + env.lease_s * (1 - MARGIN)
         self._broken: ReconcileError | None = None
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -94,7 +93,7 @@ class Journal:
         young.check(method, attempt)
 
     def _time(self) -> float:
-        return asyncio.get_running_loop().time() + self._slept()
+        return asyncio.get_running_loop().time() + self._env.slept()
 
     async def write(self, record: Record) -> None:
         """Returns when the record is durable, together with all others that waited at this moment."""
@@ -126,16 +125,16 @@ class Journal:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self._env.lease_s * RENEWED)
             asked = self._time()
             try:
-                self.lease = await self.store.renew(self.lease, TTL_S)
+                self.lease = await self.store.renew(self.lease, self._env.lease_s)
             except Locked as lost:
                 self._broken = lost
                 return
             except ReconcileError:
                 continue  # the deadline stands; the next try may work
-            self._deadline = asked + TTL_S - MARGIN_S
+            self._deadline = asked + self._env.lease_s * (1 - MARGIN)
 
 
 async def acquire(
@@ -164,8 +163,8 @@ async def acquire(
     while True:
         asked = loop.time() + env.slept()
         try:
-            lease = await store.acquire(scope=SCOPE, holder=env.holder, ttl_s=TTL_S, lineage=lineage, fleet=fleet)
-            return Journal(store, lease, asked, env.slept, not_released)
+            lease = await store.acquire(scope=SCOPE, holder=env.holder, ttl_s=env.lease_s, lineage=lineage, fleet=fleet)
+            return Journal(store, lease, asked, env, not_released)
         except Locked as held:
             if loop.time() >= give_up:
                 raise

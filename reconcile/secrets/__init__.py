@@ -87,18 +87,19 @@ class SecretResolver:
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(self.schemes)}>"
 
-    async def open(self, ref: SecretRef, *, own: bool = False) -> Secret:
+    async def open(self, ref: SecretRef, *, own: bool = False, setting: str = "") -> Secret:
         """
         The secret that `ref` stands for.
 
         Args:
             own: whether it is the default of the setting that it is opened for.
+            setting: of the state, that it is opened for.
 
         Raises:
             NotAllowed: the document may not have it opened; nothing was looked up.
             InvalidInput: it stands for nothing, or for an empty text; the message holds the reference, never the value.
         """
-        if (refusal := self.trust.refusal(ref, own=own)) is not None:
+        if (refusal := self.trust.refusal(ref, own=own, setting=setting)) is not None:
             raise NotAllowed(refusal)
         scheme = self.schemes.get(ref.scheme)
         if scheme is None:

@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
+from reconcile.core.trust import KEY
 from reconcile.errors import InvalidInput, Problem, StateError
 from reconcile.files import sync_directory
 
-KEY_VARIABLE = "RECONCILE_FINGERPRINT_KEY"
+KEY_VARIABLE = KEY
 FILE_NAME = "fingerprint.key"
 
 _LEAST = 32  # bytes, as many as HMAC-SHA256 uses

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,11 +24,13 @@ from pydantic import BaseModel
 
 from reconcile import __version__
 from reconcile.backends.holders import Process, uptime
+from reconcile.backends.registry import backend_of
 from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
+from reconcile.core.home import Opening, Place
 from reconcile.core.plan import Plan
-from reconcile.core.ports import Document, Env
+from reconcile.core.ports import Document, Env, Store
 from reconcile.core.resource_type import Binding, Provider, ResourceType
 from reconcile.core.schema import Kind, fields_of
 from reconcile.core.trust import ALLOWED_AGENTS, ALLOWED_ENV, UNTRUSTED, Trust, agents_of, credentials, names_of, said
@@ -45,6 +48,9 @@ from reconcile.wiring.simulated import SIMULATOR, credentials_at, simulator_url
 from reconcile.workflow import World
 
 ALLOWED_HOSTS = "RECONCILE_ALLOWED_HOSTS"
+STATE = "RECONCILE_STATE"
+LEASE = "RECONCILE_LEASE"
+REHEARSAL = ".simulator"  # no fleet's name has a dot, so that this is none's
 LAG_S = 15.0  # how long after its client gave up a request may still be on its way to the API: chosen by feel
 TIMEOUT_S = 30.0  # of a provider whose settings have none: `Net.client`'s
 
@@ -90,7 +96,7 @@ class CommandRequest:
     Attributes:
         path: PATH as it was given.
         var, var_files: `--var K=V`, `--var-file F`, in order.
-        state: `--state PATH`, or None. `root`: `--root DIR`, or None.
+        state: `--state PATH|URL`, or None. `root`: `--root DIR`, or None.
         allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
         ca_files: every `--ca-file`.
         untrusted: `--untrusted`.
@@ -147,7 +153,7 @@ def document(request: CommandRequest) -> Document:
             var=request.var,
             var_files=request.var_files,
             root=request.root,
-            state=request.state,
+            state_elsewhere=state_said(request) is not None,
             trust=trust_of(request),
         ),
     )
@@ -158,34 +164,84 @@ def root(request: CommandRequest, files: Document) -> Path:
     return root_of(Path(files.directory), request.root, request.environ, working_directory(request.environ))
 
 
-def state_path(request: CommandRequest, files: Document) -> Path:
-    """Where the state is: `--state`, else beside the simulator's runs, else what the files say."""
+def state_said(request: CommandRequest) -> tuple[str, str] | None:
+    """Where the state is, as whoever runs it says it, and by which setting; None where the files say it."""
     if request.state is not None:
-        return Path(request.state)
+        return request.state, "--state"
+    said = request.environ.get(STATE)
+    return (said, STATE) if said else None
+
+
+async def home_of(request: CommandRequest, files: Document, secrets: SecretResolver) -> Path | Place:
+    """
+    Where the state is: what whoever runs it says, else what the files say; a rehearsal's file is another one.
+
+    Raises:
+        InvalidInput: what the URL needs does not resolve, or may not be opened.
+    """
+    said = state_said(request)
+    if said is not None:
+        text, setting = said
+        return Place(Secret(text), setting, True) if "://" in text else Path(text)
+    written = files.state
+    if written.url is not None:
+        opened: dict[str, Secret] = {}
+        for name in ("url", "username", "password"):
+            value = getattr(written, name)
+            if isinstance(value, SecretRef):
+                opened[name] = await secrets.open(value, setting=f"state.{name}")
+            elif value is not None:
+                opened[name] = Secret(value)
+        trusted = isinstance(written.url, SecretRef)  # then whoever runs it wrote the URL
+        return Place(setting="state.url", trusted=trusted, where=written.where, **opened)
     if simulator_url(request.environ):
-        place = Path("state") / f"{files.fleet}.simulator.db"
+        place = Path("state") / f"{files.fleet}{REHEARSAL}.db"
         try:
             return Root(root(request, files)).making(str(place), Path(files.directory))
         except NotRead as wrong:
             raise InvalidInput(Problem(f"the state {place} {wrong.why}", hint=wrong.hint)) from None
-    return Path(files.state_path)
+    return Path(written.path)
 
 
-def store(request: CommandRequest, path: Path, rng: random.Random) -> SqliteStore:
-    """The state at `path`; nothing is opened or made yet."""
-    process = Process(socket.gethostname(), os.getpid(), request.parts.uptime)
-    return SqliteStore(path, now=request.parts.now, rng=rng, process=process, without_log=request.without_log)
+def lease_s(environ: Mapping[str, str]) -> float:
+    """How many seconds a lease lasts. Raises InvalidInput when what is said is no such length."""
+    text = environ.get(LEASE, "").strip()
+    found = re.fullmatch(r"([0-9]{1,3})(s|m)", text) if text else None
+    seconds = int(found[1]) * (60 if found[2] == "m" else 1) if found else 60
+    if (text and not found) or not 5 <= seconds <= 600:
+        what = f"{LEASE} is {text[:40]!a}: expected a length from 5s to 10m"
+        raise InvalidInput(Problem(what, hint=f"Like {LEASE}=60s, which it is where nobody says another"))
+    return float(seconds)
 
 
-def key_here(environ: Mapping[str, str], create: bool = False) -> FingerprintKey | None:
+def store(request: CommandRequest, home: Path | Place, fleet: str, rng: random.Random) -> Store:
+    """
+    The state of a fleet; nothing is opened or made yet.
+
+    Raises:
+        InvalidInput: the URL cannot be used.
+    """
+    host, now = socket.gethostname(), request.parts.now
+    if isinstance(home, Path):
+        process = Process(host, os.getpid(), request.parts.uptime)
+        return SqliteStore(home, now=now, rng=rng, process=process, without_log=request.without_log)
+    name = fleet + (REHEARSAL if simulator_url(request.environ) else "")
+    allowed = allow_list(request.environ.get(ALLOWED_HOSTS), *request.allow_hosts)
+    return backend_of(home)(home, Opening(name, now, rng, allowed, request.environ, host, os.getpid()))
+
+
+def key_here(environ: Mapping[str, str], create: bool = False, shared: bool = False) -> FingerprintKey | None:
     """
     The fingerprint key of this user or pipeline, without a fleet; None when there is none.
+
+    Args:
+        shared: whether the state is one that others use too: then a key that is only on this machine is none.
 
     Raises:
         InvalidInput: the variable is empty or too short.
         StateError: the file is there and cannot be used, or (`create`) cannot be made.
     """
-    return load_key(environ, _config_dir(environ), create)
+    return load_key(environ, None if shared else _config_dir(environ), create and not shared)
 
 
 def key_source(environ: Mapping[str, str]) -> str | None:
@@ -223,16 +279,17 @@ class Wired:
             transport=request.parts.transport or ways_of(request.environ, tuple(request.ca_files)),
         )
         files = document(request)
-        path = state_path(request, files)
-        self.store = store(request, path, self.rng)
-        self.key = key_here(request.environ)
         self.secrets = SecretResolver(
             directory=Path(files.directory),
             root=root(request, files),
             environ=request.environ,
-            key=self.key,
+            key=None,
             trust=trust_of(request),
         )
+        home = await home_of(request, files, self.secrets)
+        self.shared = not isinstance(home, Path)
+        self.use_key(key_here(request.environ, shared=self.shared))
+        self.store = store(request, home, files.fleet, self.rng)
         try:
             self.world = await self._world(files)
         except BaseException:
@@ -268,7 +325,7 @@ class Wired:
             connect,
             self.store,
             self.secrets,
-            Env(request.parts.now, self.rng, holder(), request.emit, self._slept),
+            Env(request.parts.now, self.rng, holder(), request.emit, self._slept, lease_s(request.environ)),
             self._guard,
             lambda: self.net.requests,
             lambda: self.net.http_s,
@@ -336,9 +393,14 @@ class Wired:
 
         Made while the state holds no fingerprint. When it holds some and the key is gone, a new one is made as well,
         with a word: else nothing written from now on could ever be compared.
+
+        Raises:
+            InvalidInput: the state is shared, and the key is not here.
         """
         if self.key is not None:
             return
+        if self.shared:
+            raise self._no_key("secrets are recorded in a shared state with a key that all who apply have")
         if await self._recorded_key() is not None:
             self.request.emit(
                 Noted(
@@ -354,7 +416,11 @@ class Wired:
 
         Returns:
             Why there is none all the same: nowhere to keep it, or the state has another one, which is not here.
+
+        Raises:
+            InvalidInput: the state is shared, and the key is not here.
         """
+        self.check_key()
         if self.key is not None:
             return None
         if (other := await self._recorded_key()) is not None:
@@ -364,6 +430,18 @@ class Wired:
         except StateError as error:
             return error.problems[0].what
         return None
+
+    def check_key(self) -> None:
+        """Raises InvalidInput where a saved plan needs a key that everybody has, and none is here."""
+        if self.shared and self.key is None:
+            raise self._no_key("a saved plan over a shared state is sealed with a key that all who apply have")
+
+    def _no_key(self, why: str) -> InvalidInput:
+        hint = f"Set {KEY_VARIABLE}, the same everywhere: `reconcile key new` prints a new one"
+        own = key_source(self.request.environ)
+        if own is not None and Path(own).is_file():
+            hint += f"; to go on with the one of this machine, take what is in {own}"
+        return InvalidInput(Problem(f"{KEY_VARIABLE} is not set: {why}", hint=hint))
 
     def use_key(self, key: FingerprintKey | None) -> None:
         """Fingerprints are made with this key from now on."""

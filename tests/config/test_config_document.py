@@ -102,7 +102,7 @@ def example(tmp_path: Path) -> Document:
 
 def test_the_example_says_what_it_says(example: Document, tmp_path: Path) -> None:
     assert (example.fleet, example.path, example.directory) == ("cold-chain-prod", "prod", str(tmp_path / "prod"))
-    assert example.state_path == str(tmp_path / "prod/state/cold-chain-prod.db")
+    assert example.state.path == str(tmp_path / "prod/state/cold-chain-prod.db")
     assert example.limits == {"delete": Limit(number=20), "forget": Limit(number=20)}
     assert list(example.providers()) == ["microvisor", "asset_tracker", "device_management"]
     assert example.settings["microvisor"].account_sid == "AC00000000000000000000000000000001"
@@ -439,7 +439,7 @@ def test_settings_and_state_may_use_variables(tmp_path: Path) -> None:
         "state: {path: '{{ fleet }}/s.db'}\n",
     )
     assert document.settings["microvisor"].base_url == "https://h/v1"
-    assert document.state_path == str(tmp_path / "f/s.db")
+    assert document.state.path == str(tmp_path / "f/s.db")
 
 
 def test_only_providers_that_are_used_are_looked_at(tmp_path: Path) -> None:

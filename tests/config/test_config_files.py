@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def loaded(at: Path, text: str, environ: Mapping[str, str] | None = None, **more: str | tuple[str, ...]) -> Document:
+def loaded(at: Path, text: str, environ: Mapping[str, str] | None = None, **more: object) -> Document:
     (at / "fleet" / "fleet.yaml").write_text("fleet: f\n" + text)
     return load("fleet", providers=Providers(), inputs=Inputs(environ or {}, cwd=at, **more))  # type: ignore[arg-type]
 
@@ -175,13 +175,13 @@ def test_the_state_lies_below_the_root(repository: Path, tmp_path: Path, path: s
     (repository / "fleet" / "out").symlink_to(tmp_path)
     text = f"state: {{path: '{path}'}}\n"
     if words is None:
-        assert Path(loaded(repository, text).state_path).is_relative_to(repository)
+        assert Path(loaded(repository, text).state.path).is_relative_to(repository)
         return
     said = refused(repository, text)
     assert words in said
     assert "fleet.yaml:2" in said
     assert "--state PATH" in said
-    assert loaded(repository, text, state="elsewhere.db")
+    assert loaded(repository, text, state_elsewhere=True)
 
 
 def test_the_state_has_no_absolute_path_in_a_document_even_below_the_root(repository: Path) -> None:

@@ -60,6 +60,9 @@ class SqliteStore(Store):
         self._rng, self._now, self._process = rng, now, process
         self._file = StateFile(path.absolute(), rng, without_log=without_log)
 
+    def __str__(self) -> str:
+        return str(self._file.path)
+
     # ------------------------------------------------------------------ reading
 
     async def head(self) -> Head | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconcile.core.trust import Trust, patterns
+from reconcile.core.trust import Trust, patterns, withheld
 from reconcile.core.values import SecretRef
 from reconcile.errors import Flaw
 
@@ -17,20 +17,22 @@ class Opened:
         self._trust = trust
         self._names: dict[str, int] = {}  # and where each was met first
 
-    def note(self, ref: SecretRef, at: int, own: bool = False) -> Flaw | None:
+    def note(self, ref: SecretRef, at: int, own: bool = False, setting: str = "") -> Flaw | None:
         """
         Takes a reference down.
 
         Args:
             at: the place where it is written, which may stand for many rows.
             own: whether it is the default of the setting that it stands in: then it needs nobody's leave.
+            setting: of the state, in which it stands.
 
         Returns:
             What is wrong with it. In an untrusted document that is no mistake of it: what needs it is not read.
         """
         if ref.scheme == "env" and not own:
             self._names.setdefault(ref.rest, at)
-        refusal = None if self._trust.untrusted else self._trust.refusal(ref, own=own)
+        untrusted = self._trust.untrusted
+        refusal = withheld(ref, setting) if untrusted else self._trust.refusal(ref, own=own, setting=setting)
         return None if refusal is None else Flaw(refusal.what, hint=refusal.hint, kind="not allowed")
 
     @property

@@ -10,7 +10,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from reconcile.config.report import did_you_mean
-from reconcile.core.trust import OURS, is_ours
 from reconcile.core.values import SecretRef
 from reconcile.errors import Flaw
 from reconcile.yaml import Map, Node, Scalar, Seq
@@ -49,12 +48,6 @@ def secret_reference(text: str, schemes: tuple[str, ...], base: Path, directory:
     if found.scheme == "env" and not _VARIABLE.fullmatch(found.rest):
         raise Flaw(
             "env: is followed by the name of a variable, [A-Za-z0-9_]", hint=f"Write {_ways(schemes)}", kind="env"
-        )
-    if is_ours(found):
-        raise Flaw(
-            f"{found} is not opened: variables that begin with {OURS} are reconcile's own",
-            hint="Give the value under another name",
-            kind="ours",
         )
     if found.scheme != "file":
         return found

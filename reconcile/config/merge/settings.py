@@ -13,7 +13,7 @@ from reconcile.config.check.models import model_flaws
 from reconcile.config.check.opened import Opened
 from reconcile.config.compile.build import Shape
 from reconcile.config.compile.layers import ABSENT, Layer, Scope
-from reconcile.config.compile.references import secret_reference
+from reconcile.config.compile.references import looks_like_reference, secret_reference
 from reconcile.config.compile.sections import settings_fields
 from reconcile.config.expressions.coerce import number_of, shown
 from reconcile.config.expressions.operations import Names
@@ -21,17 +21,27 @@ from reconcile.config.merge.fleet import FleetParts, Said
 from reconcile.config.read.tables import Spec, Table, read
 from reconcile.config.report import Showing, suggestion
 from reconcile.config.world import Loading
-from reconcile.core.ports import Limit
+from reconcile.core.ports import Limit, StateSettings
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Field, Kind
 from reconcile.core.trust import credentials
+from reconcile.core.values import SecretRef
 from reconcile.errors import Flaw, Position
 from reconcile.files import NotRead
 from reconcile.yaml import Map, Node, Scalar
 
 LIMITS = ("delete", "forget", "replace", "change", "unread", "absent", "failures")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%")
-_STATE = Field("state", Kind.OBJECT, fields={"path": Field("path", Kind.TEXT)})
+_STATE = Field(
+    "state",
+    Kind.OBJECT,
+    fields={
+        "path": Field("path", Kind.TEXT),
+        "url": Field("url", Kind.TEXT),
+        "username": Field("username", Kind.TEXT),
+        "password": Field("password", Kind.SECRET),
+    },
+)
 _TABLE = Field(
     "table",
     Kind.OBJECT,
@@ -130,19 +140,64 @@ def evaluate(
     return ({} if value is ABSENT else value), shape
 
 
-def state_path(world: Loading, parts: FleetParts, names: Names, elsewhere: bool) -> str:
+def state(world: Loading, parts: FleetParts, names: Names, opened: Opened, elsewhere: bool) -> StateSettings:
     """
-    Where the local state lives, all links on the way followed; a relative path below the root, else it is reported.
+    Where the state is. Whatever is wrong with it is reported.
 
     Args:
-        elsewhere: whether the command line names another place, so that this one is not used.
+        elsewhere: whether whoever runs it names another place, so that this one is not used.
     """
-    directory = world.sources.directory
     node = parts.main.get("state")
     value: dict[str, Any] | None = {}
+    places: Mapping[tuple[str, ...], int] = {}
     if node is not None:
-        value, _ = evaluate(world, _STATE, [Layer(node)], "state", names)
-    written = (value or {}).get("path")
+        value, shape = evaluate(world, _STATE, [Layer(node)], "state", names)
+        places = shape.places
+    written = value or {}
+    path = _state_path(world, parts, node, written.get("path"), elsewhere or "url" in written)
+    said: dict[str, Any] = {}
+    for name in ("url", "username", "password"):
+        if name not in written:
+            continue
+        at = places.get((name,), node.at if node is not None else 0)
+        try:
+            said[name] = _state_credential(world, name, written[name], at, opened)
+        except Flaw as flaw:
+            world.report.flaw(flaw, world.position(at), address=f"state.{name}", show_line=False)
+    if "url" in written and "path" in written:
+        world.report.add("state has a path and a url", world.position(node.at if node else 0), hint="Keep one of them")
+    elif said and "url" not in written:
+        world.report.add(f"state.{next(iter(said))} is of a state.url", world.position(node.at if node else 0))
+    where = world.position(places[("url",)]) if "url" in said else None
+    return StateSettings(path, where=where, **said)
+
+
+def _state_credential(world: Loading, name: str, value: Any, at: int, opened: Opened) -> str | SecretRef:
+    """A setting of a state that is somewhere else. Raises Flaw, which never holds what is written."""
+    if isinstance(value, str) and looks_like_reference(value, world.schemes):
+        value = secret_reference(value, world.schemes, world.base(at), world.sources.directory)
+        if value.scheme == "file":
+            world.sources.secret(value.rest)
+    if isinstance(value, SecretRef):
+        if (wrong := opened.note(value, at, setting=f"state.{name}")) is not None:
+            raise wrong
+        return value
+    text = str(value)
+    if name == "url":
+        world.report.hide(world.position(at))
+        scheme, mark, rest = text.partition("://")
+        if not mark or not scheme.isalnum():
+            hint = "Like postgresql://state.example.com/fleets, or env:NAME; a file is state.path"
+            raise Flaw("state.url is not a URL", hint=hint)
+        if ":" in rest.rpartition("@")[0]:
+            hint = "Take it out, and rotate it if it was committed; `password: env:NAME` says where it is"
+            raise Flaw("state.url holds a password", hint=hint)
+    return text
+
+
+def _state_path(world: Loading, parts: FleetParts, node: Node | None, written: str | None, elsewhere: bool) -> str:
+    """Where the state's file is, all links on the way followed; a relative path below the root, else it is reported."""
+    directory = world.sources.directory
     if written is not None and (not written or "\0" in written or written.endswith("/")):
         world.report.add("state.path is not the path of a file", world.position(node.at if node else 0))
         written = None
