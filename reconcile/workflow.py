@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,8 +21,9 @@ from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
 from reconcile.core.failures import FailureBudget
 from reconcile.core.guard import refuse, refuse_not_compared
+from reconcile.core.history import About
 from reconcile.core.lost import attempt_of
-from reconcile.core.options import Options
+from reconcile.core.options import Options, unusual
 from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
@@ -31,7 +32,7 @@ from reconcile.core.resource_type import Binding, ResourceType
 from reconcile.core.selection import Survey
 from reconcile.core.trust import TRUSTED, Trust
 from reconcile.core.values import Secret, SecretRef
-from reconcile.engine.apply import Apply, Result, Stop
+from reconcile.engine.apply import Apply, Result, Stop, outcome_of
 from reconcile.engine.journal import Journal, acquire
 from reconcile.engine.observe import Observer
 from reconcile.engine.opened import digests, open_secrets, still_not_compared, written
@@ -83,6 +84,7 @@ class World:
             answer, and the lag.
         trust: how far the document is trusted.
         barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
+        about: who runs this, from where, with which version.
         max_failures: how many changes of a type may fail in one apply, in place of `limits.failures`.
         failures: what went wrong beside the story and changes nothing of what it did: told at its end.
     """
@@ -107,6 +109,7 @@ class World:
     barred: dict[str, NotAllowed] = field(default_factory=dict)
     failures: list[ReconcileError] = field(default_factory=list)
     max_failures: Limit | None = None
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,8 +515,15 @@ async def _carry_out(
     for intent in await world.store.unfinished():
         carrying.older.setdefault(intent.address, []).append(intent.operation)
     hands.stop(carrying)
-    await world.store.begin_run(journal.lease, world.accounts, digest)
-    return await carrying.run()
+    command = "destroy" if plan.bindings.options.destroy else "apply"
+    asked = {name: value for name, value in unusual(plan.bindings.options).items() if name != "destroy"}
+    about = replace(world.about, command=command, plan=digest, options=asked, planned=len(plan.changes))
+    begun = await world.store.begin_run(journal.lease, world.accounts, about, world.document.state.keep)
+    results = await carrying.run()
+    outcome, counts = outcome_of(results, carrying.stop)
+    with suppress(ReconcileError):  # then it stays unfinished there
+        await world.store.end_run(journal.lease, begun.run or "", outcome, counts)
+    return results
 
 
 async def waiting(world: World, made: Plan, results: Sequence[Result]) -> Settle:

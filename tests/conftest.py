@@ -6,15 +6,23 @@ CI the same examples every time, so that a red run says something about the chan
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
-from servers import NOT_HERE
+from servers import NOT_HERE, Postgres, postgres
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """A real PostgreSQL, of this process of tests; each test makes a database of its own."""
+    with postgres() as made:
+        yield made
 
 
 @pytest.hookimpl(trylast=True)

@@ -94,11 +94,19 @@ def _locked(what: str, hint: str, *notes: str) -> Locked:
     return Locked(Problem(what, notes=notes, hint=hint))
 
 
-def locked(lease: Lease, *notes: str) -> Locked:
-    """The error of a state that another run holds."""
+def locked(lease: Lease, *notes: str, now: datetime | None = None) -> Locked:
+    """The error of a state that another run holds; `now`: by which it is told for how long."""
     id = printable(lease.id)
     hint = f"Wait until that run ends; if it is certainly gone: `reconcile unlock {quote(id)}`"
-    return _locked(f"the state is locked by {named(lease)} (lease {id})", hint, *notes)
+    return _locked(f"the state is locked by {named(lease)}{_for(lease, now)} (lease {id})", hint, *notes)
+
+
+def _for(lease: Lease, now: datetime | None) -> str:
+    try:
+        seconds = int((now - datetime.fromisoformat(lease.since)).total_seconds()) if now is not None else 0
+    except (TypeError, ValueError):  # anything may stand there
+        return ""
+    return f", for {seconds // 60} min" if seconds >= 60 else f", for {seconds} s" if seconds > 0 else ""
 
 
 def ended(lease: Lease) -> Locked:

@@ -13,6 +13,7 @@ from shlex import quote
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.history import ABOUT, UNFINISHED, About, Changed, Run
 from reconcile.core.ports import Begun, Head, Intent
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
 from reconcile.errors import Problem, StateError
@@ -131,6 +132,38 @@ def twins(address: str, other: str, unit: str) -> StateError:
         address=address,
         hint=f"Plan again; if {other} is not it any more, take it out: `reconcile state rm {quote(other)}`",
     )
+
+
+def about_text(about: About) -> str:
+    """What a run is about, as it is kept."""
+    return text_of(ABOUT.dump(about), "the run")
+
+
+def run_of(path: object, row: tuple[Any, ...]) -> Run:
+    """A run from `id, serial, begun, about, ended, outcome, counts`. Raises StateError when it cannot be read."""
+    id, serial, begun, about, ended, outcome, counts = row
+    try:
+        told = json.loads(counts) if counts else {}
+        return Run(id, serial, begun, ABOUT.load(json.loads(about)), ended, outcome or UNFINISHED, told)
+    except (TypeError, ValueError) as error:
+        raise broken(
+            f"{path}: the run {id} cannot be read: {error!r}", hint="Another run is not touched by it"
+        ) from error
+
+
+def told_text(told: Changed) -> str:
+    """What a run did to a resource, as it is kept beside its address."""
+    return text_of({"action": told.action, "at": told.at, "fields": list(told.fields)}, str(told.address))
+
+
+def told_of(path: object, row: tuple[Any, ...]) -> Changed:
+    """The inverse, of `address, body`. Raises StateError when it cannot be read."""
+    address, body = row
+    try:
+        said = json.loads(body)
+        return Changed(Address(address), said["action"], said["at"], tuple(said["fields"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise broken(f"{path}: the history cannot be read: {error!r}", address=str(address)) from error
 
 
 def pulled(head: Head) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "drift": ("plan", "Show what somebody else changed."),
     "explain": ("explain", "Show where a value comes from."),
     "state": ("state", "Look after the state."),
+    "history": ("history", "Show who applied what, when and from where."),
     "lock": ("lock", "See who holds the state."),
     "unlock": ("lock", "Break a lock that nobody holds any more."),
     "key": ("key", "Print a new fingerprint key, or tell which one is here."),

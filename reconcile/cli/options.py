@@ -296,8 +296,10 @@ def duration(text: str) -> timedelta:
     Raises:
         InvalidInput: it is none, or not longer than nothing.
     """
-    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
-        raise InvalidInput(Problem(f"{text!r} is not a length of time", hint="Write it like 7d, 12h, 30m or 90s"))
-    return timedelta(**{units[unit]: int(number)})
+    from reconcile.core.text import length_of
+
+    try:
+        return length_of(text)
+    except ValueError:
+        what = f"{text!r} is not a length of time"
+        raise InvalidInput(Problem(what, hint="Write it like 7d, 12h, 30m or 90s")) from None

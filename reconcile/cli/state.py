@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from reconcile.cli.options import document_options, format_option, general_optio
 from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
+from reconcile.core.history import DONE, Changed
 from reconcile.core.ports import Ended, Head
 from reconcile.core.resource import Entry, moved
 from reconcile.core.selection import Selectors, names_nothing
@@ -239,10 +241,18 @@ async def _write(session: Session, ended: Ended) -> Head:
     """One change of the state under the lease; it counts as a run, so that older plans are stale."""
     from reconcile import workflow
 
-    head = await session.world.store.head()
-    async with await workflow.lock(session.world, 0) as journal:
-        await session.world.store.begin_run(journal.lease, head.accounts if head else {}, None)
-        await journal.write(ended)
-    after = await session.world.store.head()
+    world = session.world
+    head = await world.store.head()
+    async with await workflow.lock(world, 0) as journal:
+        touched = dict.fromkeys((*ended.drop, *(entry.address for entry in ended.put)))
+        about = replace(world.about, command=ended.operation, planned=len(touched))
+        begun = await world.store.begin_run(
+            journal.lease, head.accounts if head else {}, about, world.document.state.keep
+        )
+        at = world.env.now().isoformat(timespec="seconds")
+        told = (Ended("told", told=Changed(address, ended.operation, at)) for address in touched)
+        await asyncio.gather(journal.write(ended), *map(journal.write, told))
+        await world.store.end_run(journal.lease, begun.run or "", DONE, {DONE: len(touched)})
+    after = await world.store.head()
     assert after is not None
     return after

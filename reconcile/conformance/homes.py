@@ -17,11 +17,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
 
 from reconcile.core.address import Address
+from reconcile.core.history import About, Changed
 from reconcile.core.ports import Begun, Ended, Lease, Record, Store
 from reconcile.core.resource import Entry, entry_from_json
 from reconcile.core.values import Ref, Secret, SecretRef
@@ -247,12 +249,12 @@ class HomeChecks:
         store = home.store()
         lease = await take(store)
         assert not await store.applied("p")
-        begun = await store.begin_run(lease, {"m": ("AC1", "api")}, "p")
+        begun = await store.begin_run(lease, {"m": ("AC1", "api")}, About("apply", plan="p"))
         assert begun == await home.store("far-2").head() and begun.serial == 1
         assert await home.store("far-2").applied("p")
         with pytest.raises(Refused, match="applied already"):
-            await store.begin_run(lease, {}, "p")
-        head = await store.begin_run(lease, {"t": ("AC2", "api")}, None)
+            await store.begin_run(lease, {}, About("apply", plan="p"))
+        head = await store.begin_run(lease, {"t": ("AC2", "api")}, About("apply"))
         assert head.serial == 2 and head.run and head.run != begun.run
         assert head.accounts == {"m": ("AC1", "api"), "t": ("AC2", "api")}
 
@@ -274,12 +276,53 @@ class HomeChecks:
     async def test_the_whole_state_as_json(self, home: Home) -> None:
         store = home.store()
         lease = await take(store)
-        await store.begin_run(lease, {"m": ("AC1", "api")}, None)
+        await store.begin_run(lease, {"m": ("AC1", "api")}, About("apply"))
         await store.write(lease, [Ended("o", put=tuple(device(n) for n in range(1500)))])
         pulled = json.loads("".join([piece async for piece in store.pull()]))
         assert [entry_from_json(row) for row in pulled.pop("entries")] == [device(n) for n in range(1500)]
         assert (pulled["fleet"], pulled["lineage"], pulled["serial"]) == ("depot", "L", 1)
         assert pulled["accounts"] == {"m": ["AC1", "api"]}
+
+    @checked
+    async def test_runs_are_remembered_with_what_they_changed(self, home: Home) -> None:
+        store, reader = home.store(), home.store("far-2")
+        assert await flat(store.runs()) == []
+        lease = await take(store)
+        about = About("apply", "me", "far-1", "https://ci.example.com/7", "c0ffee", "1.2", None, {"targets": ["x"]}, 3)
+        first = await store.begin_run(lease, {}, about)
+        told = [
+            Changed(device(n).address, "update", "2026", ({"path": "a.b", "before": None, "after": "\0é"},))
+            for n in range(1200)
+        ]
+        await store.write(lease, [Ended(f"o{n}", put=(device(n),), told=one) for n, one in enumerate(told)])
+        ((unfinished,),) = [batch async for batch in reader.runs()]
+        assert (unfinished.id, unfinished.about, unfinished.serial) == (first.run, about, 1)
+        assert (unfinished.outcome, unfinished.ended) == ("unfinished", None)
+        with pytest.raises(Locked, match="me@far:1, apply of 3 changes since 2"):
+            await take(reader)
+        await store.end_run(lease, first.run or "", "partly", {"done": 2, "failed": 1})
+        second = await store.begin_run(lease, {}, About("destroy"))
+        last, before = await flat(reader.runs())
+        assert (last.id, last.about.command, last.serial) == (second.run, "destroy", 2)
+        assert (before.outcome, before.counts) == ("partly", {"done": 2, "failed": 1}) and before.ended
+        assert await flat(reader.changes(before.id)) == told
+        assert await flat(reader.changes(last.id)) == [] == await flat(reader.changes("none"))
+        later = datetime.now(UTC) + timedelta(hours=1)
+        assert await flat(reader.runs(later)) == []
+
+    @checked
+    async def test_what_is_older_than_it_is_kept_is_forgotten_as_a_run_begins(self, home: Home) -> None:
+        store = home.store()
+        lease = await take(store)
+        first = await store.begin_run(lease, {}, About("apply", plan="p"), timedelta(days=90))
+        await store.write(lease, [Ended("o", told=Changed(device(1).address, "update"))])
+        await store.begin_run(lease, {}, About("apply"), timedelta(days=90))
+        assert len(await flat(store.runs())) == 2
+        await asyncio.sleep(0.01)
+        third = await store.begin_run(lease, {}, About("apply"), timedelta(milliseconds=1))
+        assert [run.id for run in await flat(store.runs())] == [third.run]
+        assert await flat(store.changes(first.run or "")) == []
+        assert await store.applied("p")  # that it was applied is no matter of memory
 
     # ------------------------------------------------------------------ the lease
 
@@ -317,7 +360,7 @@ class HomeChecks:
         with pytest.raises(Locked, match="taken over"):
             await one.renew(first, LONG_S)
         with pytest.raises(Locked, match="taken over"):
-            await one.begin_run(first, {}, None)
+            await one.begin_run(first, {}, About("apply"))
         await one.release(first)
         assert [second] == await other.leases()
         assert await other.count() == 0 and [intent.operation for intent in await other.unfinished()] == ["o"]
@@ -361,7 +404,7 @@ class HomeChecks:
         for call in (
             one.write(lease, [Ended("o", put=(device(1),))]),
             one.renew(lease, LONG_S),
-            one.begin_run(lease, {}, None),
+            one.begin_run(lease, {}, About("apply")),
         ):
             with pytest.raises(Locked, match="unlock"):
                 await call
@@ -394,7 +437,7 @@ class HomeChecks:
                 entry = (await store.get([device(1).address])).get(device(1).address)
                 count = (entry.facts["n"] if entry else 0) + 1
                 await store.write(lease, [Ended("o", put=(device(1, facts={"n": count}),))])
-                await store.begin_run(lease, {}, None)
+                await store.begin_run(lease, {}, About("apply"))
                 await store.release(lease)
 
         stores = [home.store(f"far-{n}") for n in range(4)]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from reconcile.core.address import Address
 from reconcile.core.events import Sink, silent
+from reconcile.core.history import About, Changed, Run
 from reconcile.core.resource import Desired, Entry
 from reconcile.core.values import Secret, SecretRef
 from reconcile.errors import Position
@@ -38,6 +39,9 @@ class Origin:
     value: Any
 
 
+KEEP = timedelta(days=90)
+
+
 @dataclass(frozen=True, slots=True)
 class StateSettings:
     """
@@ -47,6 +51,7 @@ class StateSettings:
         path: of the file, resolved; also where there is a URL, in place of which nothing of it is used.
         url, username: a text, or a reference to one. password: a reference.
         where: the place at which `url` is written.
+        keep: for how long its runs are remembered.
     """
 
     path: str
@@ -54,6 +59,7 @@ class StateSettings:
     username: str | SecretRef | None = None
     password: SecretRef | None = None
     where: Position | None = None
+    keep: timedelta = KEEP
 
 
 class Document(Protocol):
@@ -166,12 +172,13 @@ class Ended:
     An outcome. The intent of `operation` is closed, and the entries are written as they now are.
 
     Attributes:
-        put: entries to write. `drop`: addresses to remove.
+        put: entries to write. `drop`: addresses to remove. `told`: for the history of the run that began last.
     """
 
     operation: str
     put: tuple[Entry, ...] = ()
     drop: tuple[Address, ...] = ()
+    told: Changed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,15 +260,35 @@ class Store(Protocol):
     async def release(self, lease: Lease) -> None:
         """Gives the lease back; one that is another run's by now, or gone, is left as it is."""
 
-    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+    async def begin_run(
+        self, lease: Lease, accounts: Mapping[str, tuple[str, str]], about: About, keep: timedelta | None = None
+    ) -> Head:
         """
-        Begins a run that will write: counts the serial up by one, draws `Head.run`, and records accounts and the
-        plan's digest. Accounts are merged with those recorded: to allow another account is up to the caller.
+        Begins a run that will write: counts the serial up by one, draws `Head.run`, and records accounts, what the run
+        is about, and `About.plan`. Accounts are merged with those recorded: to allow another account is up to the
+        caller.
+
+        Args:
+            keep: for how long runs are remembered; what is older is forgotten. None = for ever.
 
         Raises:
             Locked: the lease is not the newest.
             Refused: a run of this plan was begun already.
         """
+
+    async def end_run(self, lease: Lease, run: str, outcome: str, counts: Mapping[str, int]) -> None:
+        """
+        Records what became of the run that began under this id.
+
+        Raises:
+            Locked: the epoch is not the newest.
+        """
+
+    def runs(self, since: datetime | None = None) -> AsyncGenerator[Sequence[Run], None]:
+        """Runs, the last one first, in batches: all that are remembered, or those that began since."""
+
+    def changes(self, run: str) -> AsyncGenerator[Sequence[Changed], None]:
+        """What a run changed, in the order in which it was recorded, in batches."""
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from datetime import timedelta
 from itertools import takewhile
 
 # C0 and C1 controls, zero-width and bidirectional format characters, line and paragraph separators, lone surrogates.
@@ -87,3 +88,12 @@ def flaw_in_name(name: str) -> str | None:
     if name != name.strip():
         return "begins or ends with a space"
     return None
+
+
+def length_of(text: str) -> timedelta:
+    """`7d`, `12h`, `30m`, `90s` as a length of time. Raises ValueError when it is none, or not longer than nothing."""
+    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
+        raise ValueError("not a length of time")
+    return timedelta(**{units[unit]: int(number)})

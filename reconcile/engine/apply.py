@@ -9,6 +9,7 @@ each other. Every change ends in exactly one outcome.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.events import ApplyStarted, ChangeDone, ChangeStarted
 from reconcile.core.failures import FailureBudget
+from reconcile.core.history import DONE, FAILED, INTERRUPTED, PARTLY
 from reconcile.core.plan import Action, Change, FieldChange, Plan
 from reconcile.core.ports import Ended, Env, Secrets
 from reconcile.core.resource import Entry, Observed
@@ -319,3 +321,13 @@ class Apply:
         result = self.results[change.address] = Result(change, outcome, detail, error, entry)
         where = None if outcome is Outcome.DONE else result.where
         self.env.emit(ChangeDone(change.address, verb_of(change), outcome, seconds, detail, where))
+
+
+def outcome_of(results: Sequence[Result], stop: Stop | None) -> tuple[str, dict[str, int]]:
+    """What became of a run, and how many of its changes came to what."""
+    counts = Counter(str(result.outcome) for result in results)
+    if stop is Stop.INTERRUPTED:
+        return INTERRUPTED, dict(counts)
+    if counts[Outcome.DONE] == len(results):
+        return DONE, dict(counts)
+    return PARTLY if counts[Outcome.DONE] else FAILED, dict(counts)

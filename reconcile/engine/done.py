@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconcile.core.events import Noted
+from reconcile.core.history import Changed
 from reconcile.core.plan import Cause, Change, FieldChange
 from reconcile.core.ports import Env, Secrets
 from reconcile.core.resource import Entry, Observed
 from reconcile.core.resource_type import ResourceType, accepted_facts, naming_of
 from reconcile.core.values import Secret, SecretRef
+from reconcile.engine.told import changed
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Done:
         fields: what the API took, by attribute.
         prints, facts, id: of the entry.
         named: whether the unit was given another name than the plan saw.
+        news: fields that the API took and that the history does not know yet.
     """
 
     change: Change
@@ -34,6 +37,7 @@ class Done:
     facts: dict[str, Any] = field(default_factory=dict)
     id: str | None = None
     named: bool = False
+    news: list[FieldChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.prints, self.facts, self.id = dict(self.change.prints), dict(self.change.facts), self.change.id
@@ -47,6 +51,7 @@ class Done:
     def took(self, fields: Sequence[FieldChange], seen: Observed | None, parent: str | None) -> None:
         """The API took these; `seen` is what it answered, None where it cannot be known."""
         change = self.change
+        self.news += fields
         for part in fields:
             name = part.path[0]
             self.fields[name] = change.after.get(name)  # None: all of it is taken out
@@ -65,6 +70,11 @@ class Done:
             self.facts = {**self.facts, **accepted_facts(self.kind, change.stamp, seen)}
             if note := seen.facts.get("note"):
                 self.env.emit(Noted(f"{change.address}: {note}"))
+
+    def told(self) -> Changed:
+        """What the history is to know of it that it does not know yet."""
+        news, self.news = self.news, []
+        return changed(self.change, news, self.env.now().isoformat(timespec="seconds"))
 
     def entry(self, parent: str | None) -> Entry:
         """What the state shall say now: what is wanted, less what is not done yet."""

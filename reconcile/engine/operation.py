@@ -125,15 +125,23 @@ class Operation:
                 await self._create()
             case _ if fields and self.as_planned:
                 self.done.took(fields, self.again if self.kind.staging is None else None, self._parent())
-                await self.intents.end(Ended(self.intents.next(), (self.entry(),)))
+                await self._record(self.intents.next())
             case _ if fields:
                 await self._update(fields)
             case Action.FORGET:
-                await self.intents.end(Ended(self.intents.next(), drop=(change.address,)))
+                await self._let_go(self.intents.next())
             case Action.NOOP if not change.after:  # it left, and was gone already
-                await self.intents.end(Ended(self.intents.next(), drop=(change.address,)))
+                await self._let_go(self.intents.next())
             case _:
-                await self.intents.end(Ended(self.intents.next(), (self.entry(),)))
+                await self._record(self.intents.next())
+
+    async def _record(self, operation: str, drop: tuple[Address, ...] = ()) -> None:
+        """What was done so far is what the state says. Raises Stopped."""
+        await self.intents.end(Ended(operation, (self.entry(),), drop, self.done.told()))
+
+    async def _let_go(self, operation: str) -> None:
+        """The state has it no more. Raises Stopped."""
+        await self.intents.end(Ended(operation, drop=(self.change.address,), told=self.done.told()))
 
     async def free_name(self, temporary: str) -> None:
         """Takes a name for the time until the wanted one is free. Raises Stopped."""
@@ -284,7 +292,7 @@ class Operation:
         self.made[change.address], self.made_at[change.address] = seen.id, asyncio.get_running_loop().time()
         if change.name is not None:
             self.named[self.kind.path, change.name] = seen.id
-        await self.intents.end(Ended(operation, (self.entry(),), drop))
+        await self._record(operation, drop)
 
     async def _made_meanwhile(self, there: Callable[[], Awaitable[Reading]], attrs: Attrs) -> Observed | None:
         """What is there in place of what could not be made, if it has all the values that are planned; else None."""
@@ -353,13 +361,13 @@ class Operation:
         except Stopped as lost:
             if triggers and lost.outcome is Outcome.UNKNOWN:
                 self.done.took(fields, None, self._parent())
-                await self.intents.end(Ended(operation, (self.entry(),)))
+                await self._record(operation)
                 raise Stopped(lost.outcome, f"{lost.detail}; it counts as done and is not sent again") from None
             raise
         if not self.change.patch:
             await self._taken(operation, patch, seen, fields)
         self.done.took(fields, seen, self._parent())
-        await self.intents.end(Ended(operation, (self.entry(),)))
+        await self._record(operation)
 
     async def _delete(self) -> None:
         change, operation, at = self.change, self.intents.next(), self._target()
@@ -374,7 +382,7 @@ class Operation:
             return Observed(change.id or "", {}) if gone else None
 
         await self._send(operation, delete, again)
-        await self.intents.end(Ended(operation, drop=(change.address,)))
+        await self._let_go(operation)
 
     async def _landed(
         self, at: Target, patch: Mapping[str, Any], operation: str, other: bool = False
@@ -412,7 +420,7 @@ class Operation:
             raise Stopped(Outcome.FAILED, f"the API accepted the write but answered with a different {name}")
         # It was done, and it is ours: only the unit could not do it, or not as it was sent.
         self.done.took(fields, seen, self._parent())
-        await self.intents.end(Ended(operation, (self.entry(),)))
+        await self._record(operation)
         if failed is not None:
             raise Stopped(Outcome.FAILED, failed)
         was, now = side_by_side(wrote, str(kept))

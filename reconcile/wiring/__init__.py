@@ -28,6 +28,7 @@ from reconcile.backends.registry import backend_of
 from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.config import Inputs, load
 from reconcile.core.events import Noted, Sink, silent
+from reconcile.core.history import About
 from reconcile.core.home import Opening, Place
 from reconcile.core.plan import Plan
 from reconcile.core.ports import Document, Env, Store
@@ -325,7 +326,7 @@ class Wired:
             connect,
             self.store,
             self.secrets,
-            Env(request.parts.now, self.rng, holder(), request.emit, self._slept, lease_s(request.environ)),
+            self._env(),
             self._guard,
             lambda: self.net.requests,
             lambda: self.net.http_s,
@@ -335,7 +336,18 @@ class Wired:
             request.parallelism,
             late_s,
             trust=self.secrets.trust,
+            about=self._about(),
         )
+
+    def _env(self) -> Env:
+        request = self.request
+        lasts = lease_s(request.environ)
+        return Env(request.parts.now, self.rng, holder(request.environ), request.emit, self._slept, lasts)
+
+    def _about(self) -> About:
+        """Who runs this, and in which job."""
+        job, commit = pipeline_of(self.request.environ)
+        return About("", user(), socket.gethostname(), job, commit, __version__)
 
     def _slept(self) -> float:
         return self.request.parts.uptime() - time.monotonic()
@@ -476,7 +488,23 @@ def types_of_plan(plan: Plan, providers: Mapping[str, Provider]) -> dict[str, Re
     return {kind.path: kind for name in providers if name in names for kind in providers[name].types}
 
 
-def holder() -> str:
-    """Who takes the lease, as people read it."""
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
-    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+def user() -> str:
+    """The user of this process."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+
+
+def holder(environ: Mapping[str, str]) -> str:
+    """Who takes the lease, as people read it: `ci@build-7:4711, job https://…`."""
+    job, _ = pipeline_of(environ)
+    return f"{user()}@{socket.gethostname()}:{os.getpid()}" + (f", job {job}" if job else "")
+
+
+def pipeline_of(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The URL of the job that this runs in, and the commit that it works on, by the variables of usual pipelines."""
+    server, run = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_RUN_ID")
+    repository = environ.get("GITHUB_REPOSITORY")
+    github = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
+    jobs = ("CI_JOB_URL", "BUILD_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
+    commits = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT", "BUILDKITE_COMMIT", "CIRCLE_SHA1")
+    job = github or next((environ[name] for name in jobs if environ.get(name)), None)
+    return job, next((environ[name] for name in commits if environ.get(name)), None)

@@ -44,12 +44,6 @@ def in_postgres(url: str) -> Callable[[str, str], Store]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[servers.Postgres]:
-    with servers.postgres() as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
 def pooler(server: servers.Postgres) -> Iterator[int]:
     with servers.pgbouncer(server) as port:
         yield port

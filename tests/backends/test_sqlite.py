@@ -27,6 +27,7 @@ from reconcile.backends.rows import entry_row
 from reconcile.backends.sqlite import connection, file
 from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.address import Address
+from reconcile.core.history import About
 from reconcile.core.ports import Begun, Ended, Head, Lease
 from reconcile.core.resource import Entry, entry_from_json
 from reconcile.core.values import Ref, Secret, SecretRef
@@ -98,7 +99,7 @@ class Fleet:
         """A state with five devices, closed."""
         store = self.store()
         lease = self.take(store)
-        run(store.begin_run(lease, {"m": ("AC1", "api")}, "plan-1"))
+        run(store.begin_run(lease, {"m": ("AC1", "api")}, About("apply", plan="plan-1")))
         run(store.write(lease, [Ended("o", put=tuple(device(n) for n in range(5)))]))
         run(store.write(lease, [Begun("o-6", device(6).address, {"a": 1})]))
         run(store.release(lease))
@@ -270,12 +271,12 @@ def test_a_run_counts_the_serial_and_a_plan_runs_once(fleet: Fleet) -> None:
     store = fleet.store()
     lease = fleet.take(store)
     assert not run(store.applied("p"))
-    begun = run(store.begin_run(lease, {"m": ("AC1", "api")}, "p"))
+    begun = run(store.begin_run(lease, {"m": ("AC1", "api")}, About("apply", plan="p")))
     assert Head("L", 1, "depot", {"m": ("AC1", "api")}, begun.run) == begun == run(store.head())
     assert run(store.applied("p"))
     with pytest.raises(Refused, match="applied already"):
-        run(store.begin_run(lease, {}, "p"))
-    head = run(store.begin_run(lease, {"t": ("AC2", "api")}, None))
+        run(store.begin_run(lease, {}, About("apply", plan="p")))
+    head = run(store.begin_run(lease, {"t": ("AC2", "api")}, About("apply")))
     assert head == run(store.head())
     assert head.serial == 2
     assert begun.run and head.run and begun.run != head.run
@@ -342,7 +343,7 @@ def test_an_expired_lease_is_taken_over_and_its_holder_writes_no_more(fleet: Fle
     new = fleet.take(b)
     for late in (
         lambda: a.write(old, [Ended("o", put=(device(1),))]),
-        lambda: a.begin_run(old, {}, None),
+        lambda: a.begin_run(old, {}, About("apply")),
         lambda: a.renew(old, 60),
     ):
         with pytest.raises(Locked, match="taken over"):

@@ -24,6 +24,7 @@ from test_sqlite import flat
 from reconcile.backends.holders import Process
 from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.core.address import Address
+from reconcile.core.history import About
 from reconcile.core.ports import Begun, Ended, Lease, Record
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, StateError
@@ -122,7 +123,7 @@ class Machine(RuleBasedStateMachine):
     @rule(client=clients)
     def begin_run(self, client: int) -> None:
         if (lease := self.held[client]) is not None and self.may(
-            client, self.stores[client].begin_run(lease, {}, None)
+            client, self.stores[client].begin_run(lease, {}, About("apply"))
         ):
             self.serial += 1
 

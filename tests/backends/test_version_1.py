@@ -1,4 +1,4 @@
-"""What the first version wrote still opens: a state with its tables, and a saved plan that knows of no run."""
+"""What older versions wrote still opens: states with their tables, and a saved plan that knows of no run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from test_sqlite import Fleet, device, run
+from test_sqlite import Fleet, device, flat, run
 
 from reconcile.backends.sqlite import schema
 from reconcile.core.bindings import Bindings, check_bindings
+from reconcile.core.history import About, Changed
 from reconcile.core.ports import Ended, Lease
 from reconcile.errors import Locked, Refused
 from reconcile.planfile import read
@@ -50,7 +51,7 @@ def test_a_state_of_version_1_becomes_one_of_this_version_when_it_is_written(old
     lease = take(old)
     store = old.made[-1]
     assert schema.version_of(store._file._db) == schema.VERSION  # type: ignore[arg-type]
-    begun = run(store.begin_run(lease, {}, None))
+    begun = run(store.begin_run(lease, {}, About("apply")))
     assert (begun.lineage, begun.serial) == (head.lineage, 2)
     assert begun.run
     run(store.write(lease, [Ended("o", put=(device(1),))]))
@@ -82,3 +83,19 @@ def test_a_saved_plan_of_the_first_version_is_read_and_judged_without_a_run() ->
     check_bindings(bound, here, datetime(2026, 12, 1, tzinfo=UTC))
     with pytest.raises(Refused, match="stale"):
         check_bindings(bound, replace(here, serial=2), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def test_a_state_of_version_2_is_read_as_it_is_and_gets_a_history_when_it_is_written(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.path.parent.mkdir()
+    shutil.copy(DATA.parent / "version-2" / "state.db", fleet.path)
+    fleet.path.chmod(0o600)
+    before, store = fleet.everything(), fleet.store()
+    assert len(before[1]) == 5 and flat(store.runs()) == [] == flat(store.changes("x"))
+    lease = fleet.take(store)
+    begun = run(store.begin_run(lease, {}, About("apply")))
+    run(store.write(lease, [Ended("o", told=Changed(device(1).address, "update"))]))
+    assert [row.id for row in flat(store.runs())] == [begun.run] and begun.serial == 2
+    assert [row.address for row in flat(store.changes(begun.run or ""))] == [device(1).address]
+    assert before[1] == fleet.everything()[1]
+    fleet.close()

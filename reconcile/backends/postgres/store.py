@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import errors
@@ -23,6 +24,7 @@ from reconcile.backends.postgres.address import ServerAddress
 from reconcile.backends.postgres.link import Connection, Link, Rows
 from reconcile.backends.rows import (
     ENTRY_COLUMNS,
+    about_text,
     begun_row,
     body_of,
     broken,
@@ -30,10 +32,14 @@ from reconcile.backends.rows import (
     entry_row,
     intent_of,
     pulled,
+    run_of,
+    told_of,
+    told_text,
     twins,
 )
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
+from reconcile.core.history import About, Changed, Run
 from reconcile.core.home import Opening
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
@@ -62,6 +68,14 @@ _WRITE = f"""with {_HELD}, closed as (
     on conflict (fleet, operation) do update
     set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
         epoch = excluded.epoch, sum = excluded.sum
+), told as (
+    insert into reconcile.changes (fleet, run, batch, at, address, body)
+    select %(fleet)s, coalesce(f.run, ''), %(batch)s, r.at, r.address, r.body
+    from held, reconcile.fleets f, unnest(%(told_address)s::text[], %(told_body)s::text[])
+         with ordinality as r (address, body, at)
+    where f.fleet = %(fleet)s
+    order by r.at
+    on conflict (fleet, batch, at) do nothing
 ), dropped as (
     delete from reconcile.entries e using held where e.fleet = %(fleet)s and e.address = any(%(dropped)s::text[])
 ), put as (
@@ -80,11 +94,23 @@ _BEGIN = f"""with {_HELD}, fresh as (
     select %(fleet)s, %(plan)s, %(run)s from held where %(plan)s::text is not null
     on conflict (fleet, digest) do nothing
     returning 1
+), begun as (
+    update reconcile.fleets f set serial = f.serial + 1, accounts = %(accounts)s, run = %(run)s
+    from held
+    where f.fleet = %(fleet)s and f.run is distinct from %(run)s
+      and (%(plan)s::text is null or exists (select 1 from fresh))
+    returning f.serial
+), named as (
+    update reconcile.leases l set holder = %(doing)s
+    from begun where l.fleet = %(fleet)s and l.scope = %(scope)s and l.id = %(id)s
+), forgotten as (
+    delete from reconcile.changes c using begun where c.fleet = %(fleet)s and c.run in
+        (select id from reconcile.runs where fleet = %(fleet)s and begun < %(keep)s)
+), pruned as (
+    delete from reconcile.runs r using begun where r.fleet = %(fleet)s and r.begun < %(keep)s
 )
-update reconcile.fleets f set serial = f.serial + 1, accounts = %(accounts)s, run = %(run)s
-from held
-where f.fleet = %(fleet)s and f.run is distinct from %(run)s
-  and (%(plan)s::text is null or exists (select 1 from fresh))
+insert into reconcile.runs (fleet, id, serial, begun, about)
+select %(fleet)s, %(run)s, serial, %(at)s, %(about)s from begun
 returning 1"""
 
 # A lease that stands is taken when it has ended, when it is given back, or when it is the one that was found to be of a
@@ -140,12 +166,12 @@ class PostgresStore(Store):
         return await self._chosen("under", parents)
 
     async def entries(self, path: str | None = None) -> AsyncGenerator[Sequence[Entry], None]:
-        async for rows in self._stream(ENTRY_COLUMNS, path):
+        async for rows in self._stream(_of_type(ENTRY_COLUMNS, path), {"type": path}):
             yield [entry_of(self, row) for row in rows]
 
     async def units(self, path: str) -> AsyncGenerator[Sequence[tuple[Address, str]], None]:
         # Only the columns are read, without the checksum: whoever acts on one gets its entry.
-        async for rows in self._stream("address, unit", path):
+        async for rows in self._stream(_of_type("address, unit", path), {"type": path}):
             yield [(Address(address), unit) for address, unit in rows]
 
     async def count(self, path: str | None = None) -> int:
@@ -165,6 +191,17 @@ class PostgresStore(Store):
     async def leases(self) -> list[Lease]:
         return [_lease_of(row) for row in await self._lease_rows() if row[1]]
 
+    async def runs(self, since: datetime | None = None) -> AsyncGenerator[Sequence[Run], None]:
+        query = "select id, serial, begun, about, ended, outcome, counts from reconcile.runs"
+        query += " where fleet = %(fleet)s and begun >= %(since)s order by n desc"
+        async for rows in self._stream(query, {"since": stamp(since) if since else ""}):
+            yield [run_of(self, row) for row in rows]
+
+    async def changes(self, run: str) -> AsyncGenerator[Sequence[Changed], None]:
+        query = "select address, body from reconcile.changes where fleet = %(fleet)s and run = %(run)s order by n"
+        async for rows in self._stream(query, {"run": run}):
+            yield [told_of(self, row) for row in rows]
+
     async def pull(self) -> AsyncGenerator[str, None]:
         if not await self._there():
             return
@@ -174,22 +211,22 @@ class PostgresStore(Store):
                 return
             yield pulled(self._head(row))
             between = "\n"
-            async for rows in self._fetched(connection, ENTRY_COLUMNS, None):
+            async for rows in self._fetched(connection, _of_type(ENTRY_COLUMNS, None), {}):
                 yield between + ",\n".join(body_of(self, row) for row in rows)
                 between = ",\n"
             yield "\n]}\n"
 
-    async def _stream(self, columns: str, path: str | None) -> AsyncGenerator[Rows, None]:
+    async def _stream(self, query: str, given: Mapping[str, Any]) -> AsyncGenerator[Rows, None]:
         if await self._there():
             async with self._link.transaction() as connection:
-                async for rows in self._fetched(connection, columns, path):
+                async for rows in self._fetched(connection, query, given):
                     yield rows
 
-    async def _fetched(self, connection: Connection, columns: str, path: str | None) -> AsyncGenerator[Rows, None]:
-        of = "" if path is None else "and type = %(type)s"
-        query = f"select {columns} from reconcile.entries where fleet = %(fleet)s {of} order by address"
-        async with connection.cursor(name="entries") as cursor:
-            await cursor.execute(query.encode(), self._given({"type": path}))
+    async def _fetched(
+        self, connection: Connection, query: str, given: Mapping[str, Any]
+    ) -> AsyncGenerator[Rows, None]:
+        async with connection.cursor(name="rows") as cursor:
+            await cursor.execute(query.encode(), self._given(given))
             while rows := await cursor.fetchmany(ROWS):
                 yield rows
 
@@ -242,7 +279,7 @@ class PostgresStore(Store):
             if rows and (rows[0][1], rows[0][3]) != (given["gone"], given["gone_epoch"]):
                 host, pid, process = rows[0][6:9]
                 if lives(host, pid, process, self._opening.host) is not False:
-                    raise locked(_lease_of(rows[0]))
+                    raise locked(_lease_of(rows[0]), now=self._opening.now())
                 given["gone"], given["gone_epoch"] = rows[0][1], rows[0][3]
         return _lease_of(taken[0])
 
@@ -289,20 +326,38 @@ class PostgresStore(Store):
 
     # ------------------------------------------------------------------ writing
 
-    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+    async def begin_run(
+        self, lease: Lease, accounts: Mapping[str, tuple[str, str]], about: About, keep: timedelta | None = None
+    ) -> Head:
         before = await self.head()
         if before is None:
             raise broken(f"the state in {self} is missing: it was never made, or was removed during a run")
         run = f"{self._rng.getrandbits(128):032x}"
         accounted = {**before.accounts, **accounts}
         text = json.dumps({name: list(pair) for name, pair in sorted(accounted.items())})
-        begun = await self._link.run(_BEGIN, self._of(lease, accounts=text, run=run, plan=plan))
+        now = self._opening.now()
+        old = stamp(now - keep) if keep is not None else ""
+        more = {"about": about_text(about), "at": stamp(now), "keep": old, "plan": about.plan}
+        more["doing"] = f"{lease.holder}, {about.doing}"
+        begun = await self._link.run(_BEGIN, self._of(lease, accounts=text, run=run, **more))
         after = await self.head()
         if after is not None and after.run == run:
             return after
         if begun or not await self._holds(lease):
             raise await self._lost(lease)
         raise Refused(APPLIED)
+
+    async def end_run(self, lease: Lease, run: str, outcome: str, counts: Mapping[str, int]) -> None:
+        rows = await self._link.run(
+            f"""with {_HELD}, ended as (
+                update reconcile.runs r set ended = %(at)s, outcome = %(outcome)s, counts = %(counts)s
+                from held where r.fleet = %(fleet)s and r.id = %(run)s
+            )
+            select count(*) from held""",
+            self._of(lease, run=run, outcome=outcome, counts=json.dumps(counts), at=stamp(self._opening.now())),
+        )
+        if not rows[0][0]:
+            raise await self._lost(lease)
 
     async def _holds(self, lease: Lease) -> bool:
         return any((row[1], row[3]) == (lease.id, lease.epoch) for row in await self._lease_rows())
@@ -311,12 +366,15 @@ class PostgresStore(Store):
         at = stamp(self._opening.now())
         entries: dict[str, tuple[Any, ...] | None] = {}
         operations: dict[str, tuple[Any, ...] | None] = {}
+        told: Rows = []
         for record in records:
             operations.pop(record.operation, None)  # so that it stands where it last began
             if isinstance(record, Begun):
                 operations[record.operation] = begun_row(record, at, lease.epoch)
                 continue
             operations[record.operation] = None
+            if record.told is not None:
+                told.append((str(record.told.address), told_text(record.told)))
             entries.update(dict.fromkeys(map(str, record.drop)))
             entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
         if not records:
@@ -332,6 +390,8 @@ class PostgresStore(Store):
             sends=bool(opened),
             closed=[name for name, row in operations.items() if row is None],
             dropped=[name for name, row in entries.items() if row is None],
+            batch=f"{self._rng.getrandbits(64):016x}",
+            **_columns("told", told, ("address", "body")),
             **_columns("put", put, ("address", "type", "unit", "under", "body", "sum")),
         )
         intents = _columns("opened", opened, ("operation", "address", "change", "begun", "epoch", "sum"))
@@ -372,6 +432,11 @@ class PostgresStore(Store):
 
     async def close(self) -> None:
         await self._link.close()
+
+
+def _of_type(columns: str, path: str | None) -> str:
+    of = "" if path is None else "and type = %(type)s"
+    return f"select {columns} from reconcile.entries where fleet = %(fleet)s {of} order by address"
 
 
 def _fits(text: str) -> bool:

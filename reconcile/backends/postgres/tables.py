@@ -39,6 +39,12 @@ _MADE: tuple[str, ...] = (
     " epoch bigint not null, since timestamptz not null, expires timestamptz not null,"
     " lasts double precision not null, host text not null, pid integer not null, process text not null,"
     " primary key (fleet, scope))",
+    "create table reconcile.runs (fleet text not null, id text not null,"
+    " n bigint not null generated always as identity, serial bigint not null, begun text not null,"
+    " about text not null, ended text, outcome text, counts text, primary key (fleet, id))",
+    "create table reconcile.changes (fleet text not null, n bigint not null generated always as identity,"
+    " run text not null, batch text not null, at bigint not null, address text not null, body text not null,"
+    " primary key (fleet, run, n), unique (fleet, batch, at))",
     f"insert into reconcile.version (version) values ({VERSION})",
 )
 

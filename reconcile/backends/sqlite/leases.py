@@ -50,7 +50,7 @@ def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, process: Process
     if living is False:
         return None
     if living and isinstance(until, float) and until > 0:
-        return locked(lease) if until > process.uptime() else None
+        return locked(lease, now=now) if until > process.uptime() else None
     try:
         expires = datetime.fromisoformat(lease.expires)
         if expires.tzinfo is None or not all(isinstance(column, str) for column in row[:3]) or lease.epoch < 0:
@@ -61,7 +61,7 @@ def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, process: Process
         return None
     if expires > now + timedelta(seconds=FAR * ttl_s):
         return locked(lease, f"it ends at {lease.expires}, far ahead of this clock: one of the clocks is wrong")
-    return locked(lease)
+    return locked(lease, now=now)
 
 
 def busy(path: object, row: tuple[Any, ...] | None) -> Locked:

@@ -17,12 +17,12 @@ from reconcile.backends.rows import RESTORE, broken, checksum, twins
 from reconcile.core.ports import Head
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
-VERSION = 2
-KNOWN = (1, 2)  # version 1 is read as it is, and becomes version 2 at its first write
+VERSION = 3
+KNOWN = (1, 2, 3)  # an older one is read as it is, and becomes one of this version at its first write
 
 # `body` is the entry's JSON; `type`, `unit` and `under` repeat what queries need of it. Clustered by address, so that
 # a scan in the order of the addresses reads the file once and sorts nothing.
-TABLES: tuple[str, ...] = (
+_TABLES_2: tuple[str, ...] = (
     "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"
     " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL, run TEXT,"
     " used TEXT NOT NULL, step INTEGER NOT NULL, mark TEXT NOT NULL, whole_step INTEGER NOT NULL,"
@@ -38,13 +38,21 @@ TABLES: tuple[str, ...] = (
     " since TEXT NOT NULL, expires TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,"
     " process TEXT NOT NULL, until REAL NOT NULL DEFAULT 0) WITHOUT ROWID",
 )
+_HISTORY: tuple[str, ...] = (
+    "CREATE TABLE runs (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, serial INTEGER NOT NULL, begun TEXT NOT NULL,"
+    " about TEXT NOT NULL, ended TEXT, outcome TEXT, counts TEXT)",
+    "CREATE TABLE changes (n INTEGER PRIMARY KEY, run TEXT NOT NULL, address TEXT NOT NULL, body TEXT NOT NULL)",
+    "CREATE INDEX changes_run ON changes (run)",
+)
 _META_1 = (
     "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"
     " fleet TEXT NOT NULL, accounts TEXT NOT NULL, epoch INTEGER NOT NULL, entries INTEGER NOT NULL,"
     " sum BLOB NOT NULL)"
 )
-_LEASES_1 = TABLES[-1].replace(", until REAL NOT NULL DEFAULT 0", "")
-_TABLES_1 = (_META_1, *TABLES[1:-1], _LEASES_1)
+_LEASES_1 = _TABLES_2[-1].replace(", until REAL NOT NULL DEFAULT 0", "")
+_TABLES_1 = (_META_1, *_TABLES_2[1:-1], _LEASES_1)
+TABLES = (*_TABLES_2, *_HISTORY)
+_OF_VERSION = {1: _TABLES_1, 2: _TABLES_2, 3: TABLES}
 
 
 def refuse_twins(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -165,7 +173,7 @@ def verify(path: object, db: sqlite3.Connection) -> None:
             hint="Use the reconcile that wrote it, or a later one" if newer else RESTORE,
         )
     found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master") if sql is not None}
-    if found != set(_TABLES_1 if version == 1 else TABLES):
+    if found != set(_OF_VERSION[version]):
         raise broken(f"{path}: the tables of the state are not those of version {version}")
     meta = meta_of(path, db)
     (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
@@ -186,13 +194,17 @@ def build(db: sqlite3.Connection, head: Head) -> None:
 
 
 def upgrade(path: object, db: sqlite3.Connection) -> None:
-    """Makes a state of version 1 one of this version, within the caller's transaction; another is left alone."""
-    if version_of(db) != 1:
+    """Makes a state of an older version one of this version, within the caller's transaction."""
+    version = version_of(db)
+    if version == VERSION:
         return
-    meta, leases = meta_of(path, db), db.execute("SELECT * FROM leases").fetchall()
-    for name, table in (("meta", TABLES[0]), ("leases", TABLES[-1])):
-        db.execute(f"DROP TABLE {name}")
+    if version == 1:
+        meta, leases = meta_of(path, db), db.execute("SELECT * FROM leases").fetchall()
+        for name, table in (("meta", _TABLES_2[0]), ("leases", _TABLES_2[-1])):
+            db.execute(f"DROP TABLE {name}")
+            db.execute(table)
+        meta.save(db)
+        db.executemany("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", leases)
+    for table in _HISTORY:
         db.execute(table)
-    meta.save(db)
-    db.executemany("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", leases)
     db.execute(f"PRAGMA user_version = {VERSION}")

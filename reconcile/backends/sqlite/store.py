@@ -8,6 +8,7 @@ file: where there is none, there is nothing. The file is in WAL mode, so that a 
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import sqlite3
@@ -18,13 +19,26 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.backends.holders import Process, no_lease, past, process_of, stamp
-from reconcile.backends.rows import ENTRY_COLUMNS, begun_row, body_of, entry_of, entry_row, intent_of, pulled
+from reconcile.backends.rows import (
+    ENTRY_COLUMNS,
+    about_text,
+    begun_row,
+    body_of,
+    entry_of,
+    entry_row,
+    intent_of,
+    pulled,
+    run_of,
+    told_of,
+    told_text,
+)
 from reconcile.backends.sqlite import leases
 from reconcile.backends.sqlite.connection import StateFile
 from reconcile.backends.sqlite.file import Busy
-from reconcile.backends.sqlite.schema import Meta, meta_of, refuse_twins
+from reconcile.backends.sqlite.schema import Meta, meta_of, refuse_twins, version_of
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
+from reconcile.core.history import About, Changed, Run
 from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused
@@ -108,6 +122,22 @@ class SqliteStore(Store):
 
     async def leases(self) -> list[Lease]:
         return await self._file.read(lambda db: [leases.lease_of(row) for row in leases.rows(db)], [])
+
+    async def runs(self, since: datetime | None = None) -> AsyncGenerator[Sequence[Run], None]:
+        with self._file.snapshot() as db:
+            if db is not None and version_of(db) >= 3:
+                query = (
+                    "SELECT id, serial, begun, about, ended, outcome, counts FROM runs WHERE begun >= ? ORDER BY n DESC"
+                )
+                for rows in _batches(db.execute(query, (stamp(since) if since else "",))):
+                    yield [run_of(self._file.path, row) for row in rows]
+
+    async def changes(self, run: str) -> AsyncGenerator[Sequence[Changed], None]:
+        with self._file.snapshot() as db:
+            if db is not None and version_of(db) >= 3:
+                query = "SELECT address, body FROM changes WHERE run = ? ORDER BY n"
+                for rows in _batches(db.execute(query, (run,))):
+                    yield [told_of(self._file.path, row) for row in rows]
 
     async def pull(self) -> AsyncGenerator[str, None]:
         with self._file.snapshot() as db:
@@ -208,30 +238,54 @@ class SqliteStore(Store):
 
     # ------------------------------------------------------------------ writing
 
-    async def begin_run(self, lease: Lease, accounts: Mapping[str, tuple[str, str]], plan: str | None) -> Head:
+    async def begin_run(
+        self, lease: Lease, accounts: Mapping[str, tuple[str, str]], about: About, keep: timedelta | None = None
+    ) -> Head:
+        plan, text, now = about.plan, about_text(about), self._now()
+
         def begin(db: sqlite3.Connection, meta: Meta) -> tuple[Head, Meta]:
             leases.check(db, lease)
             if plan is not None:
                 if db.execute("SELECT 1 FROM plans WHERE digest = ?", (plan,)).fetchone():
                     raise Refused(APPLIED)
-                db.execute("INSERT INTO plans VALUES (?, ?)", (plan, stamp(self._now())))
+                db.execute("INSERT INTO plans VALUES (?, ?)", (plan, stamp(now)))
             run = f"{self._rng.getrandbits(128):032x}"
             accounted = {**meta.head.accounts, **accounts}
             head = replace(meta.head, serial=meta.head.serial + 1, accounts=accounted, run=run)
+            if keep is not None:
+                old = (stamp(now - keep),)
+                db.execute("DELETE FROM changes WHERE run IN (SELECT id FROM runs WHERE begun < ?)", old)
+                db.execute("DELETE FROM runs WHERE begun < ?", old)
+            doing = (f"{lease.holder}, {about.doing}", lease.scope)
+            db.execute("UPDATE leases SET holder = ? WHERE scope = ?", doing)
+            row = (run, head.serial, stamp(now), text)
+            db.execute("INSERT INTO runs (id, serial, begun, about) VALUES (?, ?, ?, ?)", row)
             return head, replace(meta, head=head)
 
         return await self._file.write(begin)
+
+    async def end_run(self, lease: Lease, run: str, outcome: str, counts: Mapping[str, int]) -> None:
+        def end(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
+            leases.check(db, lease)
+            row = (stamp(self._now()), outcome, json.dumps(counts), run)
+            db.execute("UPDATE runs SET ended = ?, outcome = ?, counts = ? WHERE id = ?", row)
+            return None, meta
+
+        await self._file.write(end)
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
         at = stamp(self._now())
         entries: dict[str, tuple[Any, ...] | None] = {}
         operations: dict[str, tuple[Any, ...] | None] = {}
+        told: list[tuple[str, str]] = []
         for record in records:
             operations.pop(record.operation, None)  # so that it stands where it last began
             if isinstance(record, Begun):
                 operations[record.operation] = begun_row(record, at, lease.epoch)
                 continue
             operations[record.operation] = None
+            if record.told is not None:
+                told.append((str(record.told.address), told_text(record.told)))
             entries.update(dict.fromkeys(map(str, record.drop)))
             entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
 
@@ -249,6 +303,8 @@ class SqliteStore(Store):
             put = [row for _, row in sorted(entries.items()) if row]
             refuse_twins(db, put)
             db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
+            history = [(meta.head.run or "", *row) for row in told]
+            db.executemany("INSERT INTO changes (run, address, body) VALUES (?, ?, ?)", history)
             # Nothing may begin any more; what came of what had begun is recorded.
             late = past(lease, str(row[5])) if ended else None
             return late, replace(meta, entries=meta.entries + len(put) - max(gone, 0))

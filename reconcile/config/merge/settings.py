@@ -21,9 +21,10 @@ from reconcile.config.merge.fleet import FleetParts, Said
 from reconcile.config.read.tables import Spec, Table, read
 from reconcile.config.report import Showing, suggestion
 from reconcile.config.world import Loading
-from reconcile.core.ports import Limit, StateSettings
+from reconcile.core.ports import KEEP, Limit, StateSettings
 from reconcile.core.resource_type import Provider
 from reconcile.core.schema import Field, Kind
+from reconcile.core.text import length_of
 from reconcile.core.trust import credentials
 from reconcile.core.values import SecretRef
 from reconcile.errors import Flaw, Position
@@ -40,6 +41,7 @@ _STATE = Field(
         "url": Field("url", Kind.TEXT),
         "username": Field("username", Kind.TEXT),
         "password": Field("password", Kind.SECRET),
+        "history": Field("history", Kind.TEXT),
     },
 )
 _TABLE = Field(
@@ -169,7 +171,15 @@ def state(world: Loading, parts: FleetParts, names: Names, opened: Opened, elsew
     elif said and "url" not in written:
         world.report.add(f"state.{next(iter(said))} is of a state.url", world.position(node.at if node else 0))
     where = world.position(places[("url",)]) if "url" in said else None
-    return StateSettings(path, where=where, **said)
+    keep = KEEP
+    if "history" in written:
+        try:
+            keep = length_of(str(written["history"]))
+        except ValueError:
+            at = places.get(("history",), node.at if node is not None else 0)
+            what = f"state.history {shown(str(written['history']))} is not a length of time"
+            world.report.add(what, world.position(at), hint="Write it like 90d, or 12h")
+    return StateSettings(path, where=where, keep=keep, **said)
 
 
 def _state_credential(world: Loading, name: str, value: Any, at: int, opened: Opened) -> str | SecretRef:

@@ -1,0 +1,104 @@
+"""`history`: who applied what, when and from where, and what that changed; never a secret."""
+
+from __future__ import annotations
+
+import pytest
+from fleet_rig import MakeRig, Rig, sid
+
+
+@pytest.fixture
+def fleet(make_rig: MakeRig) -> Rig:
+    rig = make_rig(configs={"old": "live"})
+    rig.environ |= {"PSK": "hunter2-canary", "GITHUB_SHA": "c0ffee"}
+    rig.environ |= {"GITHUB_SERVER_URL": "https://git.example.com", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
+    rig.configs.update(a="1", old="mine", long="x" * 500)
+    rig.secrets["psk"] = "env:PSK"
+    rig.devices["one"] = {"sid": sid(1), "configs": {"site": "oslo"}}
+    rig.apply_well()
+    return rig
+
+
+def history(rig: Rig, *words: str) -> list[dict[str, object]]:
+    ran = rig.run("history", *words, "--path", str(rig.fleet), "--format", "json")
+    assert ran.code == 0, ran
+    assert "hunter2" not in str(ran)
+    return ran.json["runs"]  # type: ignore[no-any-return]
+
+
+def test_a_run_says_who_when_from_where_and_what_became_of_it(fleet: Rig) -> None:
+    (run,) = history(fleet)
+    assert run["command"] == "apply" and run["outcome"] == "done" and run["serial"] == 1
+    assert run["job"] == "https://git.example.com/a/b/actions/runs/7" and run["commit"] == "c0ffee"
+    assert run["by"] and run["host"] and run["version"] and str(run["ended"]) >= str(run["begun"]) > "2026"
+    assert run["planned"] == 6 and run["counts"] == {"done": 6}
+
+
+def test_it_tells_attributes_before_and_after_and_never_a_secret(fleet: Rig) -> None:
+    fleet.configs["a"] = "2"
+    fleet.environ["PSK"] = "hunter2-canary-2"
+    del fleet.configs["long"]
+    fleet.apply_well()
+    last, first = history(fleet)
+    told = {row["address"]: (row["action"], row["fields"]) for row in last["changes"]}  # type: ignore[attr-defined]
+    written = "(sensitive value, written)"
+    assert told.pop("microvisor.configs.long")[0] == "delete"
+    assert told == {
+        "microvisor.configs.a": ("update", [{"path": "value", "before": "1", "after": "2"}]),
+        "microvisor.secrets.psk": (
+            told["microvisor.secrets.psk"][0],
+            [{"path": "value", "before": None, "after": written}],
+        ),
+    }
+    made = {row["address"]: row for row in first["changes"]}  # type: ignore[attr-defined]
+    (value,) = made["microvisor.configs.long"]["fields"]
+    assert value["after"]["characters"] == 500 and len(value["after"]["sha256"]) == 64
+    (taken,) = made["microvisor.configs.old"]["fields"]
+    assert (taken["before"], taken["after"]) == ("live", "mine")
+
+
+def test_a_selection_gives_the_runs_that_changed_it(fleet: Rig) -> None:
+    fleet.configs["a"] = "2"
+    fleet.apply_well()
+    assert [run["serial"] for run in history(fleet, "microvisor.configs.a")] == [2, 1]
+    assert [run["serial"] for run in history(fleet, "microvisor.devices.*")] == [1]
+    ran = fleet.run("history", "microvisor.configs.a", "--path", str(fleet.fleet))
+    assert '~ microvisor.configs.a\n        value = "1" -> "2"' in ran.out, ran
+    assert "microvisor.devices.one" not in ran.out
+    ran = fleet.run("history", "microvisor.configs.nothing", "--path", str(fleet.fleet))
+    assert ran.code == 3 and "microvisor.configs.nothing" in ran.err, ran
+    assert history(fleet, "--since", "1s") in ([], history(fleet)) and fleet.run("history", "--since", "x").code == 3
+
+
+def test_what_failed_in_part_and_what_was_killed_is_told_as_that(fleet: Rig) -> None:
+    fleet.configs["a"], fleet.configs["b"] = "2", "1"
+    fault = {"match": {"method": "PUT", "path": "/v1/Configs/a"}, "effect": {"status": 400}}
+    fleet.sim.set_faults(fault, {**fault, "match": {"method": "POST", "path": "/v1/Configs/a"}})
+    fleet.apply()
+    fleet.sim.set_faults()
+    fleet.configs["c"] = fleet.configs["d"] = "1"
+    fleet.crash(8)
+    outcomes = [run["outcome"] for run in history(fleet)]
+    assert outcomes[1:] == ["partly", "done"] and outcomes[0] == "unfinished"
+
+
+def test_what_looks_after_the_state_is_a_run_too(fleet: Rig) -> None:
+    path = ("--path", str(fleet.fleet))
+    assert fleet.run("state", "mv", "microvisor.configs.a", "microvisor.configs.z", *path).code == 0
+    assert fleet.run("state", "rm", "microvisor.configs.z", *path).code == 0
+    assert [run["command"] for run in history(fleet, "microvisor.configs.z")] == ["state rm", "state mv"]
+    assert [run["command"] for run in history(fleet)] == ["state rm", "state mv", "apply"]
+
+
+def test_nothing_to_tell(rig: Rig) -> None:
+    ran = rig.run("history", "--path", str(rig.fleet))
+    assert (ran.code, ran.out) == (0, "") and "no state yet" in ran.err, ran
+    assert history(rig) == []
+
+
+def test_how_long_it_is_kept_is_in_the_files(rig: Rig) -> None:
+    rig.files["state"] = {"history": "1s"}
+    rig.configs["a"] = "1"
+    rig.apply_well()
+    rig.files["state"] = {"history": "a while"}
+    ran = rig.plan()
+    assert ran.code == 3 and "state.history" in ran.err and "90d" in ran.err, ran
