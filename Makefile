@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-newest test-quick check lint format types layers bench simulate lock clean
+.PHONY: demo test test-newest test-quick check lint format types layers bench simulate prove lock clean
 
 demo: $(READY)
 	@$(BIN)/python examples/cold-chain/demo.py
@@ -54,6 +54,10 @@ simulate: $(READY)
 	@$(BIN)/python -m benchmarks.simulate --histories $(HISTORIES) --seed $(SEED)
 
 # Hashes of every release that may be installed; a lock names packages, never the host that they come from.
+# A shared state under kills of applies and of its server, and what it costs: needs PostgreSQL, takes a quarter of an hour
+prove: $(READY)
+	@$(BIN)/python -m benchmarks.prove
+
 lock: $(READY)
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
