@@ -53,11 +53,11 @@ SEED ?= 0
 simulate: $(READY)
 	@$(BIN)/python -m benchmarks.simulate --histories $(HISTORIES) --seed $(SEED)
 
-# Hashes of every release that may be installed; a lock names packages, never the host that they come from.
 # A shared state under kills of applies and of its server, and what it costs: needs PostgreSQL, takes a quarter of an hour
 prove: $(READY)
 	@$(BIN)/python -m benchmarks.prove
 
+# Hashes of every release that may be installed; a lock names packages, never the host that they come from.
 lock: $(READY)
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

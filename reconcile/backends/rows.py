@@ -7,14 +7,17 @@ hand, not an attacker who can compute it.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
+import zlib
+from collections.abc import Iterable, Iterator
 from shlex import quote
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.history import ABOUT, UNFINISHED, About, Changed, Run
-from reconcile.core.ports import Begun, Head, Intent
+from reconcile.core.ports import Begun, Intent
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
 from reconcile.errors import Problem, StateError
 
@@ -166,8 +169,28 @@ def told_of(path: object, row: tuple[Any, ...]) -> Changed:
         raise broken(f"{path}: the history cannot be read: {error!r}", address=str(address)) from error
 
 
-def pulled(head: Head) -> str:
-    """The beginning of what `Store.pull` gives; entries and `]}` follow."""
-    parts = {"version": 1, "fleet": head.fleet, "lineage": head.lineage, "serial": head.serial}
-    accounts = json.dumps({name: list(pair) for name, pair in head.accounts.items()})
-    return json.dumps(parts).removesuffix("}") + f', "accounts": {accounts}, "entries": ['
+PART_BYTES = 4 << 20  # of a state that is kept: a row of a database is no place for all of a large one
+
+
+def parts_of(text: Iterable[str]) -> Iterator[bytes]:
+    """The text of a state, compressed, in parts that fit a row."""
+    packer, held = zlib.compressobj(6), b""
+    for piece in text:
+        held += packer.compress(piece.encode())
+        while len(held) > PART_BYTES:
+            yield held[:PART_BYTES]
+            held = held[PART_BYTES:]
+    yield held + packer.flush()
+
+
+def text_of_parts(path: object, parts: Iterable[bytes]) -> Iterator[str]:
+    """The inverse of `parts_of`. Raises StateError when they are damaged."""
+    unpacker, reader = zlib.decompressobj(), codecs.getincrementaldecoder("utf-8")()
+    try:
+        for part in parts:
+            yield reader.decode(unpacker.decompress(part))
+        yield reader.decode(unpacker.flush(), final=True)
+        if not unpacker.eof:
+            raise ValueError("it ends in the middle")
+    except (zlib.error, ValueError) as error:
+        raise broken(f"{path}: the state that is kept cannot be read: {error}", hint="Take another one") from error

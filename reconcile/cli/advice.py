@@ -22,7 +22,7 @@ Words = tuple[str, ...]
 
 # A word that is quoted may hold a backtick: a name or the id of a lease, which can be anything.
 _WRITTEN = re.compile(r"""`reconcile ((?:'[^']*'|"[^"]*"|[^`'"\\])+)`""")
-_BY_OPTION = ("unlock", "state show", "state rm", "state mv", "state unprotect")
+_BY_OPTION = ("unlock", "state show", "state rm", "state mv", "state unprotect", "state push", "state restore")
 _BY_ARGUMENT = (
     "plan",
     "apply",

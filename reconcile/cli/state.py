@@ -1,27 +1,30 @@
-"""`state list|show|pull|rm|mv|migrate|unprotect`: looks after the state. Nothing here asks an API."""
+"""`state list|show|pull|push|restore|rm|mv|migrate|unprotect`: looks after the state. Nothing here asks an API."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import click
 
+from reconcile.cli.advice import with_commands
 from reconcile.cli.options import document_options, format_option, general_options, selections
 from reconcile.cli.output import colored, complain, emit_json, put, say
 from reconcile.cli.session import Session, run_session
 from reconcile.core.address import Address
+from reconcile.core.dump import dump_of, same_content
 from reconcile.core.history import DONE, Changed
-from reconcile.core.ports import Ended, Head
+from reconcile.core.ports import Dump, Ended, Head
 from reconcile.core.resource import Entry, moved
 from reconcile.core.selection import Selectors, names_nothing
 from reconcile.core.text import printable
-from reconcile.errors import InvalidInput, Problem, Refused
+from reconcile.errors import InvalidInput, Problem, Refused, StateError
+from reconcile.files import NotRead, NotText, open_anywhere, text_of
 
 address_argument = click.argument("address")
 NO_STATE = "There is no state yet: the first apply makes it."
@@ -107,7 +110,8 @@ def pull(**given: Any) -> int:
     async def story(session: Session) -> int:
         if await session.world.store.head() is None:
             fleet = session.world.document.fleet
-            emit_json({"version": 1, "fleet": fleet, "lineage": None, "serial": 0, "accounts": {}, "entries": []})
+            nothing = {"version": 2, "fleet": fleet, "lineage": None, "serial": 0, "run": None, "accounts": {}}
+            emit_json({**nothing, "entries": [], "operations": [], "plans": []})
             return 0
         async for part in session.wired.store.pull():
             put(part)
@@ -130,6 +134,128 @@ def migrate(**given: Any) -> int:
         return 0
 
     return run_session(given, story)
+
+
+@state.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@path_option
+@click.option("--force", is_flag=True, help="Also one of another lineage, or that is older: of a backup.")
+@document_options
+@general_options
+def push(file: str, force: bool, **given: Any) -> int:
+    """Put a state that was pulled in the place of this one, which is kept; nothing is sent."""
+
+    async def story(session: Session) -> int:
+        world = session.world
+        pushed = _read_dump(file)
+        if pushed.head.fleet != world.document.fleet:
+            what = f"{file} is the state of the fleet {pushed.head.fleet!r}, and this is {world.document.fleet!r}"
+            raise Refused(Problem(what, hint="Name the fleet that it is of with --path"))
+        if not await _is_newer(session, file, pushed, force):
+            say([f"The state is as {file} says."])
+            return 0
+        await _exchange(session, pushed, "state push", f"the state in {file}", force)
+        return 0
+
+    return run_session(given, story)
+
+
+@state.command()
+@click.argument("id", required=False)
+@path_option
+@document_options
+@format_option("text", "json")
+@general_options
+def restore(id: str | None, **given: Any) -> int:
+    """List the states that were replaced by push or restore, or bring the one of this ID back; nothing is sent."""
+
+    async def story(session: Session) -> int:
+        store = session.world.store
+        kept = await store.kept()
+        if id is None:
+            if given["format_"] == "json":
+                emit_json([asdict(one) for one in kept])
+            elif not kept:
+                say(["No state is kept: none was replaced."])
+            else:
+                say(
+                    f"{one.id}  {one.at}  serial {one.serial}, {one.entries:,} entries, until {one.why}" for one in kept
+                )
+            return 0
+        text = "".join([piece async for piece in store.pull(id)])
+        if not text:
+            raise InvalidInput(Problem(f"no state is kept under {id!r}", hint="`reconcile state restore` lists them"))
+        try:
+            dump = dump_of(text)
+        except ValueError as wrong:
+            raise StateError(Problem(f"the state {id} that is kept cannot be used: {wrong}")) from None
+        await _exchange(session, dump, "state restore", f"the state of serial {dump.head.serial}", force=True)
+        return 0
+
+    return run_session(given, story)
+
+
+def _read_dump(file: str) -> Dump:
+    try:
+        with open_anywhere(Path(file)) as opened:
+            return dump_of(text_of(opened.read()))
+    except (NotRead, NotText) as wrong:
+        raise InvalidInput(Problem(f"{file} {wrong.why}", hint=wrong.hint)) from None
+    except ValueError as wrong:
+        raise InvalidInput(
+            Problem(f"{file} cannot be pushed: {wrong}", hint="`reconcile state pull` prints one")
+        ) from None
+
+
+async def _is_newer(session: Session, file: str, pushed: Dump, force: bool) -> bool:
+    """
+    Whether a state is to be put in the place of the one that is here; False when that says the same.
+
+    Raises:
+        Refused: it is of another lineage, older, or another one of the same serial.
+    """
+    store = session.world.store
+    head = await store.head()
+    if head is None:
+        return True
+    here = f"the state here is of serial {head.serial}"
+    wrong = None
+    if pushed.head.lineage != head.lineage:
+        wrong = f"{file} is of the lineage {pushed.head.lineage}, and the state here of {head.lineage}"
+    elif pushed.head.serial < head.serial:
+        wrong = f"{file} is of serial {pushed.head.serial}, and {here}"
+    elif pushed.head.serial == head.serial:
+        now = dump_of("".join([piece async for piece in store.pull()]))
+        if same_content(pushed, now):
+            return False
+        wrong = f"{file} is of serial {head.serial} as the state here is, and says something else"
+    if wrong is not None and not force:
+        raise Refused(Problem(wrong, hint="If it is a backup that shall be used all the same: --force"))
+    return True
+
+
+async def _exchange(session: Session, dump: Dump, command: str, what: str, force: bool) -> None:
+    """Replaces the state under the lease; what lands gets a serial above both."""
+    from reconcile import workflow
+
+    world = session.world
+    before = await world.store.head()
+    world.lineage = dump.head.lineage  # of one that is made now
+    async with await workflow.lock(world, 0) as journal:
+        head = await world.store.head()
+        if before is not None and (head is None or (head.run, head.serial) != (before.run, before.serial)):
+            raise Refused(Problem("another run wrote to the state meanwhile", hint="Look at it, and try again"))
+        if not force and await world.store.unfinished():
+            what_is_open = "the state here has operations of which no outcome is known"
+            raise Refused(Problem(what_is_open, hint="Apply once more, which reads them back; or --force"))
+        serial = max(dump.head.serial, head.serial if head is not None else 0) + 1
+        about = replace(world.about, command=command, planned=len(dump.entries))
+        landed = await world.store.replace(journal.lease, replace(dump, head=replace(dump.head, serial=serial)), about)
+    kept = await world.store.kept()
+    say([f"Now {what} counts, as serial {landed.serial}, with {len(dump.entries):,} entries."])
+    if before is not None and before.serial:
+        back = with_commands(f"`reconcile state restore {kept[0].id}`", session.given)
+        say([f"What was there is kept: {back} brings it back."])
 
 
 @state.command()

@@ -14,18 +14,18 @@ Time is the real one: leases last a fraction of a second here.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
 
 from reconcile.core.address import Address
+from reconcile.core.dump import dump_of
 from reconcile.core.history import About, Changed
-from reconcile.core.ports import Begun, Ended, Lease, Record, Store
-from reconcile.core.resource import Entry, entry_from_json
+from reconcile.core.ports import Begun, Dump, Ended, Lease, Record, Store
+from reconcile.core.resource import Entry
 from reconcile.core.values import Ref, Secret, SecretRef
 from reconcile.errors import Locked, Refused, StateError
 
@@ -66,6 +66,11 @@ async def take(store: Store, ttl_s: float = LONG_S, scope: str = "fleet", lineag
 async def flat(stream: AsyncIterator[Sequence[T]]) -> list[T]:
     """All that comes in batches."""
     return [one async for batch in stream for one in batch]
+
+
+async def dumped(store: Store) -> Dump:
+    """All that a client says of the state."""
+    return dump_of("".join([piece async for piece in store.pull()]))
 
 
 def checked(check: Callable[[Any, Home], Awaitable[None]]) -> Callable[[Any, Home], None]:
@@ -276,12 +281,50 @@ class HomeChecks:
     async def test_the_whole_state_as_json(self, home: Home) -> None:
         store = home.store()
         lease = await take(store)
-        await store.begin_run(lease, {"m": ("AC1", "api")}, About("apply"))
+        await store.begin_run(lease, {"m": ("AC1", "api")}, About("apply", plan="p"))
         await store.write(lease, [Ended("o", put=tuple(device(n) for n in range(1500)))])
-        pulled = json.loads("".join([piece async for piece in store.pull()]))
-        assert [entry_from_json(row) for row in pulled.pop("entries")] == [device(n) for n in range(1500)]
-        assert (pulled["fleet"], pulled["lineage"], pulled["serial"]) == ("depot", "L", 1)
-        assert pulled["accounts"] == {"m": ["AC1", "api"]}
+        await store.write(lease, [Begun("open", device(1).address, {"n": 1})])
+        pulled = await dumped(store)
+        head = await store.head()
+        assert list(pulled.entries) == [device(n) for n in range(1500)] and pulled.head == head
+        assert [(one.operation, one.change) for one in pulled.operations] == [("open", {"n": 1})]
+        assert list(pulled.plans) == ["p"]
+
+    @checked
+    async def test_a_state_is_replaced_by_another_and_kept(self, home: Home) -> None:
+        store, other = home.store(), home.store("far-2")
+        lease = await take(store)
+        await store.begin_run(lease, {"m": ("AC1", "api")}, About("apply", plan="p"))
+        entries = tuple(device(n) for n in range(1200))
+        await store.write(lease, [Ended("o", put=entries), Begun("open", device(1).address, {"n": 1})])
+        before = await dumped(store)
+        # Units change places, one is new, most leave; another lineage, and a plan more.
+        put = [Entry(device(1).address, "UV2", {}), Entry(device(2).address, "UV1", {}), device(5000)]
+        head = replace(before.head, lineage="M", serial=7, accounts={"t": ("AC2", "api")})
+        landed = await store.replace(lease, Dump(head, put, (), ["q"]), About("state push", "me"))
+        assert (landed.lineage, landed.serial, landed.accounts) == ("M", 7, {"t": ("AC2", "api")})
+        assert landed.run != before.head.run and landed == await other.head()
+        assert await flat(other.entries()) == put and await other.unfinished() == []
+        assert await other.applied("p") and await other.applied("q")
+        (kept,) = await other.kept()
+        assert (kept.serial, kept.entries, kept.why) == (1, 1200, "state push")
+        back = dump_of("".join([piece async for piece in other.pull(kept.id)]))
+        assert back == before
+        assert [run.about.command for run in await flat(other.runs())] == ["state push", "apply"]
+        again = await store.replace(lease, replace(back, head=replace(back.head, serial=8)), About("state restore"))
+        assert again.serial == 8 and await flat(store.entries()) == list(entries)
+        assert [one.operation for one in await store.unfinished()] == ["open"]
+        for serial in range(9, 20):
+            await store.replace(lease, Dump(replace(head, serial=serial), []), About("state push"))
+        assert [one.serial for one in await store.kept()] == list(range(18, 8, -1))
+        assert [piece async for piece in store.pull(kept.id)] == [] and await store.count() == 0
+        twins = [device(1), Entry(device(2).address, "UV1", {})]
+        with pytest.raises(StateError, match="one address only"):
+            await store.replace(lease, Dump(replace(head, serial=30), twins), About("state push"))
+        await other.break_lease(lease.id)
+        with pytest.raises(Locked):
+            await store.replace(lease, Dump(replace(head, serial=30), []), About("state push"))
+        assert (await store.head() or head).serial == 19
 
     @checked
     async def test_runs_are_remembered_with_what_they_changed(self, home: Home) -> None:

@@ -194,6 +194,31 @@ class Intent:
 Record = Begun | Ended
 
 
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A whole state; `plans`: digests of the saved plans that were applied. `core.dump` has its form as text."""
+
+    head: Head
+    entries: Sequence[Entry]
+    operations: Sequence[Intent] = ()
+    plans: Sequence[str] = ()
+
+
+KEPT = 10
+"""How many states that were replaced as a whole a home keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A state that was replaced as a whole, and is kept for a while; `why`: the command that did it."""
+
+    id: str
+    at: str
+    serial: int
+    entries: int
+    why: str
+
+
 class Store(Protocol):
     """
     The state: prior resources, the journal of operations, the lease. Every call may raise StateError.
@@ -316,11 +341,30 @@ class Store(Protocol):
             Locked: no lease has this id, or its holder is in the middle of a write that does not end.
         """
 
-    def pull(self) -> AsyncGenerator[str, None]:
+    def pull(self, kept: str | None = None) -> AsyncGenerator[str, None]:
         """
-        The whole state as JSON text in pieces, of one moment: `{version, fleet, lineage, serial, accounts, entries}`.
+        The whole state as JSON text in pieces, of one moment (`core.dump`); nothing at all when there is none.
 
-        Nothing at all when there is no state. Raises StateError, possibly after some pieces.
+        Args:
+            kept: the id of one that was replaced, in its place; nothing when it is not kept.
+
+        Raises:
+            StateError: possibly after some pieces.
+        """
+
+    async def kept(self) -> list[Kept]:
+        """States that were replaced as a whole, the last one first, `KEPT` at most."""
+
+    async def replace(self, lease: Lease, dump: Dump, about: About) -> Head:
+        """
+        Puts another state in the place of this one, which is kept; counts as a run that is done, with a new
+        `Head.run`. Plans that were applied stay applied.
+
+        Args:
+            dump: with the serial that it shall have from now on.
+
+        Raises:
+            Locked: the epoch is not the newest.
         """
 
     async def migrate(self) -> None:

@@ -261,9 +261,12 @@ def test_pull_gives_the_whole_state_as_json(fleet: Fleet) -> None:
     fleet.filled()
     store = fleet.store()
     pulled = json.loads("".join(flat(store.pull())))
+    (open_,) = pulled["operations"]
+    head = run(store.head())
+    assert head is not None and (open_["operation"], open_["change"]) == ("o-6", {"a": 1})
     assert {**pulled, "entries": [entry_from_json(row) for row in pulled["entries"]]} == {
-        "version": 1, "fleet": "depot", "lineage": "L", "serial": 1, "accounts": {"m": ["AC1", "api"]},
-        "entries": [device(n) for n in range(5)],
+        "version": 2, "fleet": "depot", "lineage": "L", "serial": 1, "run": head.run, "operations": [open_],
+        "accounts": {"m": ["AC1", "api"]}, "entries": [device(n) for n in range(5)], "plans": ["plan-1"],
     }  # fmt: skip
 
 

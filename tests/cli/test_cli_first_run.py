@@ -164,8 +164,8 @@ def test_the_state_of_a_fleet_that_has_none(rig: Rig) -> None:
     rig.configs["host"] = "1"
     pulled = rig.run("state", "pull", fleet)
     assert (pulled.code, pulled.err) == (0, "")
-    nothing = {"version": 1, "fleet": "tests", "lineage": None, "serial": 0, "accounts": {}, "entries": []}
-    assert json.loads(pulled.out) == nothing
+    nothing = {"version": 2, "fleet": "tests", "lineage": None, "serial": 0, "run": None, "accounts": {}}
+    assert json.loads(pulled.out) == {**nothing, "entries": [], "operations": [], "plans": []}
     listed = rig.run("state", "list", fleet)
     assert (listed.code, listed.out) == (0, "")
     assert "no state yet" in listed.err

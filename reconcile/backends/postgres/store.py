@@ -31,22 +31,28 @@ from reconcile.backends.rows import (
     entry_of,
     entry_row,
     intent_of,
-    pulled,
+    parts_of,
     run_of,
+    text_of_parts,
     told_of,
     told_text,
     twins,
 )
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
-from reconcile.core.history import About, Changed, Run
+from reconcile.core.dump import first_part, last_part
+from reconcile.core.history import DONE, About, Changed, Run
 from reconcile.core.home import Opening
-from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
+from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused, StateError
 
 ROWS = 1000  # fetched at a time
 _HEAD = "select name, lineage, serial, accounts, run from reconcile.fleets where fleet = %(fleet)s"
+_OPERATIONS = (
+    "select operation, address, change, begun, epoch, sum from reconcile.operations where fleet = %(fleet)s order by n"
+)
+_PLANS = "select digest from reconcile.plans where fleet = %(fleet)s order by digest"
 _LEASE = "scope, id, holder, epoch, since, expires, host, pid, process"
 _HELD = """held as (
     select 1 from reconcile.leases
@@ -126,6 +132,58 @@ where l.id = '' or l.id = %(id)s or l.expires <= clock_timestamp() or (l.id = %(
 returning {_LEASE}"""
 
 
+# What is put in the place of it goes over what has its address; the rest leaves. `run` as for `_BEGIN`.
+_REPLACE = f"""with {_HELD}, head as (
+    update reconcile.fleets f
+    set serial = %(serial)s, lineage = %(lineage)s, accounts = %(accounts)s, run = %(run)s
+    from held where f.fleet = %(fleet)s and f.run is distinct from %(run)s
+    returning 1
+), kept as (
+    insert into reconcile.kept (fleet, id, at, serial, entries, why)
+    select %(fleet)s, %(kept)s, %(at)s, %(was)s, %(had)s, %(why)s from head
+), kept_parts as (
+    insert into reconcile.kept_parts (fleet, id, part, body)
+    select %(fleet)s, %(kept)s, r.part, r.body
+    from head, unnest(%(parts_body)s::bytea[]) with ordinality as r (body, part)
+), forgotten as (
+    delete from reconcile.kept k using head where k.fleet = %(fleet)s and k.id = any(%(forgotten)s::text[])
+), forgotten_parts as (
+    delete from reconcile.kept_parts k using head where k.fleet = %(fleet)s and k.id = any(%(forgotten)s::text[])
+), left_behind as (
+    delete from reconcile.entries e using head
+    where e.fleet = %(fleet)s and not exists (
+        select 1 from unnest(%(put_address)s::text[]) as r (address) where r.address = e.address)
+), put as (
+    insert into reconcile.entries (fleet, {ENTRY_COLUMNS})
+    select %(fleet)s, r.address, r.type, r.unit, r.under, r.body, r.sum
+    from head, unnest(%(put_address)s::text[], %(put_type)s::text[], %(put_unit)s::text[], %(put_under)s::text[],
+                      %(put_body)s::text[], %(put_sum)s::bytea[]) as r (address, type, unit, under, body, sum)
+    on conflict (fleet, address) do update
+    set type = excluded.type, unit = excluded.unit, under = excluded.under, body = excluded.body, sum = excluded.sum
+), closed as (
+    delete from reconcile.operations o using head
+    where o.fleet = %(fleet)s and not o.operation = any(%(opened_operation)s::text[])
+), opened as (
+    insert into reconcile.operations (fleet, operation, address, change, begun, epoch, sum)
+    select %(fleet)s, r.operation, r.address, r.change, r.begun, r.epoch, r.sum
+    from head, unnest(%(opened_operation)s::text[], %(opened_address)s::text[], %(opened_change)s::text[],
+                      %(opened_begun)s::text[], %(opened_epoch)s::bigint[], %(opened_sum)s::bytea[])
+         with ordinality as r (operation, address, change, begun, epoch, sum, at)
+    order by r.at
+    on conflict (fleet, operation) do update
+    set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
+        epoch = excluded.epoch, sum = excluded.sum
+), applied as (
+    insert into reconcile.plans (fleet, digest, run)
+    select %(fleet)s, r.digest, %(run)s from head, unnest(%(plans)s::text[]) as r (digest)
+    on conflict (fleet, digest) do nothing
+), done as (
+    insert into reconcile.runs (fleet, id, serial, begun, about, ended, outcome, counts)
+    select %(fleet)s, %(run)s, %(serial)s, %(at)s, %(about)s, %(at)s, %(outcome)s, %(counts)s from head
+)
+select count(*) from held"""
+
+
 class PostgresStore(Store):
     """
     `core.ports.Store` in a database; what its methods promise stands there.
@@ -180,9 +238,7 @@ class PostgresStore(Store):
         return int(rows[0][0]) if rows else 0
 
     async def unfinished(self) -> list[Intent]:
-        columns = "operation, address, change, begun, epoch, sum"
-        query = f"select {columns} from reconcile.operations where fleet = %(fleet)s order by n"
-        return [intent_of(self, row) for row in await self._read(query, {})]
+        return [intent_of(self, row) for row in await self._read(_OPERATIONS, {})]
 
     async def applied(self, plan: str) -> bool:
         query = "select 1 from reconcile.plans where fleet = %(fleet)s and digest = %(digest)s"
@@ -202,19 +258,31 @@ class PostgresStore(Store):
         async for rows in self._stream(query, {"run": run}):
             yield [told_of(self, row) for row in rows]
 
-    async def pull(self) -> AsyncGenerator[str, None]:
+    async def pull(self, kept: str | None = None) -> AsyncGenerator[str, None]:
         if not await self._there():
+            return
+        if kept is not None:
+            query = "select body from reconcile.kept_parts where fleet = %(fleet)s and id = %(id)s order by part"
+            parts = await self._read(query, {"id": kept})
+            for piece in text_of_parts(self, (bytes(body) for (body,) in parts)) if parts else ():
+                yield piece
             return
         async with self._link.transaction() as connection:
             row = await (await connection.execute(_HEAD.encode(), self._given({}))).fetchone()
             if row is None:
                 return
-            yield pulled(self._head(row))
+            yield first_part(self._head(row))
             between = "\n"
             async for rows in self._fetched(connection, _of_type(ENTRY_COLUMNS, None), {}):
                 yield between + ",\n".join(body_of(self, row) for row in rows)
                 between = ",\n"
-            yield "\n]}\n"
+            operations = await (await connection.execute(_OPERATIONS.encode(), self._given({}))).fetchall()
+            plans = await (await connection.execute(_PLANS.encode(), self._given({}))).fetchall()
+            yield last_part([intent_of(self, one) for one in operations], [digest for (digest,) in plans])
+
+    async def kept(self) -> list[Kept]:
+        query = "select id, at, serial, entries, why from reconcile.kept where fleet = %(fleet)s order by n desc"
+        return [Kept(*row) for row in await self._read(query, {})]
 
     async def _stream(self, query: str, given: Mapping[str, Any]) -> AsyncGenerator[Rows, None]:
         if await self._there():
@@ -406,6 +474,42 @@ class PostgresStore(Store):
             raise lost
         except errors.UniqueViolation:
             raise await self._twins(put, given["dropped"]) from None
+
+    async def replace(self, lease: Lease, dump: Dump, about: About) -> Head:
+        put = sorted(entry_row(entry) for entry in dump.entries)
+        opened = [begun_row(Begun(one.operation, one.address, one.change), one.begun, 0) for one in dump.operations]
+        before, at = await self.head(), stamp(self._opening.now())
+        # Nobody writes meanwhile, or the statement finds another holder and does nothing.
+        parts = list(parts_of([piece async for piece in self.pull()]))
+        accounts = {name: list(pair) for name, pair in sorted(dump.head.accounts.items())}
+        given = self._of(
+            lease,
+            serial=dump.head.serial,
+            lineage=dump.head.lineage,
+            accounts=json.dumps(accounts),
+            run=f"{self._rng.getrandbits(128):032x}",
+            kept=f"{self._rng.getrandbits(32):08x}",
+            at=at,
+            was=before.serial if before is not None else 0,
+            had=await self.count(),
+            why=about.command,
+            forgotten=[one.id for one in (await self.kept())[KEPT - 1 :]],
+            parts_body=parts,
+            plans=list(dump.plans),
+            about=about_text(about),
+            outcome=DONE,
+            counts=json.dumps({DONE: len(put)}),
+            **_columns("put", put, ("address", "type", "unit", "under", "body", "sum")),
+            **_columns("opened", opened, ("operation", "address", "change", "begun", "epoch", "sum")),
+        )
+        try:
+            rows = await self._link.run(_REPLACE, given)
+        except errors.UniqueViolation:
+            raise await self._twins(put, ()) from None
+        after = await self.head()
+        if not rows[0][0] or after is None:
+            raise await self._lost(lease)
+        return after
 
     async def _written(self, given: Mapping[str, Any]) -> bool:
         return bool((await self._link.run(_WRITE, given))[0][0])

@@ -45,6 +45,11 @@ _MADE: tuple[str, ...] = (
     "create table reconcile.changes (fleet text not null, n bigint not null generated always as identity,"
     " run text not null, batch text not null, at bigint not null, address text not null, body text not null,"
     " primary key (fleet, run, n), unique (fleet, batch, at))",
+    "create table reconcile.kept (fleet text not null, id text not null,"
+    " n bigint not null generated always as identity, at text not null, serial bigint not null,"
+    " entries bigint not null, why text not null, primary key (fleet, id))",
+    "create table reconcile.kept_parts (fleet text not null, id text not null, part integer not null,"
+    " body bytea not null, primary key (fleet, id, part))",
     f"insert into reconcile.version (version) values ({VERSION})",
 )
 

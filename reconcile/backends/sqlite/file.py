@@ -260,6 +260,9 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
         for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except UnicodeDecodeError:  # SQLite's own words about what is damaged hold a piece of it
+        db.close()
+        raise sqlite3.DatabaseError("malformed database schema") from None
     except BaseException:
         db.close()
         raise

@@ -43,6 +43,9 @@ _HISTORY: tuple[str, ...] = (
     " about TEXT NOT NULL, ended TEXT, outcome TEXT, counts TEXT)",
     "CREATE TABLE changes (n INTEGER PRIMARY KEY, run TEXT NOT NULL, address TEXT NOT NULL, body TEXT NOT NULL)",
     "CREATE INDEX changes_run ON changes (run)",
+    "CREATE TABLE kept (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, serial INTEGER NOT NULL,"
+    " entries INTEGER NOT NULL, why TEXT NOT NULL)",
+    "CREATE TABLE kept_parts (id TEXT NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (id, part))",
 )
 _META_1 = (
     "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), lineage TEXT NOT NULL, serial INTEGER NOT NULL,"

@@ -27,8 +27,9 @@ from reconcile.backends.rows import (
     entry_of,
     entry_row,
     intent_of,
-    pulled,
+    parts_of,
     run_of,
+    text_of_parts,
     told_of,
     told_text,
 )
@@ -38,13 +39,15 @@ from reconcile.backends.sqlite.file import Busy
 from reconcile.backends.sqlite.schema import Meta, meta_of, refuse_twins, version_of
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
-from reconcile.core.history import About, Changed, Run
-from reconcile.core.ports import Begun, Head, Intent, Lease, Record, Store
+from reconcile.core.dump import first_part, last_part
+from reconcile.core.history import DONE, About, Changed, Run
+from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused
 
 CHUNK = 500  # values in one IN list; SQLite took no more than 999 before 3.32
 ROWS = 1000  # fetched at a time
+_OPERATIONS = "SELECT operation, address, change, begun, epoch, sum FROM operations ORDER BY n"
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -113,8 +116,9 @@ class SqliteStore(Store):
         return await self._file.read(lambda db: int(db.execute(query, values).fetchone()[0]), 0)
 
     async def unfinished(self) -> list[Intent]:
-        query = "SELECT operation, address, change, begun, epoch, sum FROM operations ORDER BY n"
-        return await self._file.read(lambda db: [intent_of(self._file.path, row) for row in db.execute(query)], [])
+        return await self._file.read(
+            lambda db: [intent_of(self._file.path, row) for row in db.execute(_OPERATIONS)], []
+        )
 
     async def applied(self, plan: str) -> bool:
         query = "SELECT 1 FROM plans WHERE digest = ?"
@@ -139,16 +143,35 @@ class SqliteStore(Store):
                 for rows in _batches(db.execute(query, (run,))):
                     yield [told_of(self._file.path, row) for row in rows]
 
-    async def pull(self) -> AsyncGenerator[str, None]:
+    async def pull(self, kept: str | None = None) -> AsyncGenerator[str, None]:
         with self._file.snapshot() as db:
-            if db is None:
+            if db is None or (kept is not None and version_of(db) < 3):
                 return
-            yield pulled(meta_of(self._file.path, db).head)
-            between = "\n"
-            for rows in _entry_rows(db, None):
-                yield between + ",\n".join(body_of(self._file.path, row) for row in rows)
-                between = ",\n"
-            yield "\n]}\n"
+            if kept is None:
+                for piece in self._dumped(db):
+                    yield piece
+                return
+            parts = db.execute("SELECT body FROM kept_parts WHERE id = ? ORDER BY part", (kept,)).fetchall()
+            for piece in text_of_parts(self._file.path, (body for (body,) in parts)) if parts else ():
+                yield piece
+
+    def _dumped(self, db: sqlite3.Connection) -> Iterator[str]:
+        """The text of the whole state, as `core.dump` has it."""
+        yield first_part(meta_of(self._file.path, db).head)
+        between = "\n"
+        for rows in _entry_rows(db, None):
+            yield between + ",\n".join(body_of(self._file.path, row) for row in rows)
+            between = ",\n"
+        operations = [intent_of(self._file.path, row) for row in db.execute(_OPERATIONS)]
+        yield last_part(operations, [digest for (digest,) in db.execute("SELECT digest FROM plans ORDER BY digest")])
+
+    async def kept(self) -> list[Kept]:
+        query = "SELECT id, at, serial, entries, why FROM kept ORDER BY n DESC"
+
+        def read(db: sqlite3.Connection) -> list[Kept]:
+            return [Kept(*row) for row in db.execute(query)] if version_of(db) >= 3 else []
+
+        return await self._file.read(read, [])
 
     async def _chosen(self, condition: str, members: Sequence[str], *first: str) -> list[Entry]:
         """Entries that meet a condition with an IN list, in the order of their addresses."""
@@ -311,6 +334,37 @@ class SqliteStore(Store):
 
         if records and (late := await self._file.write(commit)) is not None:
             raise late
+
+    async def replace(self, lease: Lease, dump: Dump, about: About) -> Head:
+        text, at = about_text(about), stamp(self._now())
+        put = [entry_row(entry) for entry in dump.entries]
+        opened = [begun_row(Begun(one.operation, one.address, one.change), one.begun, 0) for one in dump.operations]
+
+        def exchange(db: sqlite3.Connection, meta: Meta) -> tuple[Head, Meta]:
+            leases.check(db, lease)
+            id, run = f"{self._rng.getrandbits(32):08x}", f"{self._rng.getrandbits(128):032x}"
+            row = (id, at, meta.head.serial, meta.entries, about.command)
+            db.execute("INSERT INTO kept (id, at, serial, entries, why) VALUES (?, ?, ?, ?, ?)", row)
+            parts = ((id, part, body) for part, body in enumerate(parts_of(self._dumped(db))))
+            db.executemany("INSERT INTO kept_parts VALUES (?, ?, ?)", parts)
+            db.execute("DELETE FROM kept WHERE id NOT IN (SELECT id FROM kept ORDER BY n DESC LIMIT ?)", (KEPT,))
+            db.execute("DELETE FROM kept_parts WHERE id NOT IN (SELECT id FROM kept)")
+            db.execute("DELETE FROM entries")
+            db.execute("DELETE FROM operations")
+            refuse_twins(db, put)
+            db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
+            db.executemany(
+                "INSERT INTO operations (operation, address, change, begun, epoch, sum) VALUES (?, ?, ?, ?, ?, ?)",
+                opened,
+            )
+            db.executemany("INSERT OR IGNORE INTO plans VALUES (?, ?)", [(digest, at) for digest in dump.plans])
+            head = replace(dump.head, fleet=meta.head.fleet, run=run)
+            done = (run, head.serial, at, text, at, DONE, json.dumps({DONE: len(put)}))
+            columns = "id, serial, begun, about, ended, outcome, counts"
+            db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", done)
+            return head, replace(meta, head=head, entries=len(put))
+
+        return await self._file.write(exchange)
 
     async def migrate(self) -> None:
         """Nothing: the file is made, and brought up to date, by the first run that writes."""
