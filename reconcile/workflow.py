@@ -16,7 +16,8 @@ from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.asks import Joining, secrets_of
-from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head
+from reconcile.core.bindings import APPLIED, KEYED, Bindings, check_bindings, check_head, refuse_moved
+from reconcile.core.dump import dump_of
 from reconcile.core.empty import EmptyDocument
 from reconcile.core.events import Noted
 from reconcile.core.failures import FailureBudget
@@ -26,7 +27,7 @@ from reconcile.core.lost import attempt_of
 from reconcile.core.options import Options, unusual
 from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
-from reconcile.core.ports import Document, Ended, Env, Head, Limit, Secrets, Store
+from reconcile.core.ports import Document, Ended, Env, Head, Limit, Moved, Secrets, Store
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
 from reconcile.core.selection import Survey
@@ -59,7 +60,9 @@ __all__ = [
     "apply_fleet",
     "apply_saved",
     "bind",
+    "lease_on",
     "lock",
+    "move_state",
     "plan_fleet",
     "unread_allowed",
     "verb_of",
@@ -301,17 +304,83 @@ async def absent_allowed(world: World, plan: Plan) -> bool:
 
 
 async def lock(world: World, wait_s: float) -> Journal:
-    """The lease on the state, which is made if there is none; checked before every request. Raises Locked."""
-    journal = await acquire(
-        world.store,
+    """
+    The lease on the state, which is made if there is none; checked before every request.
+
+    Raises:
+        Locked: another run has it. Refused: it was moved.
+    """
+    journal = await lease_on(world, world.store, world.lineage, wait_s)
+    head = await world.store.head()
+    if head is not None and head.moved is not None:
+        await world.store.release(journal.lease)
+        refuse_moved(str(world.store), head.moved)
+    world.guard(journal.check)
+    return journal
+
+
+async def lease_on(world: World, store: Store, lineage: str, wait_s: float) -> Journal:
+    """The lease on a state, whatever stands in it; of one that is not there a state of this lineage. Raises Locked."""
+    return await acquire(
+        store,
         env=world.env,
-        lineage=world.lineage,
+        lineage=lineage,
         fleet=world.document.fleet,
         wait_s=wait_s,
         not_released=world.failures.append,
     )
-    world.guard(journal.check)
-    return journal
+
+
+async def move_state(world: World, here: Store, there: Store) -> list[str]:
+    """
+    Moves a fleet's state to another place, with its history, its open operations and the plans that were applied. From
+    then on nobody goes on with the one that was here. Done again where it was broken off, it goes on.
+
+    Returns:
+        What was done, in sentences.
+
+    Raises:
+        Refused: there is nothing to move, or there is another state, or a newer one, where it should go.
+        Locked: a run holds one of them.
+    """
+    before = await here.head()
+    if before is None:
+        raise Refused(Problem(f"there is no state in {here}", hint="The first apply makes one"))
+    if str(here) == str(there):
+        raise Refused(Problem(f"the state is in {here} already", hint="Name two places"))
+    place = str(there)
+    if before.moved is not None and before.moved.place != place:
+        refuse_moved(str(here), before.moved)
+    if before.moved is not None and before.moved.done:
+        return [f"The state in {here} was moved to {place} before."]
+    async with (
+        await lease_on(world, here, before.lineage, 0) as source,
+        await lease_on(world, there, before.lineage, 0) as target,
+    ):
+        head, found = await here.head(), await there.head()
+        assert head is not None and found is not None
+        if found.lineage != head.lineage:
+            what = f"{place} holds a state of another lineage, {found.lineage}"
+            raise Refused(Problem(what, hint="Look whose it is; another place or another fleet's name is free"))
+        if found.serial > head.serial and head.moved is None:
+            what = f"{place} holds a newer state: serial {found.serial}, and {here} has {head.serial}"
+            raise Refused(Problem(what, hint="Go on with that one"))
+        await here.mark(source.lease, Moved(place, done=False))
+        if found.serial <= head.serial:
+            dump = dump_of("".join([piece async for piece in here.pull()]))
+            await there.mark(target.lease, None)
+            about = replace(world.about, command="state copy", planned=len(dump.entries))
+            await there.replace(target.lease, replace(dump, head=replace(dump.head, serial=head.serial + 1)), about)
+        runs = [run async for batch in here.runs() for run in batch]
+        for run in reversed(runs):
+            await there.remember(target.lease, run, [one async for batch in here.changes(run.id) for one in batch])
+        await here.mark(source.lease, Moved(place, done=True))
+        entries, landed = await there.count(), await there.head()
+    serial = landed.serial if landed is not None else 0
+    return [
+        f"Moved to {place}: {entries:,} entries and {len(runs):,} runs, as serial {serial}.",
+        f"The state in {here} is not used any more; `state copy` the other way round is the way back.",
+    ]
 
 
 @asynccontextmanager

@@ -285,6 +285,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequ
         ca_files=tuple(given.get("ca_files", ())),
         untrusted=given.get("untrusted", False),
         without_log=given.get("without_log", False),
+        moved=given.get("moved", False),
         **more,
     )
 

@@ -1,10 +1,11 @@
-"""`state list|show|pull|push|restore|rm|mv|migrate|unprotect`: looks after the state. Nothing here asks an API."""
+"""`state list|show|pull|push|restore|copy|rm|mv|migrate|unprotect`: looks after the state. Nothing here asks an API."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
@@ -118,7 +119,30 @@ def pull(**given: Any) -> int:
         put("\n")
         return 0
 
-    return run_session(given, story)
+    return run_session({**given, "moved": True}, story)
+
+
+@state.command()
+@click.argument("source", metavar="FROM")
+@click.argument("destination", metavar="TO")
+@path_option
+@document_options
+@general_options
+def copy(source: str, destination: str, **given: Any) -> int:
+    """Move this fleet's state to another place: each a path, a URL, or env:NAME; FROM is not used any more."""
+
+    async def story(session: Session) -> int:
+        from reconcile.workflow import move_state
+
+        wired = session.wired
+        async with AsyncExitStack() as both:
+            here, there = (wired.store_at(text, name) for text, name in ((source, "FROM"), (destination, "TO")))
+            for store in (here, there):
+                both.push_async_callback(store.close)
+            say(await move_state(session.world, here, there))
+        return 0
+
+    return run_session({**given, "moved": True}, story)
 
 
 @state.command()

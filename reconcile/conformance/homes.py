@@ -23,8 +23,8 @@ import pytest
 
 from reconcile.core.address import Address
 from reconcile.core.dump import dump_of
-from reconcile.core.history import About, Changed
-from reconcile.core.ports import Begun, Dump, Ended, Lease, Record, Store
+from reconcile.core.history import About, Changed, Run
+from reconcile.core.ports import Begun, Dump, Ended, Lease, Moved, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.core.values import Ref, Secret, SecretRef
 from reconcile.errors import Locked, Refused, StateError
@@ -366,6 +366,34 @@ class HomeChecks:
         assert [run.id for run in await flat(store.runs())] == [third.run]
         assert await flat(store.changes(first.run or "")) == []
         assert await store.applied("p")  # that it was applied is no matter of memory
+
+    @checked
+    async def test_a_state_that_was_moved_says_where_to(self, home: Home) -> None:
+        store, other = home.store(), home.store("far-2")
+        lease = await take(store)
+        for moved in (Moved("there", False), Moved("there", True), None):
+            await store.mark(lease, moved)
+            head = await other.head()
+            assert head is not None and head.moved == moved
+        await other.break_lease(lease.id)
+        with pytest.raises(Locked):
+            await store.mark(lease, Moved("there", True))
+
+    @checked
+    async def test_runs_of_another_home_are_taken_over(self, home: Home) -> None:
+        store = home.store()
+        lease = await take(store)
+        own = await store.begin_run(lease, {}, About("state copy"))
+        told = [Changed(device(n).address, "update", "2026", ({"path": "a", "before": 1, "after": 2},)) for n in (2, 1)]
+        runs = [
+            Run(f"run-{n}", n, f"2026-01-0{n}T00:00:00Z", About("apply", by="ann"), None, "unfinished") for n in (1, 2)
+        ]
+        for _ in range(2):  # as often as one likes
+            await store.remember(lease, runs[0], told)
+            await store.remember(lease, runs[1], ())
+        found = await flat(store.runs())
+        assert [run.id for run in found] == [own.run, "run-2", "run-1"] and found[1:] == [runs[1], runs[0]]
+        assert await flat(store.changes("run-1")) == told and await flat(store.changes("run-2")) == []
 
     # ------------------------------------------------------------------ the lease
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from reconcile.core.options import Options
-from reconcile.core.ports import Head
+from reconcile.core.ports import Head, Moved
 from reconcile.core.values import Count
 from reconcile.errors import Problem, Refused
 
@@ -84,6 +84,15 @@ def check_trust(bound: Bindings) -> None:
     """Refuses a plan that was made for reading alone; asked before anything is opened for it. Raises Refused."""
     if bound.untrusted:
         raise Refused(UNTRUSTED)
+
+
+def refuse_moved(here: str, moved: Moved) -> None:
+    """Raises Refused: the state that is here was moved, or is on the way."""
+    if moved.done:
+        hint = "Name that one: --state, RECONCILE_STATE, or `state:` in the main file"
+        raise Refused(Problem(f"the state in {here} was moved to {moved.place}", hint=hint))
+    what = f"the state in {here} is being moved to {moved.place}"
+    raise Refused(Problem(what, hint="If nobody does that any more, the same `state copy` once more goes on with it"))
 
 
 def check_head(head: Head, fleet: str, accounts: Mapping[str, tuple[str, str]], state: str) -> None:

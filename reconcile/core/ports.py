@@ -129,6 +129,14 @@ class Document(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a state was copied to, so that nobody goes on with this one; `done`: whether all of it is there."""
+
+    place: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """
     The identity of a state: its lineage, its serial, and its bindings.
@@ -143,6 +151,7 @@ class Head:
     fleet: str
     accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     run: str | None = None
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +359,22 @@ class Store(Protocol):
 
         Raises:
             StateError: possibly after some pieces.
+        """
+
+    async def mark(self, lease: Lease, moved: Moved | None) -> None:
+        """
+        Says, or says no more, that this state was copied elsewhere and is not to be used; see `Head.moved`.
+
+        Raises:
+            Locked: the epoch is not the newest.
+        """
+
+    async def remember(self, lease: Lease, run: Run, changes: Sequence[Changed]) -> None:
+        """
+        Takes a run of another home over, in the place of one of the same id; the oldest comes first.
+
+        Raises:
+            Locked: the epoch is not the newest.
         """
 
     async def kept(self) -> list[Kept]:

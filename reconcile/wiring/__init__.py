@@ -27,6 +27,7 @@ from reconcile.backends.holders import Process, uptime
 from reconcile.backends.registry import backend_of
 from reconcile.backends.sqlite.store import SqliteStore
 from reconcile.config import Inputs, load
+from reconcile.core.bindings import refuse_moved
 from reconcile.core.events import Noted, Sink, silent
 from reconcile.core.history import About
 from reconcile.core.home import Opening, Place
@@ -103,6 +104,7 @@ class CommandRequest:
         untrusted: `--untrusted`.
         wordy: whether an API's words are shown also where it refuses credentials or secrets.
         without_log: whether a state in use is opened although its log is gone, so that `unlock` can end that.
+        moved: whether a state that was moved is opened all the same, to be looked at or copied.
         parts: the world around the run.
     """
 
@@ -120,6 +122,7 @@ class CommandRequest:
     allow_agents: Sequence[str] = ()
     untrusted: bool = False
     without_log: bool = False
+    moved: bool = False
     ca_files: Sequence[str] = ()
     parts: Parts = USUAL
 
@@ -308,6 +311,8 @@ class Wired:
     async def _world(self, files: Document) -> World:
         request, registry = self.request, self.request.parts.providers()
         head = await self.store.head()
+        if head is not None and head.moved is not None and not request.moved:
+            refuse_moved(str(self.store), head.moved)
         names = list(files.providers())
         names += [name for name in (head.accounts if head else {}) if name not in names and name in registry]
         providers = [registry[name] for name in registry if name in names]
@@ -348,6 +353,24 @@ class Wired:
         """Who runs this, and in which job."""
         job, commit = pipeline_of(self.request.environ)
         return About("", user(), socket.gethostname(), job, commit, __version__)
+
+    def store_at(self, text: str, setting: str) -> Store:
+        """
+        The state of this fleet in another place; whoever calls this closes it.
+
+        Args:
+            text: a path, a URL, or `env:NAME` of either.
+
+        Raises:
+            InvalidInput: it is none of them.
+        """
+        if text.startswith("env:"):
+            said = self.request.environ.get(text[4:])
+            if not said:
+                raise InvalidInput(Problem(f"{setting} is {text}, and {text[4:]} is not set"))
+            text = said
+        home = Place(Secret(text), setting, True) if "://" in text else Path(text)
+        return store(self.request, home, self.world.document.fleet, self.rng)
 
     def _slept(self) -> float:
         return self.request.parts.uptime() - time.monotonic()

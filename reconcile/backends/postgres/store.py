@@ -43,12 +43,12 @@ from reconcile.core.bindings import APPLIED
 from reconcile.core.dump import first_part, last_part
 from reconcile.core.history import DONE, About, Changed, Run
 from reconcile.core.home import Opening
-from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Record, Store
+from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Moved, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused, StateError
 
 ROWS = 1000  # fetched at a time
-_HEAD = "select name, lineage, serial, accounts, run from reconcile.fleets where fleet = %(fleet)s"
+_HEAD = "select name, lineage, serial, accounts, run, moved_to, moved from reconcile.fleets where fleet = %(fleet)s"
 _OPERATIONS = (
     "select operation, address, change, begun, epoch, sum from reconcile.operations where fleet = %(fleet)s order by n"
 )
@@ -206,12 +206,12 @@ class PostgresStore(Store):
         return self._head(rows[0]) if rows else None
 
     def _head(self, row: tuple[Any, ...]) -> Head:
-        name, lineage, serial, accounts, run = row
+        name, lineage, serial, accounts, run, place, done = row
         try:
             bound = {each: (str(account), str(host)) for each, (account, host) in json.loads(accounts).items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise broken(f"{self}: the head of the state cannot be read: {error}") from error
-        return Head(lineage, serial, name, bound, run)
+        return Head(lineage, serial, name, bound, run, Moved(place, bool(done)) if place is not None else None)
 
     async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
         return {entry.address: entry for entry in await self._chosen("address", addresses)}
@@ -249,7 +249,7 @@ class PostgresStore(Store):
 
     async def runs(self, since: datetime | None = None) -> AsyncGenerator[Sequence[Run], None]:
         query = "select id, serial, begun, about, ended, outcome, counts from reconcile.runs"
-        query += " where fleet = %(fleet)s and begun >= %(since)s order by n desc"
+        query += " where fleet = %(fleet)s and begun >= %(since)s order by begun desc, n desc"
         async for rows in self._stream(query, {"since": stamp(since) if since else ""}):
             yield [run_of(self, row) for row in rows]
 
@@ -279,6 +279,41 @@ class PostgresStore(Store):
             operations = await (await connection.execute(_OPERATIONS.encode(), self._given({}))).fetchall()
             plans = await (await connection.execute(_PLANS.encode(), self._given({}))).fetchall()
             yield last_part([intent_of(self, one) for one in operations], [digest for (digest,) in plans])
+
+    async def mark(self, lease: Lease, moved: Moved | None) -> None:
+        rows = await self._link.run(
+            f"""with {_HELD}, marked as (
+                update reconcile.fleets f set moved_to = %(place)s, moved = %(done)s from held where f.fleet = %(fleet)s
+            )
+            select count(*) from held""",
+            self._of(lease, place=moved and moved.place, done=moved and moved.done),
+        )
+        if not rows[0][0]:
+            raise await self._lost(lease)
+
+    async def remember(self, lease: Lease, run: Run, changes: Sequence[Changed]) -> None:
+        told = [(str(change.address), told_text(change)) for change in changes]
+        row = {"run": run.id, "serial": run.serial, "begun": run.begun, "about": about_text(run.about)}
+        row |= {"ended": run.ended, "outcome": run.outcome, "counts": json.dumps(run.counts)}
+        rows = await self._link.run(
+            f"""with {_HELD}, known as (
+                insert into reconcile.runs (fleet, id, serial, begun, about, ended, outcome, counts)
+                select %(fleet)s, %(run)s, %(serial)s, %(begun)s, %(about)s, %(ended)s, %(outcome)s, %(counts)s
+                from held
+                on conflict (fleet, id) do nothing
+            ), told as (
+                insert into reconcile.changes (fleet, run, batch, at, address, body)
+                select %(fleet)s, %(run)s, %(run)s, r.at, r.address, r.body
+                from held, unnest(%(told_address)s::text[], %(told_body)s::text[])
+                     with ordinality as r (address, body, at)
+                order by r.at
+                on conflict (fleet, batch, at) do nothing
+            )
+            select count(*) from held""",
+            self._of(lease, **row, **_columns("told", told, ("address", "body"))),
+        )
+        if not rows[0][0]:
+            raise await self._lost(lease)
 
     async def kept(self) -> list[Kept]:
         query = "select id, at, serial, entries, why from reconcile.kept where fleet = %(fleet)s order by n desc"

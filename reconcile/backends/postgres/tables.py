@@ -19,7 +19,7 @@ _MADE: tuple[str, ...] = (
     "create schema if not exists reconcile",
     "create table reconcile.version (one boolean primary key default true check (one), version integer not null)",
     "create table reconcile.fleets (fleet text primary key, name text not null, lineage text not null,"
-    " serial bigint not null, accounts text not null, run text)",
+    " serial bigint not null, accounts text not null, run text, moved_to text, moved boolean)",
     # `root` is the unit of what hangs on nothing: two addresses with one would be written over each other for ever.
     # Deferred, since units may change places within one statement.
     'create table reconcile.entries (fleet text not null, address text collate "C" not null, type text not null,'

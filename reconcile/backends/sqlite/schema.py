@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconcile.backends.rows import RESTORE, broken, checksum, twins
-from reconcile.core.ports import Head
+from reconcile.core.ports import Head, Moved
 
 APPLICATION_ID = 0x5243_4E43  # "RCNC"; `file` shows it, and no other SQLite database has it
 VERSION = 3
@@ -43,6 +43,7 @@ _HISTORY: tuple[str, ...] = (
     " about TEXT NOT NULL, ended TEXT, outcome TEXT, counts TEXT)",
     "CREATE TABLE changes (n INTEGER PRIMARY KEY, run TEXT NOT NULL, address TEXT NOT NULL, body TEXT NOT NULL)",
     "CREATE INDEX changes_run ON changes (run)",
+    "CREATE TABLE moved (one INTEGER PRIMARY KEY CHECK (one = 1), place TEXT NOT NULL, done INTEGER NOT NULL)",
     "CREATE TABLE kept (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, serial INTEGER NOT NULL,"
     " entries INTEGER NOT NULL, why TEXT NOT NULL)",
     "CREATE TABLE kept_parts (id TEXT NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (id, part))",
@@ -153,6 +154,12 @@ def meta_of(path: object, db: sqlite3.Connection) -> Meta:
         return Meta(head, int(epoch), int(entries), used, Step(int(step), mark), Step(int(whole), whole_mark))
     except (AttributeError, TypeError, ValueError) as error:
         raise broken(f"{path}: the head of the state cannot be read: {error}") from error
+
+
+def moved_of(db: sqlite3.Connection) -> Moved | None:
+    """Where the state was moved to, if it was."""
+    row = db.execute("SELECT place, done FROM moved").fetchone() if version_of(db) >= 3 else None
+    return Moved(str(row[0]), bool(row[1])) if row is not None else None
 
 
 def verify(path: object, db: sqlite3.Connection) -> None:

@@ -36,12 +36,12 @@ from reconcile.backends.rows import (
 from reconcile.backends.sqlite import leases
 from reconcile.backends.sqlite.connection import StateFile
 from reconcile.backends.sqlite.file import Busy
-from reconcile.backends.sqlite.schema import Meta, meta_of, refuse_twins, version_of
+from reconcile.backends.sqlite.schema import Meta, meta_of, moved_of, refuse_twins, version_of
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
 from reconcile.core.dump import first_part, last_part
 from reconcile.core.history import DONE, About, Changed, Run
-from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Record, Store
+from reconcile.core.ports import KEPT, Begun, Dump, Head, Intent, Kept, Lease, Moved, Record, Store
 from reconcile.core.resource import Entry
 from reconcile.errors import Locked, Problem, Refused
 
@@ -83,7 +83,7 @@ class SqliteStore(Store):
     # ------------------------------------------------------------------ reading
 
     async def head(self) -> Head | None:
-        return await self._file.read(lambda db: meta_of(self._file.path, db).head, None)
+        return await self._file.read(lambda db: replace(meta_of(self._file.path, db).head, moved=moved_of(db)), None)
 
     async def get(self, addresses: Sequence[Address]) -> dict[Address, Entry]:
         found = await self._chosen("address IN ({})", addresses)
@@ -130,9 +130,8 @@ class SqliteStore(Store):
     async def runs(self, since: datetime | None = None) -> AsyncGenerator[Sequence[Run], None]:
         with self._file.snapshot() as db:
             if db is not None and version_of(db) >= 3:
-                query = (
-                    "SELECT id, serial, begun, about, ended, outcome, counts FROM runs WHERE begun >= ? ORDER BY n DESC"
-                )
+                query = "SELECT id, serial, begun, about, ended, outcome, counts FROM runs WHERE begun >= ?"
+                query += " ORDER BY begun DESC, n DESC"
                 for rows in _batches(db.execute(query, (stamp(since) if since else "",))):
                     yield [run_of(self._file.path, row) for row in rows]
 
@@ -164,6 +163,31 @@ class SqliteStore(Store):
             between = ",\n"
         operations = [intent_of(self._file.path, row) for row in db.execute(_OPERATIONS)]
         yield last_part(operations, [digest for (digest,) in db.execute("SELECT digest FROM plans ORDER BY digest")])
+
+    async def mark(self, lease: Lease, moved: Moved | None) -> None:
+        def put(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
+            leases.check(db, lease)
+            db.execute("DELETE FROM moved")
+            if moved is not None:
+                db.execute("INSERT INTO moved VALUES (1, ?, ?)", (moved.place, moved.done))
+            return None, meta
+
+        await self._file.write(put)
+
+    async def remember(self, lease: Lease, run: Run, changes: Sequence[Changed]) -> None:
+        columns = "id, serial, begun, about, ended, outcome, counts"
+        row = (run.id, run.serial, run.begun, about_text(run.about), run.ended, run.outcome, json.dumps(run.counts))
+        told = [(run.id, str(change.address), told_text(change)) for change in changes]
+
+        def take(db: sqlite3.Connection, meta: Meta) -> tuple[None, Meta]:
+            leases.check(db, lease)
+            db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+            db.execute("DELETE FROM changes WHERE run = ?", (run.id,))
+            db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            db.executemany("INSERT INTO changes (run, address, body) VALUES (?, ?, ?)", told)
+            return None, meta
+
+        await self._file.write(take)
 
     async def kept(self) -> list[Kept]:
         query = "SELECT id, at, serial, entries, why FROM kept ORDER BY n DESC"
