@@ -78,10 +78,10 @@ def plain(sim: Running) -> dict[str, Any]:
     }
 
 
-def reconcile(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def reconcile(*words: str, env: dict[str, str], timeout_s: float = RUNS_S) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own."""
     line = [sys.executable, "-m", "reconcile", *words]
-    return subprocess.run(line, env=env, capture_output=True, text=True, timeout=RUNS_S)
+    return subprocess.run(line, env=env, capture_output=True, text=True, timeout=timeout_s)
 
 
 def kills(count: int, dice: random.Random, server: servers.Postgres, scratch: Path) -> Counter[str]:
@@ -168,7 +168,8 @@ def cost(devices: int, turns: int, server: servers.Postgres, scratch: Path) -> N
         homes = {"a file": home, "PostgreSQL": {**home, "RECONCILE_STATE": server.url(server.make("cost"))}}
         for env in homes.values():
             env["RECONCILE_FINGERPRINT_KEY"] = KEY
-            done = reconcile("apply", str(fleet), "--auto-approve", "--allow", f"change={10 * devices}", env=env)
+            words = ("apply", str(fleet), "--auto-approve", "--allow", f"change={10 * devices}")
+            done = reconcile(*words, env=env, timeout_s=900)
             if done.returncode:
                 sys.exit(done.stderr)
             control(url, "POST", "clock", {"advance_s": 3600})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -215,11 +215,24 @@ async def plan_fleet(world: World, options: Options, expires: timedelta | None =
     made = planner.finish(world.document.limits, held, wanted)
     files_are_there(made, Path(world.document.directory))
     made.requests = world.requests() - before
+    made.last_run = await _last_run(world.store)
     made.warnings[:0] = world.document.warnings
     seconds = world.http_s() - spent
     worth_saying = seconds > 0 and made.expected_requests >= 100
     per_s = min(world.workers * made.requests / seconds, CEILING_PER_S) if worth_saying else None
     return Planned(made, read_at if options.refresh else None, per_s, planner.learned)
+
+
+async def _last_run(store: Store) -> dict[str, Any] | None:
+    """Who applied last, as far as the history goes back."""
+    async with aclosing(store.runs()) as batches:
+        async for runs in batches:
+            for run in runs:
+                if run.about.command in ("apply", "destroy"):
+                    about, at = run.about, run.ended or run.begun
+                    who = {"by": about.by, "host": about.host, "job": about.job, "commit": about.commit}
+                    return {"at": at, "command": about.command, **who}
+    return None
 
 
 async def remember(planned: Planned, journal: Journal) -> None:

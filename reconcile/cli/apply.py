@@ -118,7 +118,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
         from reconcile.planfile import effect_of
 
         if saved:
-            session.wired.check_key()
+            await session.wired.check_key()
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
@@ -158,7 +158,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
     async def story(session: Session) -> int:
         from reconcile import workflow
 
-        session.wired.check_key()
+        await session.wired.check_key()
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)

@@ -304,6 +304,7 @@ class Plan:
             could not be opened.
         blocked: reasons for which the whole plan is refused; single changes have their own.
         warnings: sentences.
+        last_run: of whoever applied last, as far as the history goes back: `{at, command, by, host, job, commit}`.
     """
 
     bindings: Bindings
@@ -320,6 +321,7 @@ class Plan:
     unresolved_secrets: int = 0
     not_compared: list[NotCompared] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
+    last_run: Mapping[str, Any] | None = None
 
     @property
     def complete(self) -> bool:

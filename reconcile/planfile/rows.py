@@ -29,6 +29,7 @@ class Totals:
     requests: Count
     expected_requests: Count
     unresolved_secrets: Count
+    last_run: Mapping[str, Any] | None = None
 
 
 CHANGES = Form(Change)

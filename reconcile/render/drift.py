@@ -10,7 +10,7 @@ from reconcile.render.detail import one
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import groups, turned
 from reconcile.render.paint import BOLD, GREEN, RED, Paint
-from reconcile.render.text import WIDTH, absent_lines, header, unread_lines, warning_lines
+from reconcile.render.text import WIDTH, absent_lines, header, last_applied, unread_lines, warning_lines
 from reconcile.render.words import Types, many
 
 
@@ -29,6 +29,7 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
     yield from absent_lines(plan.absent, types, paint)
     yield from warning_lines(plan.warnings, paint)
     yield ""
+    yield from last_applied(plan)
     if drifted:
         gone = sum(1 for change in drifted if change.action is Action.DELETE)
         yield paint(f"Drift: {len(drifted) - gone} changed, {gone} deleted by somebody else.", BOLD)

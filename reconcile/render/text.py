@@ -50,6 +50,8 @@ def plan_text(
     yield from warning_lines(plan.warnings, paint)
     yield from not_compared_lines(plan.not_compared, types, paint)
     yield ""
+    if any(change.drifted for change in plan.changes):
+        yield from last_applied(plan)
     yield verdict(plan, paint)
     if plan.changed:
         yield from _effort(plan, per_s)
@@ -58,6 +60,15 @@ def plan_text(
     if not plan.changed:
         yield from _effort(plan, per_s)
     yield from _closing(plan, paint)
+
+
+def last_applied(plan: Plan) -> Iterator[str]:
+    """Who applied last, and when; what somebody else changed was changed since then, or was overlooked by it."""
+    if plan.last_run is not None:
+        said = plan.last_run
+        job = f", job {outside(said['job'])}" if said.get("job") else ""
+        at = str(said.get("at"))[:16].replace("T", " ")
+        yield f"Last applied {outside(at)} UTC by {outside(said.get('by'))}@{outside(said.get('host'))}{job}."
 
 
 def header(plan: Plan, paint: Paint) -> Iterator[str]:

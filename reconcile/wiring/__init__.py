@@ -12,10 +12,8 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -436,7 +434,7 @@ class Wired:
             return
         if self.shared:
             raise self._no_key("secrets are recorded in a shared state with a key that all who apply have")
-        if await self._recorded_key() is not None:
+        if await self._recorded_keys():
             self.request.emit(
                 Noted(
                     "the fingerprint key of this state is not here: secrets written now are recorded with a new one,"
@@ -455,21 +453,31 @@ class Wired:
         Raises:
             InvalidInput: the state is shared, and the key is not here.
         """
-        self.check_key()
+        await self.check_key()
         if self.key is not None:
             return None
-        if (other := await self._recorded_key()) is not None:
-            return f"the state holds fingerprints by the key {other}, which is not here"
+        if others := await self._recorded_keys():
+            return f"the state holds fingerprints by the key {min(others)}, which is not here"
         try:
             self.use_key(key_here(self.request.environ, create=True))
         except StateError as error:
             return error.problems[0].what
         return None
 
-    def check_key(self) -> None:
-        """Raises InvalidInput where a saved plan needs a key that everybody has, and none is here."""
-        if self.shared and self.key is None:
+    async def check_key(self) -> None:
+        """Raises InvalidInput where a saved plan needs the key that everybody has, and none or another one is here."""
+        if not self.shared:
+            return
+        if self.key is None:
             raise self._no_key("a saved plan over a shared state is sealed with a key that all who apply have")
+        recorded = await self._recorded_keys()
+        if recorded and self.key.key_id not in recorded:
+            others = ", ".join(sorted(recorded))
+            what = (
+                f"the secrets of this state are recorded with the key {others}, and the key here is {self.key.key_id}"
+            )
+            hint = f"Set {KEY_VARIABLE} to that key; to take a new one, apply without a file and with --rewrite of all"
+            raise InvalidInput(Problem(what, hint=hint))
 
     def _no_key(self, why: str) -> InvalidInput:
         hint = f"Set {KEY_VARIABLE}, the same everywhere: `reconcile key new` prints a new one"
@@ -482,17 +490,14 @@ class Wired:
         """Fingerprints are made with this key from now on."""
         self.key = self.secrets.key = key
 
-    async def _recorded_key(self) -> str | None:
-        """The id of a key that made a fingerprint in the state, or None."""
-        if await self.store.head() is None:
-            return None
+    async def _recorded_keys(self) -> set[str]:
+        """The ids of the keys that made fingerprints in the state."""
+        found: set[str] = set()
         for path, kind in self.world.types.items():
             if any(spec.kind is Kind.SECRET for spec in fields_of(kind.Model).values()):
-                async with aclosing(self.store.entries(path)) as batches:
-                    async for entries in batches:
-                        for recorded in chain.from_iterable(entry.prints.values() for entry in entries):
-                            return str(recorded.get("key_id"))
-        return None
+                async for entries in self.store.entries(path):
+                    found |= {str(one.get("key_id")) for entry in entries for one in entry.prints.values()}
+        return found
 
 
 def _placed(problem: Problem, places: Mapping[str, Position]) -> Problem:

@@ -89,6 +89,20 @@ def test_what_looks_after_the_state_is_a_run_too(fleet: Rig) -> None:
     assert [run["command"] for run in history(fleet)] == ["state rm", "state mv", "apply"]
 
 
+def test_drift_and_a_plan_that_puts_something_back_say_who_applied_last(fleet: Rig) -> None:
+    assert "Last applied" not in fleet.plan().out
+    with fleet.outside() as world:
+        world["configs"]["a"] = "theirs"
+    said = "@" + str(history(fleet)[0]["host"]) + ", job https://git.example.com/a/b/actions/runs/7."
+    for ran in (fleet.run("drift", str(fleet.fleet)), fleet.plan()):
+        (line,) = (line for line in ran.out.splitlines() if line.startswith("Last applied 20"))
+        assert line.endswith(said), ran
+    last = fleet.plan("--format", "json").json["reconcile"]["last_run"]
+    assert last["commit"] == "c0ffee" and last["command"] == "apply"
+    file = fleet.saved()
+    assert "Last applied" in fleet.run("show", str(file)).out
+
+
 def test_nothing_to_tell(rig: Rig) -> None:
     ran = rig.run("history", "--path", str(rig.fleet))
     assert (ran.code, ran.out) == (0, "") and "no state yet" in ran.err, ran

@@ -142,6 +142,23 @@ def test_an_apply_of_secrets_needs_it_too(runners: Runners) -> None:
     assert ran.code == 3, ran
 
 
+def test_another_key_is_named_with_both_ids_and_a_new_one_is_taken_by_writing_anew(runners: Runners) -> None:
+    laptop, ci = runners
+    laptop.secrets["psk"] = "env:PSK"
+    laptop.environ["PSK"] = ci.environ["PSK"] = "value-of-the-psk"
+    laptop.apply_well()
+    known = laptop.run("key", "show-id").out.split()[0]
+    ci.environ["RECONCILE_FINGERPRINT_KEY"] = "another key of another runner, which is long enough"
+    here = ci.run("key", "show-id").out.split()[0]
+    ran = ci.plan("--out", str(ci.directory / "p"))
+    assert ran.code == 3 and known in ran.err and here in ran.err and "--rewrite" in ran.err, ran
+    assert ci.apply().code == 3  # not compared
+    ran = ci.apply("--rewrite", "microvisor.secrets.psk")
+    assert ran.code == 0, ran
+    ci.assert_in_sync()
+    assert ci.plan("--out", str(ci.directory / "p")).code == 0
+
+
 # -- where it is ---------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
         "version": made.tool,
         "fleet": made.fleet,
         "untrusted": plan.bindings.untrusted,
+        "last_run": None if plan.last_run is None else dict(plan.last_run),
         "bindings": {
             "path": made.path,
             "lineage": made.lineage,
