@@ -7,6 +7,7 @@ nothing. Resources that are in sync are counted, not listed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,6 +65,8 @@ class Cause(StrEnum):
     LEASE = "lease"
     LOST = "lost"  # it was accepted and never done: sent again, with the same content
 
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 
 Place = Annotated[
     Position, PlainValidator(lambda value: _position(value)), PlainSerializer(lambda place: _place(place))
@@ -201,6 +204,12 @@ class Change:
             case Action.NOOP:
                 return 0, 0, 0, 0, 0
         raise AssertionError(self.action)
+
+    @property
+    def written(self) -> str | None:
+        """When the live resource was written last, RFC 3339, where the API tells that."""
+        version = self.seen.get("version")
+        return version if isinstance(version, str) and _DATE.match(version) else None
 
     @property
     def drifted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconcile.core.address import quote
 from reconcile.core.plan import Action, Change, FieldChange, Reason
@@ -32,6 +32,14 @@ def symbol(change: Change) -> str:
 def one(group: Group, paint: Paint) -> Iterator[str]:
     """The lines of a group of one."""
     yield from change_lines(group.members[0], group.fields[0], group.section, paint)
+
+
+def since_lines(changes: Iterable[Change], paint: Paint) -> Iterator[str]:
+    """Since when live resources that somebody else changed are as they are, where the API tells that."""
+    dates = sorted({change.written[:16].replace("T", " ") for change in changes if change.written})
+    if dates:
+        until = f" to {outside(dates[-1])}" if len(dates) > 1 else ""
+        yield _comment(f"written last {outside(dates[0])}{until} UTC", paint)
 
 
 def change_lines(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconcile.core.plan import Action, Cause, Change, Plan, Reason
-from reconcile.render.detail import one
+from reconcile.render.detail import one, since_lines
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import groups, turned
 from reconcile.render.paint import BOLD, GREEN, RED, Paint
@@ -25,6 +25,7 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
     for members in groups(drifted).values():
         for group in members:
             yield from group_lines(group, types, paint) if group.grouped else one(group, paint)
+            yield from since_lines(group.members, paint)
     yield from unread_lines(plan.unread, types, paint)
     yield from absent_lines(plan.absent, types, paint)
     yield from warning_lines(plan.warnings, paint)

@@ -11,7 +11,7 @@ from typing import Any
 from reconcile.core.options import unusual
 from reconcile.core.plan import Absent, Change, NotCompared, Plan, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
-from reconcile.render.detail import attribute, one
+from reconcile.render.detail import attribute, one, since_lines
 from reconcile.render.grouped import group_lines
 from reconcile.render.groups import FROM, Group, PlanSection, groups
 from reconcile.render.paint import BOLD, GREEN, RED, YELLOW, Paint
@@ -120,6 +120,7 @@ def verdict(plan: Plan, paint: Paint) -> str:
 def _groups(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
     for group in members:
         yield from group_lines(group, types, paint) if group.grouped else one(group, paint)
+        yield from since_lines((change for change in group.members if change.drifted), paint)
 
 
 def _blocked_above(plan: Plan, members: list[Group], types: Types, paint: Paint) -> Iterator[str]:

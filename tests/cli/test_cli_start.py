@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ("click", "yaml", "httpx", "pydantic", "jinja2", "rich", "aiohttp", "deepdiff", "certifi", "h11", "evil")
+MODULES = (
+    *("click", "yaml", "httpx", "pydantic", "jinja2", "rich", "aiohttp", "deepdiff", "certifi", "h11", "psycopg"),
+    "evil",
+)
 STARTS = ([str(Path(sys.executable).with_name("reconcile"))], [sys.executable, "-m", "reconcile"])
 
 

@@ -95,6 +95,7 @@ def test_drift_and_a_plan_that_puts_something_back_say_who_applied_last(fleet: R
         world["configs"]["a"] = "theirs"
     said = "@" + str(history(fleet)[0]["host"]) + ", job https://git.example.com/a/b/actions/runs/7."
     for ran in (fleet.run("drift", str(fleet.fleet)), fleet.plan()):
+        assert "# written last 20" in ran.out, ran
         (line,) = (line for line in ran.out.splitlines() if line.startswith("Last applied 20"))
         assert line.endswith(said), ran
     last = fleet.plan("--format", "json").json["reconcile"]["last_run"]

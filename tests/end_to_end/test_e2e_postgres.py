@@ -251,6 +251,17 @@ def test_a_password_is_in_no_advice(runners: Runners, server: servers.Postgres, 
     assert ran.code == 0 and "--state" in ran.out + ran.err and "pw" not in ran.out + ran.err, ran
 
 
+def test_without_the_extra_nothing_of_it_is_needed_but_what_it_says(rig: Rig) -> None:
+    rig.configs["a"] = "1"
+    rig.save()
+    program = "import sys; sys.modules['psycopg'] = None; from reconcile.__main__ import main; sys.exit(main())"
+    for state, code in (({}, 0), ({"RECONCILE_STATE": "postgresql://127.0.0.1/db"}, 3)):
+        line = [sys.executable, "-c", program, "apply", str(rig.fleet), "--auto-approve"]
+        done = subprocess.run(line, env={**rig.env(), **state}, capture_output=True, text=True)
+        assert done.returncode == code and "Traceback" not in done.stderr, done
+    assert "pip install 'reconcile[postgres]'" in done.stderr
+
+
 def test_without_a_server_it_says_so(rig: Rig) -> None:
     ran = Runner(rig, "laptop", f"postgresql://127.0.0.1:{servers.free_port()}/db").plan()
     assert ran.code == 1 and "nothing listens there" in ran.err, ran

@@ -197,6 +197,8 @@ def _change(change: Change, types: Types) -> dict[str, Any]:
         "where": position_json(change.where),
         "causes": [_cause(field) for field in change.fields],
     }
+    if change.drifted and change.written is not None:
+        ours["written"] = change.written
     for name in ("former", "former_name", "temporary", "blocked"):
         if (value := getattr(change, name)) is not None:
             ours[name] = value
