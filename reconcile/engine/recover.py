@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconcile.core.address import Address
@@ -22,6 +22,7 @@ from reconcile.engine import answers
 from reconcile.engine.journal import Journal
 from reconcile.engine.late import outwait, remaining_s
 from reconcile.engine.pool import each
+from reconcile.engine.told import attempted
 from reconcile.errors import UNANSWERED
 
 
@@ -100,6 +101,9 @@ class Recovery:
         made = attempt.action is Action.CREATE and attempt.rename is None
         if made and not ended.put and kind.names != "unique" and not certain:
             return False
+        if (ended.put and made) or ended.drop:  # of what was updated, nobody knows whose change it is
+            at = self.env.now().isoformat(timespec="seconds")
+            ended = replace(ended, told=attempted(intent.address, str(attempt.action), attempt.after, at))
         await self.journal.write(ended)
         self._said[intent.operation] = f"{lost}; {words}"
         return True

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from reconcile.core.address import Address
 from reconcile.core.history import Changed
 from reconcile.core.plan import Action, Change, FieldChange
-from reconcile.core.values import FileRef, Ref, SecretRef, to_json
+from reconcile.core.values import Attrs, FileRef, Ref, SecretRef, to_json
 
 LONGEST = 200  # characters of a value that is told as it is
 WRITTEN = "(sensitive value, written)"
@@ -21,6 +22,12 @@ def changed(change: Change, fields: Sequence[FieldChange], at: str) -> Changed:
         told = [{"path": name, "before": _shown(value), "after": None} for name, value in change.before.items()]
         return Changed(change.address, str(change.action), at, tuple(told))
     return Changed(change.address, str(change.action), at, tuple(map(_told, fields)))
+
+
+def attempted(address: Address, action: str, after: Attrs, at: str) -> Changed:
+    """What an earlier run did, of which only its intent is known: the attributes that it made, or that it is gone."""
+    told = [{"path": name, "before": None, "after": _shown(value)} for name, value in after.items()]
+    return Changed(address, action, at, tuple(told))
 
 
 def _told(part: FieldChange) -> dict[str, Any]:

@@ -49,6 +49,25 @@ def test_a_variable_of_ours_is_never_opened(name, trust):
     assert not opens(trust, f"env:{name}") and not opens(trust, f"env:{name}", own=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("RECONCILE_STATE_PASSWORD", {"state.url", "state.password"}),
+        ("reconcile_state", {"state.url", "state.password"}),
+        ("RECONCILE_FINGERPRINT_KEY", set()),
+        ("reconcile_fingerprint_key", set()),
+        ("GITHUB_TOKEN", {"state.password"}),
+        ("ci_job_token", {"state.password"}),
+        ("TOKEN", {"", "state.url", "state.username", "state.password"}),
+    ],
+)
+def test_where_the_state_is_may_be_told_by_variables_that_nothing_else_gets(name, settings):
+    for setting in ("", "state.url", "state.username", "state.password"):
+        refusal = Trust().refusal(SecretRef("env", name), setting=setting)
+        assert (refusal is None) == (setting in settings), setting
+        assert refusal is None or f"env:{name} is not opened" in refusal.what
+
+
 def test_a_refusal_names_the_reference_and_the_way_out():
     refusal = Trust(True, ("A", "B_*")).refusal(TOKEN)
     assert refusal is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+
 import pytest
-from fleet_rig import MakeRig, Rig, sid
+from fleet_rig import MakeRig, Rig, command, sid
 
 
 @pytest.fixture
@@ -79,6 +82,28 @@ def test_what_failed_in_part_and_what_was_killed_is_told_as_that(fleet: Rig) -> 
     fleet.crash(8)
     outcomes = [run["outcome"] for run in history(fleet)]
     assert outcomes[1:] == ["partly", "done"] and outcomes[0] == "unfinished"
+
+
+def test_what_a_killed_run_did_is_learned_by_the_next_one(fleet: Rig) -> None:
+    fleet.configs["c"] = "new"
+    fleet.save()
+    fleet.sim.set_faults({"match": {"method": "POST"}, "effect": {"late": True, "delay_s": 0.5}})
+    fleet.mark()
+    line = [*command(), "apply", str(fleet.fleet), "--auto-approve"]
+    with subprocess.Popen(line, env=fleet.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        while running.poll() is None and not fleet.mutations():
+            time.sleep(0.02)
+        running.kill()
+    while "c" not in fleet.world["configs"]:
+        time.sleep(0.02)
+    fleet.sim.set_faults()
+    ran = fleet.apply()
+    assert ran.code == 0 and "it was made" in ran.err, ran
+    (killed, _) = history(fleet)
+    assert killed["outcome"] == "unfinished" and killed["serial"] == 2
+    (row,) = killed["changes"]  # type: ignore[misc]
+    assert (row["address"], row["action"]) == ("microvisor.configs.c", "create")
+    assert row["fields"] == [{"path": "value", "before": None, "after": "new"}]
 
 
 def test_what_looks_after_the_state_is_a_run_too(fleet: Rig) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import servers
@@ -249,6 +250,32 @@ def test_a_password_is_in_no_advice(runners: Runners, server: servers.Postgres, 
     laptop, _ = runners
     ran = laptop.plan("--state", server.url(database), "--out", str(laptop.directory / "p"))
     assert ran.code == 0 and "--state" in ran.out + ran.err and "pw" not in ran.out + ran.err, ran
+
+
+def test_a_home_of_other_people_is_found_by_the_scheme_of_its_urls(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "toys.py").write_text(
+        "from pathlib import Path\n"
+        "from reconcile.backends.holders import Process\n"
+        "from reconcile.backends.sqlite.store import SqliteStore\n"
+        "def home(place, opening):\n"
+        "    path = Path(place.url.reveal().removeprefix('toy://')) / f'{opening.fleet}.db'\n"
+        "    return SqliteStore(path, now=opening.now, rng=opening.rng, process=Process(opening.host, opening.pid))\n"
+    )
+    info = tmp_path / "toys-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[reconcile.backends]\ntoy = toys:home\n")
+    rig.configs["a"] = "1"
+    rig.save()
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from reconcile.__main__ import main; sys.exit(main())"
+    )
+    line = [sys.executable, "-c", program, "apply", str(rig.fleet), "--auto-approve"]
+    done = subprocess.run(
+        line, env={**rig.env(), "RECONCILE_STATE": f"toy://{tmp_path}"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done
+    assert (tmp_path / "tests.simulator.db").is_file() and rig.world["configs"] == {"a": "1"}
 
 
 def test_without_the_extra_nothing_of_it_is_needed_but_what_it_says(rig: Rig) -> None:

@@ -20,7 +20,7 @@ from reconcile.backends.sqlite.schema import version_of
 from reconcile.core.ports import Lease
 from reconcile.errors import Locked, Problem
 
-FAR = 10  # a lease that ends later than so many times its length was not dated by a clock that we can go by
+FAR_S = 600  # no lease lasts longer, so that one that ends later was not dated by a clock that we can go by
 COLUMNS = "scope, id, holder, epoch, since, expires, host, pid, process, until"
 
 
@@ -36,14 +36,13 @@ def lease_of(row: tuple[Any, ...]) -> Lease:
     return Lease(str(id), str(scope), str(holder), epoch if isinstance(epoch, int) else -1, str(since), str(expires))
 
 
-def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, process: Process) -> Locked | None:
+def obstacle(row: tuple[Any, ...], now: datetime, process: Process) -> Locked | None:
     """
     The reason that this row keeps others out; None when it does not, since it has expired or its holder is dead.
 
     Args:
         row: the `COLUMNS` of a lease.
         now: aware UTC.
-        ttl_s: seconds that a lease lasts.
         process: the one that asks.
     """
     lease, living, until = lease_of(row), alive(row, process.host), row[-1]
@@ -59,7 +58,7 @@ def obstacle(row: tuple[Any, ...], now: datetime, ttl_s: float, process: Process
         return locked(lease, "its record cannot be read, so its end is unknown")
     if expires <= now:
         return None
-    if expires > now + timedelta(seconds=FAR * ttl_s):
+    if expires > now + timedelta(seconds=FAR_S):
         return locked(lease, f"it ends at {lease.expires}, far ahead of this clock: one of the clocks is wrong")
     return locked(lease, now=now)
 

@@ -222,7 +222,7 @@ class SqliteStore(Store):
                 raise Refused(Problem(what, hint="Name the state of this fleet with --state"))
             now, process = self._now(), self._process
             row = leases.row_of(db, scope)
-            if row is not None and (held := leases.obstacle(row, now, ttl_s, process)) is not None:
+            if row is not None and (held := leases.obstacle(row, now, process)) is not None:
                 raise held
             id, expires = f"{self._rng.getrandbits(64):016x}", stamp(now + timedelta(seconds=ttl_s))
             taken = Lease(id, scope, holder, meta.epoch + 1, stamp(now), expires)
