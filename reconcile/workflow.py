@@ -215,7 +215,8 @@ async def plan_fleet(world: World, options: Options, expires: timedelta | None =
     made = planner.finish(world.document.limits, held, wanted)
     files_are_there(made, Path(world.document.directory))
     made.requests = world.requests() - before
-    made.last_run = await _last_run(world.store)
+    if any(change.drifted for change in made.changes):
+        made.last_run = await _last_run(world.store)
     made.warnings[:0] = world.document.warnings
     seconds = world.http_s() - spent
     worth_saying = seconds > 0 and made.expected_requests >= 100

@@ -79,21 +79,29 @@ class Postgres:
     def start(self, fsync: bool = False) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
         options += "" if fsync else " -c fsync=off"
-        self._ctl("-w", "-o", options, "-l", str(self.directory / "log"), "start")
+        for left in reversed(range(50)):  # after a kill, until the last of its processes has let go of its memory
+            try:
+                return self._ctl("-w", "-o", options, "-l", str(self.directory / "log"), "start")
+            except subprocess.CalledProcessError:
+                if not left:
+                    raise
+                time.sleep(0.1)
 
     def kill(self) -> None:
         """As a machine does that loses its power."""
-        os.kill(int((self.directory / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-        while subprocess.run(["pgrep", "-f", str(self.directory / "data")], capture_output=True).returncode == 0:
-            time.sleep(0.05)
-        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        pid = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            while Path(f"/proc/{pid}/cmdline").read_bytes():  # of one that nobody has waited for yet it is empty
+                time.sleep(0.05)
 
     def stop(self) -> None:
         self._ctl("-m", "immediate", "stop")
 
     def _ctl(self, *words: str) -> None:
         line = [*self.as_user, str(self.bin / "pg_ctl"), "-D", str(self.directory / "data"), *words]
-        subprocess.run(line, check=True, cwd=self.directory, stdout=subprocess.DEVNULL, timeout=60)
+        quiet = subprocess.DEVNULL
+        subprocess.run(line, check=True, cwd=self.directory, stdout=quiet, stderr=quiet, timeout=60)
 
 
 def _as_user() -> list[str]:

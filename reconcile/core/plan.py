@@ -313,7 +313,8 @@ class Plan:
             could not be opened.
         blocked: reasons for which the whole plan is refused; single changes have their own.
         warnings: sentences.
-        last_run: of whoever applied last, as far as the history goes back: `{at, command, by, host, job, commit}`.
+        last_run: of whoever applied last, where somebody else changed something since and the history goes back so far:
+            `{at, command, by, host, job, commit}`.
     """
 
     bindings: Bindings
