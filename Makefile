@@ -19,7 +19,7 @@ test-newest:
 	@$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
 	@$(NEWEST)/bin/python -m pytest -n 2 --dist loadgroup
 
-# The parts that need no server, on another interpreter: make test-quick PYTHON=python3.13
+# The parts that run no command, on another interpreter: make test-quick PYTHON=python3.13
 QUICK := tests/core tests/config tests/render tests/backends tests/secrets tests/planfile
 test-quick: OTHER := .venv-$(notdir $(PYTHON))
 test-quick:

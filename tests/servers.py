@@ -81,7 +81,8 @@ class Postgres:
         options += "" if fsync else " -c fsync=off"
         for left in reversed(range(50)):  # after a kill, until the last of its processes has let go of its memory
             try:
-                return self._ctl("-w", "-o", options, "-l", str(self.directory / "log"), "start")
+                self._ctl("-w", "-o", options, "-l", str(self.directory / "log"), "start")
+                break
             except subprocess.CalledProcessError:
                 if not left:
                     raise

@@ -27,4 +27,4 @@ def postgres(place: Place, opening: Opening) -> Store:
     from reconcile.backends.postgres.address import address_of
     from reconcile.backends.postgres.store import PostgresStore
 
-    return PostgresStore(address_of(place, opening.allowed, opening.environ.get("PGSSLMODE")), opening)
+    return PostgresStore(address_of(place, opening.allowed, opening.environ), opening)

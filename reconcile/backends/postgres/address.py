@@ -56,13 +56,13 @@ class ServerAddress:
         return printable(f"{database} at {host}{port}" + (f" (user {said['user']})" if "user" in said else ""))
 
 
-def address_of(place: Place, allowed: Collection[str], sslmode: str | None) -> ServerAddress:
+def address_of(place: Place, allowed: Collection[str], environ: Mapping[str, str]) -> ServerAddress:
     """
     A place, taken apart and checked.
 
     Args:
         allowed: hosts that a document may name, beside loopback (`transport.allow_list`).
-        sslmode: what libpq's own variable says.
+        environ: with libpq's own variables. A service file says all of a connection, and is left alone.
 
     Raises:
         InvalidInput: it is no such URL, or says what it may not. Nothing was asked.
@@ -77,11 +77,15 @@ def address_of(place: Place, allowed: Collection[str], sslmode: str | None) -> S
         said["password"] = place.password.reveal()
     if "sslmode" in said and said["sslmode"] not in _SSLMODES:
         raise _wrong(place, "has an sslmode that libpq does not know", f"It knows {', '.join(_SSLMODES)}")
-    if not all(is_loopback(host) or host.startswith(("/", "@")) for host in address.hosts):
+    elsewhere = environ.get("PGHOSTADDR") or environ.get("PGHOST") or ""
+    hosts = address.hosts or tuple(elsewhere.split(","))
+    in_service = not address.hosts and ("service" in said or "PGSERVICE" in environ)
+    if not in_service and not all(not host or is_loopback(host) or host.startswith(("/", "@")) for host in hosts):
         if "sslmode" in said and said["sslmode"] not in STRICT:
             what = "says an sslmode with which the password and the state can be read on the way"
             raise _wrong(place, what, f"Off this machine it is {', '.join(STRICT)}; without one, require")
-        said.setdefault("sslmode", sslmode if sslmode in STRICT else "require")
+        given = environ.get("PGSSLMODE", "")
+        said.setdefault("sslmode", given if given in STRICT else "require")
     return replace(address, parameters=said)
 
 
