@@ -14,6 +14,9 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.form import Form
 
+WRITTEN = "(sensitive value, written)"
+"""In the place of the value of a secret."""
+
 DONE, PARTLY, FAILED, INTERRUPTED, UNFINISHED = "done", "partly", "failed", "interrupted", "unfinished"
 """What became of a run. Unfinished: nobody said how it ended, so it was killed or is still at it."""
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.history import Changed
+from reconcile.core.history import WRITTEN, Changed
 from reconcile.core.plan import Action, Change, FieldChange
 from reconcile.core.values import Attrs, FileRef, Ref, SecretRef, to_json
 
 LONGEST = 200  # characters of a value that is told as it is
-WRITTEN = "(sensitive value, written)"
 
 
 def changed(change: Change, fields: Sequence[FieldChange], at: str) -> Changed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconcile.core.history import Changed, Run
+from reconcile.core.history import WRITTEN, Changed, Run
 from reconcile.core.text import printable
 from reconcile.render.paint import BOLD, DIM, GREEN, RED, YELLOW, Paint
 from reconcile.render.text import WIDTH
-from reconcile.render.values import outside
+from reconcile.render.values import outside, show
 
 _COLORS = {"done": GREEN, "partly": YELLOW, "failed": RED}
 _SIGNS = {"create": "+", "delete": "-", "forget": "-", "replace": "±", "state rm": "-"}
@@ -37,7 +37,8 @@ def history_text(found: Iterable[tuple[Run, Sequence[Changed]]], *, color: bool 
         for change in changes:
             yield f"    {_SIGNS.get(change.action, '~')} {outside(change.address)}"
             for part in change.fields:
-                yield f"        {outside(part['path'])} = {_value(part['before'])} -> {_value(part['after'])}"
+                sides = [_value(part[side]) for side in ("before", "after") if part[side] is not None]
+                yield f"        {outside(part['path'])} = {' -> '.join(sides) or 'null'}"
     if none:
         yield "No run is remembered."
 
@@ -46,7 +47,7 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping) and "sha256" in value:
         size = f", {value['characters']:,} characters" if "characters" in value else ""
         return f"(sha256 {outside(str(value['sha256'])[:16])}…{size})"
-    return outside(printable(str(value))) if not isinstance(value, str) else f'"{outside(value)}"'
+    return WRITTEN if value == WRITTEN else show(value)
 
 
 def history_json(found: Iterable[tuple[Run, Sequence[Changed]]]) -> dict[str, Any]:
