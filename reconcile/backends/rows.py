@@ -11,13 +11,14 @@ import codecs
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.history import ABOUT, UNFINISHED, About, Changed, Run
-from reconcile.core.ports import Begun, Intent
+from reconcile.core.ports import Begun, Intent, Record
 from reconcile.core.resource import Entry, entry_from_json, entry_to_json
 from reconcile.errors import Problem, StateError
 
@@ -167,6 +168,52 @@ def told_of(path: object, row: tuple[Any, ...]) -> Changed:
         return Changed(Address(address), said["action"], said["at"], tuple(said["fields"]))
     except (KeyError, TypeError, ValueError) as error:
         raise broken(f"{path}: the history cannot be read: {error!r}", address=str(address)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """
+    What several records come to, as rows by the key of each; None where there is none any more.
+
+    Attributes:
+        operations: in the order in which they last began. told: address and body, for the history.
+    """
+
+    entries: dict[str, tuple[Any, ...] | None]
+    operations: dict[str, tuple[Any, ...] | None]
+    told: list[tuple[Any, ...]]
+
+    @property
+    def put(self) -> list[tuple[Any, ...]]:
+        """The rows of entries that are there, in the order of their addresses."""
+        return [row for _, row in sorted(self.entries.items()) if row]
+
+    @property
+    def opened(self) -> list[tuple[Any, ...]]:
+        """The rows of operations that began and did not end."""
+        return [row for row in self.operations.values() if row]
+
+
+def written(records: Sequence[Record], at: str, epoch: int) -> Written:
+    """
+    Records in their order, as rows.
+
+    Raises:
+        StateError, TypeError: as `entry_row` does.
+    """
+    all_of_it = Written({}, {}, [])
+    entries, operations = all_of_it.entries, all_of_it.operations
+    for record in records:
+        operations.pop(record.operation, None)  # so that it stands where it last began
+        if isinstance(record, Begun):
+            operations[record.operation] = begun_row(record, at, epoch)
+            continue
+        operations[record.operation] = None
+        if record.told is not None:
+            all_of_it.told.append((str(record.told.address), told_text(record.told)))
+        entries.update(dict.fromkeys(map(str, record.drop)))
+        entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
+    return all_of_it
 
 
 PART_BYTES = 4 << 20  # of a state that is kept: a row of a database is no place for all of a large one

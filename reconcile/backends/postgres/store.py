@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,7 @@ from reconcile.backends.rows import (
     told_of,
     told_text,
     twins,
+    written,
 )
 from reconcile.core.address import Address
 from reconcile.core.bindings import APPLIED
@@ -53,6 +55,8 @@ _OPERATIONS = (
     "select operation, address, change, begun, epoch, sum from reconcile.operations where fleet = %(fleet)s order by n"
 )
 _PLANS = "select digest from reconcile.plans where fleet = %(fleet)s order by digest"
+_ENTRY = tuple(ENTRY_COLUMNS.split(", "))
+_OPERATION = ("operation", "address", "change", "begun", "epoch", "sum")
 _LEASE = "scope, id, holder, epoch, since, expires, host, pid, process"
 _HELD = """held as (
     select 1 from reconcile.leases
@@ -61,19 +65,35 @@ _HELD = """held as (
     for share
 )"""
 
+
+def _put(source: str) -> str:
+    """Entries as they are given, where there is a row of `source`."""
+    return f"""insert into reconcile.entries (fleet, {ENTRY_COLUMNS})
+    select %(fleet)s, r.address, r.type, r.unit, r.under, r.body, r.sum
+    from {source}, unnest(%(put_address)s::text[], %(put_type)s::text[], %(put_unit)s::text[], %(put_under)s::text[],
+                      %(put_body)s::text[], %(put_sum)s::bytea[]) as r (address, type, unit, under, body, sum)
+    on conflict (fleet, address) do update
+    set type = excluded.type, unit = excluded.unit, under = excluded.under, body = excluded.body, sum = excluded.sum"""
+
+
+def _opened(source: str) -> str:
+    """Operations that began, in the order in which they are given, where there is a row of `source`."""
+    return f"""insert into reconcile.operations (fleet, operation, address, change, begun, epoch, sum)
+    select %(fleet)s, r.operation, r.address, r.change, r.begun, r.epoch, r.sum
+    from {source}, unnest(%(opened_operation)s::text[], %(opened_address)s::text[], %(opened_change)s::text[],
+                      %(opened_begun)s::text[], %(opened_epoch)s::bigint[], %(opened_sum)s::bytea[])
+         with ordinality as r (operation, address, change, begun, epoch, sum, at)
+    order by r.at
+    on conflict (fleet, operation) do update
+    set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
+        epoch = excluded.epoch, sum = excluded.sum"""
+
+
 # Addresses and operations of the parts differ, so that none of them sees what another one does.
 _WRITE = f"""with {_HELD}, closed as (
     delete from reconcile.operations o using held where o.fleet = %(fleet)s and o.operation = any(%(closed)s::text[])
 ), opened as (
-    insert into reconcile.operations (fleet, operation, address, change, begun, epoch, sum)
-    select %(fleet)s, r.operation, r.address, r.change, r.begun, %(epoch)s, r.sum
-    from held, unnest(%(opened_operation)s::text[], %(opened_address)s::text[], %(opened_change)s::text[],
-                      %(opened_begun)s::text[], %(opened_sum)s::bytea[])
-         with ordinality as r (operation, address, change, begun, sum, at)
-    order by r.at
-    on conflict (fleet, operation) do update
-    set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
-        epoch = excluded.epoch, sum = excluded.sum
+    {_opened("held")}
 ), told as (
     insert into reconcile.changes (fleet, run, batch, at, address, body)
     select %(fleet)s, coalesce(f.run, ''), %(batch)s, r.at, r.address, r.body
@@ -85,12 +105,7 @@ _WRITE = f"""with {_HELD}, closed as (
 ), dropped as (
     delete from reconcile.entries e using held where e.fleet = %(fleet)s and e.address = any(%(dropped)s::text[])
 ), put as (
-    insert into reconcile.entries (fleet, {ENTRY_COLUMNS})
-    select %(fleet)s, r.address, r.type, r.unit, r.under, r.body, r.sum
-    from held, unnest(%(put_address)s::text[], %(put_type)s::text[], %(put_unit)s::text[], %(put_under)s::text[],
-                      %(put_body)s::text[], %(put_sum)s::bytea[]) as r (address, type, unit, under, body, sum)
-    on conflict (fleet, address) do update
-    set type = excluded.type, unit = excluded.unit, under = excluded.under, body = excluded.body, sum = excluded.sum
+    {_put("held")}
 )
 select count(*) from held"""
 
@@ -154,25 +169,12 @@ _REPLACE = f"""with {_HELD}, head as (
     where e.fleet = %(fleet)s and not exists (
         select 1 from unnest(%(put_address)s::text[]) as r (address) where r.address = e.address)
 ), put as (
-    insert into reconcile.entries (fleet, {ENTRY_COLUMNS})
-    select %(fleet)s, r.address, r.type, r.unit, r.under, r.body, r.sum
-    from head, unnest(%(put_address)s::text[], %(put_type)s::text[], %(put_unit)s::text[], %(put_under)s::text[],
-                      %(put_body)s::text[], %(put_sum)s::bytea[]) as r (address, type, unit, under, body, sum)
-    on conflict (fleet, address) do update
-    set type = excluded.type, unit = excluded.unit, under = excluded.under, body = excluded.body, sum = excluded.sum
+    {_put("head")}
 ), closed as (
     delete from reconcile.operations o using head
     where o.fleet = %(fleet)s and not o.operation = any(%(opened_operation)s::text[])
 ), opened as (
-    insert into reconcile.operations (fleet, operation, address, change, begun, epoch, sum)
-    select %(fleet)s, r.operation, r.address, r.change, r.begun, r.epoch, r.sum
-    from head, unnest(%(opened_operation)s::text[], %(opened_address)s::text[], %(opened_change)s::text[],
-                      %(opened_begun)s::text[], %(opened_epoch)s::bigint[], %(opened_sum)s::bytea[])
-         with ordinality as r (operation, address, change, begun, epoch, sum, at)
-    order by r.at
-    on conflict (fleet, operation) do update
-    set n = default, address = excluded.address, change = excluded.change, begun = excluded.begun,
-        epoch = excluded.epoch, sum = excluded.sum
+    {_opened("head")}
 ), applied as (
     insert into reconcile.plans (fleet, digest, run)
     select %(fleet)s, r.digest, %(run)s from head, unnest(%(plans)s::text[]) as r (digest)
@@ -281,21 +283,22 @@ class PostgresStore(Store):
             yield last_part([intent_of(self, one) for one in operations], [digest for (digest,) in plans])
 
     async def mark(self, lease: Lease, moved: Moved | None) -> None:
-        rows = await self._link.run(
+        await self._fenced(
+            lease,
             f"""with {_HELD}, marked as (
                 update reconcile.fleets f set moved_to = %(place)s, moved = %(done)s from held where f.fleet = %(fleet)s
             )
             select count(*) from held""",
-            self._of(lease, place=moved and moved.place, done=moved and moved.done),
+            place=moved and moved.place,
+            done=moved and moved.done,
         )
-        if not rows[0][0]:
-            raise await self._lost(lease)
 
     async def remember(self, lease: Lease, run: Run, changes: Sequence[Changed]) -> None:
         told = [(str(change.address), told_text(change)) for change in changes]
         row = {"run": run.id, "serial": run.serial, "begun": run.begun, "about": about_text(run.about)}
         row |= {"ended": run.ended, "outcome": run.outcome, "counts": json.dumps(run.counts)}
-        rows = await self._link.run(
+        await self._fenced(
+            lease,
             f"""with {_HELD}, known as (
                 insert into reconcile.runs (fleet, id, serial, begun, about, ended, outcome, counts)
                 select %(fleet)s, %(run)s, %(serial)s, %(begun)s, %(about)s, %(ended)s, %(outcome)s, %(counts)s
@@ -310,10 +313,9 @@ class PostgresStore(Store):
                 on conflict (fleet, batch, at) do nothing
             )
             select count(*) from held""",
-            self._of(lease, **row, **_columns("told", told, ("address", "body"))),
+            **row,
+            **_columns("told", told, ("address", "body")),
         )
-        if not rows[0][0]:
-            raise await self._lost(lease)
 
     async def kept(self) -> list[Kept]:
         query = "select id, at, serial, entries, why from reconcile.kept where fleet = %(fleet)s order by n desc"
@@ -424,6 +426,11 @@ class PostgresStore(Store):
                 return past(lease, stamp(row[5]))
         return ended(lease)
 
+    async def _fenced(self, lease: Lease, statement: str, **given: Any) -> None:
+        """A statement that counts the rows of `held`. Raises Locked when there is none, and it did nothing."""
+        if not (await self._link.run(statement, self._of(lease, **given)))[0][0]:
+            raise await self._lost(lease)
+
     def _of(self, lease: Lease, **more: Any) -> dict[str, Any]:
         return self._given({"scope": lease.scope, "id": lease.id, "epoch": lease.epoch, "sends": False, **more})
 
@@ -451,103 +458,86 @@ class PostgresStore(Store):
         raise Refused(APPLIED)
 
     async def end_run(self, lease: Lease, run: str, outcome: str, counts: Mapping[str, int]) -> None:
-        rows = await self._link.run(
+        await self._fenced(
+            lease,
             f"""with {_HELD}, ended as (
                 update reconcile.runs r set ended = %(at)s, outcome = %(outcome)s, counts = %(counts)s
                 from held where r.fleet = %(fleet)s and r.id = %(run)s
             )
             select count(*) from held""",
-            self._of(lease, run=run, outcome=outcome, counts=json.dumps(counts), at=stamp(self._opening.now())),
+            run=run,
+            outcome=outcome,
+            counts=json.dumps(counts),
+            at=stamp(self._opening.now()),
         )
-        if not rows[0][0]:
-            raise await self._lost(lease)
 
     async def _holds(self, lease: Lease) -> bool:
         return any((row[1], row[3]) == (lease.id, lease.epoch) for row in await self._lease_rows())
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
-        at = stamp(self._opening.now())
-        entries: dict[str, tuple[Any, ...] | None] = {}
-        operations: dict[str, tuple[Any, ...] | None] = {}
-        told: Rows = []
-        for record in records:
-            operations.pop(record.operation, None)  # so that it stands where it last began
-            if isinstance(record, Begun):
-                operations[record.operation] = begun_row(record, at, lease.epoch)
-                continue
-            operations[record.operation] = None
-            if record.told is not None:
-                told.append((str(record.told.address), told_text(record.told)))
-            entries.update(dict.fromkeys(map(str, record.drop)))
-            entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
         if not records:
             return
-        opened = [row for row in operations.values() if row]
-        put = [row for _, row in sorted(entries.items()) if row]
-        for row in put:
-            if "\0" in row[2]:
-                what = "an id that holds the character U+0000 cannot be kept in PostgreSQL"
-                raise broken(what, address=row[0], hint="Rename the unit at its API")
-        given = self._of(
-            lease,
-            sends=bool(opened),
-            closed=[name for name, row in operations.items() if row is None],
-            dropped=[name for name, row in entries.items() if row is None],
-            batch=f"{self._rng.getrandbits(64):016x}",
-            **_columns("told", told, ("address", "body")),
-            **_columns("put", put, ("address", "type", "unit", "under", "body", "sum")),
-        )
-        intents = _columns("opened", opened, ("operation", "address", "change", "begun", "epoch", "sum"))
+        new = written(records, stamp(self._opening.now()), lease.epoch)
+        put, opened = _kept_as(new.put), new.opened
+        dropped = [name for name, row in new.entries.items() if row is None]
+        given: dict[str, Any] = {
+            "closed": [name for name, row in new.operations.items() if row is None],
+            "dropped": dropped,
+            "batch": f"{self._rng.getrandbits(64):016x}",
+            **_columns("told", new.told, ("address", "body")),
+            **_columns("put", put, _ENTRY),
+        }
+        intents = _columns("opened", opened, _OPERATION)
         try:
-            if await self._written({**given, **intents}):
-                return
-            lost = await self._lost(lease)
-            if opened:
-                # Nothing may begin any more; what came of what had begun is recorded, as long as nobody else writes.
-                none = _columns("opened", [], ("operation", "address", "change", "begun", "epoch", "sum"))
-                await self._written({**given, **none, "sends": False})
-            raise lost
+            await self._recorded(lease, given, intents)
         except errors.UniqueViolation:
-            raise await self._twins(put, given["dropped"]) from None
+            raise await self._twins(put, dropped) from None
+
+    async def _recorded(self, lease: Lease, given: Mapping[str, Any], intents: Mapping[str, list[Any]]) -> None:
+        begins = any(intents.values())
+        try:
+            await self._fenced(lease, _WRITE, sends=begins, **given, **intents)
+        except Locked:
+            if begins:
+                # Nothing may begin any more; what came of what had begun is recorded, as long as nobody else writes.
+                with suppress(Locked):
+                    await self._fenced(lease, _WRITE, **given, **{name: [] for name in intents})
+            raise
 
     async def replace(self, lease: Lease, dump: Dump, about: About) -> Head:
-        put = sorted(entry_row(entry) for entry in dump.entries)
+        put = _kept_as(sorted(entry_row(entry) for entry in dump.entries))
         opened = [begun_row(Begun(one.operation, one.address, one.change), one.begun, 0) for one in dump.operations]
         before, at = await self.head(), stamp(self._opening.now())
         # Nobody writes meanwhile, or the statement finds another holder and does nothing.
         parts = list(parts_of([piece async for piece in self.pull()]))
         accounts = {name: list(pair) for name, pair in sorted(dump.head.accounts.items())}
-        given = self._of(
-            lease,
-            serial=dump.head.serial,
-            lineage=dump.head.lineage,
-            accounts=json.dumps(accounts),
-            run=f"{self._rng.getrandbits(128):032x}",
-            kept=f"{self._rng.getrandbits(32):08x}",
-            at=at,
-            was=before.serial if before is not None else 0,
-            had=await self.count(),
-            why=about.command,
-            forgotten=[one.id for one in (await self.kept())[KEPT - 1 :]],
-            parts_body=parts,
-            plans=list(dump.plans),
-            about=about_text(about),
-            outcome=DONE,
-            counts=json.dumps({DONE: len(put)}),
-            **_columns("put", put, ("address", "type", "unit", "under", "body", "sum")),
-            **_columns("opened", opened, ("operation", "address", "change", "begun", "epoch", "sum")),
-        )
+        given: dict[str, Any] = {
+            "serial": dump.head.serial,
+            "lineage": dump.head.lineage,
+            "accounts": json.dumps(accounts),
+            "run": f"{self._rng.getrandbits(128):032x}",
+            "kept": f"{self._rng.getrandbits(32):08x}",
+            "at": at,
+            "was": before.serial if before is not None else 0,
+            "had": await self.count(),
+            "why": about.command,
+            "forgotten": [one.id for one in (await self.kept())[KEPT - 1 :]],
+            "parts_body": parts,
+            "plans": list(dump.plans),
+            "about": about_text(about),
+            "outcome": DONE,
+            "counts": json.dumps({DONE: len(put)}),
+            **_columns("put", put, _ENTRY),
+            **_columns("opened", opened, _OPERATION),
+        }
         try:
-            rows = await self._link.run(_REPLACE, given)
+            await self._fenced(lease, _REPLACE, **given)
         except errors.UniqueViolation:
             raise await self._twins(put, ()) from None
         after = await self.head()
-        if not rows[0][0] or after is None:
+        if after is None:
             raise await self._lost(lease)
         return after
-
-    async def _written(self, given: Mapping[str, Any]) -> bool:
-        return bool((await self._link.run(_WRITE, given))[0][0])
 
     async def _twins(self, put: Rows, dropped: Sequence[str]) -> StateError:
         """Which unit would stand under two addresses."""
@@ -576,6 +566,15 @@ class PostgresStore(Store):
 def _of_type(columns: str, path: str | None) -> str:
     of = "" if path is None else "and type = %(type)s"
     return f"select {columns} from reconcile.entries where fleet = %(fleet)s {of} order by address"
+
+
+def _kept_as(put: Rows) -> Rows:
+    """Rows of entries that PostgreSQL can keep. Raises StateError for another one."""
+    for row in put:
+        if "\0" in row[2]:
+            what = "an id that holds the character U+0000 cannot be kept in PostgreSQL"
+            raise broken(what, address=row[0], hint="Rename the unit at its API")
+    return put
 
 
 def _fits(text: str) -> bool:

@@ -32,6 +32,7 @@ from reconcile.backends.rows import (
     text_of_parts,
     told_of,
     told_text,
+    written,
 )
 from reconcile.backends.sqlite import leases
 from reconcile.backends.sqlite.connection import StateFile
@@ -321,36 +322,22 @@ class SqliteStore(Store):
         await self._file.write(end)
 
     async def write(self, lease: Lease, records: Sequence[Record]) -> None:
-        at = stamp(self._now())
-        entries: dict[str, tuple[Any, ...] | None] = {}
-        operations: dict[str, tuple[Any, ...] | None] = {}
-        told: list[tuple[str, str]] = []
-        for record in records:
-            operations.pop(record.operation, None)  # so that it stands where it last began
-            if isinstance(record, Begun):
-                operations[record.operation] = begun_row(record, at, lease.epoch)
-                continue
-            operations[record.operation] = None
-            if record.told is not None:
-                told.append((str(record.told.address), told_text(record.told)))
-            entries.update(dict.fromkeys(map(str, record.drop)))
-            entries.update((str(entry.address), entry_row(entry)) for entry in record.put)
+        new = written(records, stamp(self._now()), lease.epoch)
 
         def commit(db: sqlite3.Connection, meta: Meta) -> tuple[Locked | None, Meta]:
             row = leases.check(db, lease)
-            opened = [row for row in operations.values() if row]
-            ended = bool(opened) and leases.has_ended(row, self._now(), self._process)
-            closed = [name for name, row in operations.items() if row is None or not ended]
+            ended = bool(new.opened) and leases.has_ended(row, self._now(), self._process)
+            closed = [name for name, row in new.operations.items() if row is None or not ended]
             db.executemany("DELETE FROM operations WHERE operation = ?", [(name,) for name in closed])
             db.executemany(
                 "INSERT INTO operations (operation, address, change, begun, epoch, sum) VALUES (?, ?, ?, ?, ?, ?)",
-                [] if ended else opened,
+                [] if ended else new.opened,
             )
-            gone = db.executemany("DELETE FROM entries WHERE address = ?", [(name,) for name in entries]).rowcount
-            put = [row for _, row in sorted(entries.items()) if row]
+            gone = db.executemany("DELETE FROM entries WHERE address = ?", [(name,) for name in new.entries]).rowcount
+            put = new.put
             refuse_twins(db, put)
             db.executemany(f"INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", put)
-            history = [(meta.head.run or "", *row) for row in told]
+            history = [(meta.head.run or "", *row) for row in new.told]
             db.executemany("INSERT INTO changes (run, address, body) VALUES (?, ?, ?)", history)
             # Nothing may begin any more; what came of what had begun is recorded.
             late = past(lease, str(row[5])) if ended else None
