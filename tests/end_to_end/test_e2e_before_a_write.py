@@ -42,11 +42,11 @@ def test_what_a_colleague_made_after_the_plan_is_a_conflict_and_not_made_twice(
     colleague = ManagementRig(tmp_path / "colleague", management.sim)
     making(colleague)
     assert colleague.apply().code == 0
-    before = management.sim.world
+    before = management.world
     ran = management.apply_file(plan)
     assert ran.code == 7, ran
     assert "was created by somebody else after the plan was made" in ran.err, ran
-    assert management.sim.world == before
+    assert management.world == before
     assert management.apply().code == 0
     management.assert_in_sync()
     for section in ("firmware_images", "firmware_manifests", "campaigns"):
