@@ -24,7 +24,8 @@ from reconcile.cli.options import (
     trusted_option,
 )
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
-from reconcile.cli.plan import show_plan
+from reconcile.cli.plan import report_of
+from reconcile.cli.reports import show_report
 from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
@@ -122,8 +123,9 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
+            report = report_of(given, planned.plan, session.world.types, per_s=planned.per_s)
             if given["format_"] == "text":
-                show_plan(planned.plan, session.world.types, "text", planned.per_s)
+                show_report(given, report)
             if saved:
                 from reconcile.cli.saved import check_agreement
 

@@ -119,6 +119,8 @@ def plan_options(command: Command) -> Command:
             click.option("--refresh-only", is_flag=True, help="Only take what is live over into the state."),
             click.option("--destroy", "destroys", is_flag=True, help="Plan to delete what can be deleted."),
             click.option("--no-refresh", is_flag=True, help="Take the state's word for what it knows."),
+            click.option("--show-unchanged", is_flag=True, help="Show also what needs nothing, one by one."),
+            click.option("--show-unmanaged", is_flag=True, help="Show what is in no file, one by one."),
             click.option(
                 "--parallelism", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at once."
             ),
@@ -159,6 +161,8 @@ def options_of(given: dict[str, Any]) -> Options:
         not given["no_refresh"],
         given["overwrite_pending"],
         given["retry_failed"],
+        show_unchanged=given["show_unchanged"],
+        show_unmanaged=given["show_unmanaged"],
     )
 
 

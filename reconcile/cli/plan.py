@@ -7,27 +7,32 @@ No lock is taken. Only FILE is written, and the key that seals it where there is
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reconcile.cli.advice import command, given_again, what_allows
+from reconcile.cli.advice import command, flat, given_again, options_given, what_allows
 from reconcile.cli.options import (
     document_options,
     duration,
-    format_option,
     general_options,
     options_of,
     path_argument,
     plan_options,
+    selections,
     untrusted_option,
 )
-from reconcile.cli.output import colored, put, say
+from reconcile.cli.output import colored, say
+from reconcile.cli.reports import asked_for, commit_here, report_options, repository_here, show_report, write_reports
 from reconcile.cli.session import Session, run_session
+from reconcile.core.digest import digest_of
 from reconcile.core.plan import Plan
 from reconcile.core.seal import Fit, Seal
 from reconcile.errors import Refused
+from reconcile.render.report import PlanReport
+from reconcile.render.words import Types
 
 
 @click.command()
@@ -38,7 +43,7 @@ from reconcile.errors import Refused
 @plan_options
 @untrusted_option
 @document_options
-@format_option("text", "json")
+@report_options
 @general_options
 def plan(**given: Any) -> int:
     """Show what would change in the fleet at PATH."""
@@ -47,6 +52,7 @@ def plan(**given: Any) -> int:
         from reconcile.planfile import check_writable
 
         check_writable(Path(given["out"]))
+    asked = asked_for(given)
 
     async def story(session: Session) -> int:
         from reconcile import workflow
@@ -63,20 +69,25 @@ def plan(**given: Any) -> int:
             await workflow.bind(session.world, made)
             write(made, Path(given["out"]), **sealing(key))
             seal = Seal(Fit.FITS, key.key_id, key.key_id) if key else Seal(Fit.NONE, why=why)
-        if seal is not None and not seal.verified and given["format_"] == "text":
+        report = report_of(given, made, session.world.types, seal=seal, per_s=planned.per_s)
+        write_reports(asked, report)
+        text = given["format_"] == "text"
+        if seal is not None and not seal.verified and text:
             say_seal(seal)
-        show_plan(made, session.world.types, given["format_"], planned.per_s, seal)
-        if given["out"] and given["format_"] == "text":
+        show_report(given, report)
+        if text and report.digest is not None and (given["out"] or made.changed):
+            say(["", f"Plan digest: {report.digest}"])
+        if given["out"] and text:
             say(["", f"Saved the plan to: {given['out']}"])
             if made.bindings.untrusted:
                 say(["", "This plan is for review only: apply refuses plans of untrusted documents."])
-            elif made.applicable:
+            elif report.applies is not None:
                 intro = "To perform exactly these actions, run the following command to apply:"
-                say(["", intro, f"    {command('apply', given['out'], *given_again(given))}"])
+                say(["", intro, f"    {report.applies}"])
         if made.refused and not options.refresh_only:
             session.codes.append(Refused.exit_code)
-            if given["format_"] == "text" and (allowing := what_allows(given, made)) is not None:
-                say(["", "If that is meant, run the following command:", f"    {allowing}"])
+            if text and report.allows is not None:
+                say(["", "If that is meant, run the following command:", f"    {report.allows}"])
         return 2 if given["detailed_exitcode"] and (made.changed or made.not_compared or made.taken_over) else 0
 
     return run_session(given, story)
@@ -84,29 +95,60 @@ def plan(**given: Any) -> int:
 
 @click.command()
 @path_argument
+@click.option("--target", "targets", multiple=True, metavar="SEL", help="Only this.")
 @untrusted_option
 @document_options
-@format_option("text", "json")
+@report_options
 @general_options
 def drift(**given: Any) -> int:
     """Show what somebody else changed in the fleet at PATH; exits 2 when there is something."""
     from reconcile.core.options import Options
 
+    asked, options = asked_for(given), Options(selections(given["targets"]))
+
     async def story(session: Session) -> int:
         from reconcile import workflow
-        from reconcile.render.drift import drift_text
 
-        made = (await workflow.plan_fleet(session.world, Options())).plan
+        made = (await workflow.plan_fleet(session.world, options)).plan
         await session.planned(made)
         made.changes = [change for change in made.changes if change.drifted]
         made.not_compared, made.unresolved_secrets = [], 0  # who rotated one is told by its date, without its value
-        if given["format_"] == "json":
-            show_plan(made, session.world.types, "json")
-        else:
-            say(drift_text(made, types=session.world.types, color=colored(sys.stdout)))
+        report = PlanReport(made, session.world.types, drift=True, repository=repository_here(), commit=commit_here())
+        write_reports(asked, report)
+        show_report(given, report)
         return 2 if made.changes else 0
 
     return run_session(given, story)
+
+
+def report_of(
+    given: Mapping[str, Any], made: Plan, types: Types, *, seal: Seal | None = None, per_s: float | None = None
+) -> PlanReport:
+    """
+    What is shown of a plan that was made here.
+
+    Args:
+        seal: of the file that it was saved to, if it was.
+    """
+    options, again = made.bindings.options, given_again(given)
+    digest = None if made.bindings.untrusted else digest_of(made)
+    applies = None
+    if made.applicable:
+        bound = ["--expect-digest", digest] if digest is not None else []
+        words = [given["out"]] if seal is not None else [given["path"], *flat(options_given(options)), *bound]
+        applies = command("apply", *words, *again)
+    return PlanReport(
+        made,
+        types,
+        digest=digest,
+        seal=seal,
+        per_s=per_s,
+        applies=applies,
+        allows=what_allows(given, made) if made.refused else None,
+        shows=command("show", given["out"]) if seal is not None else command("plan", given["path"], *again, "--target"),
+        repository=repository_here(),
+        commit=commit_here(),
+    )
 
 
 def say_seal(seal: Seal) -> None:
@@ -115,24 +157,3 @@ def say_seal(seal: Seal) -> None:
     from reconcile.render.show import seal_line
 
     say([seal_line(seal, Paint(colored(sys.stdout)))])
-
-
-def show_plan(made: Plan, types: Any, format_: str, per_s: float | None = None, seal: Seal | None = None) -> None:
-    """A plan on standard output; JSON holds the `seal` of its file, if it has one."""
-    if format_ == "json":
-        from reconcile.render.json.plan import plan_json_text
-
-        for part in plan_json_text(made, types, seal):
-            put(part)
-        put("\n")
-        return
-    from reconcile.render.text import plan_text
-
-    say(plan_text(made, types=types, color=colored(sys.stdout), width=screen_width(), per_s=per_s))
-
-
-def screen_width() -> int:
-    """Columns of the terminal; 100 where there is none."""
-    import shutil
-
-    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 160)) if sys.stdout.isatty() else 100

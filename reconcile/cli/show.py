@@ -9,20 +9,32 @@ from typing import Any
 
 import click
 
-from reconcile.cli.options import document_options, format_option, general_options, request_of
+from reconcile.cli.advice import command
+from reconcile.cli.options import document_options, general_options, request_of
 from reconcile.cli.output import colored, emit_json, say
-from reconcile.cli.plan import say_seal, screen_width, show_plan
+from reconcile.cli.plan import say_seal
+from reconcile.cli.reports import (
+    asked_for,
+    commit_here,
+    report_options,
+    repository_here,
+    screen_width,
+    show_report,
+    write_reports,
+)
 from reconcile.core.address import Address
+from reconcile.core.digest import digest_of
 from reconcile.core.plan import Plan
 from reconcile.core.selection import Selectors, names_nothing
-from reconcile.errors import InvalidInput
+from reconcile.errors import InvalidInput, Problem
+from reconcile.render.report import PlanReport
 
 
 @click.command()
 @click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
 @click.argument("selection", metavar="[SEL]", required=False)
 @document_options
-@format_option("text", "json")
+@report_options
 @general_options
 def show(selection: str | None, **given: Any) -> int:
     """Show a saved plan, what SEL names of it with its values, or the state of the fleet at PATH."""
@@ -34,14 +46,31 @@ def show(selection: str | None, **given: Any) -> int:
     if not looks_like_plan(path):
         from reconcile.cli.state import show_state
 
+        if given["format_"] not in ("text", "json") or given["reports"]:
+            hint = "A plan has more: plan --out FILE, show FILE"
+            raise InvalidInput(Problem("a state is shown as text or json", hint=hint))
         return show_state({**given, "selection": selection})
     request = request_of(given)
+    if selection is not None and (given["format_"] not in ("text", "json") or given["reports"]):
+        raise InvalidInput(Problem("a part of a plan is shown as text or json", hint="Leave the selection out"))
+    asked = asked_for(given)
     saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
     made, types = saved.plan, types_of_plan(saved.plan, request.parts.providers())
     if given["format_"] == "text":
         say_seal(saved.seal)
     if selection is None:
-        show_plan(made, types, given["format_"], seal=saved.seal)
+        report = PlanReport(
+            made,
+            types,
+            digest=None if made.bindings.untrusted else digest_of(made),
+            seal=saved.seal,
+            applies=command("apply", given["path"]) if made.applicable else None,
+            shows=command("show", given["path"]),
+            repository=repository_here(),
+            commit=commit_here(),
+        )
+        write_reports(asked, report)
+        show_report(given, report)
         return 0
     if given["format_"] == "json":
         from reconcile.render.json.plan import plan_json, seal_json

@@ -59,6 +59,7 @@ class Roots:
         self.unmanaged = 0
         self.complete = True
         self._matched: set[int] = set()
+        self._strangers: dict[str, Observed] = {}  # by id, where they are to be shown
         self._others: list[str] = []  # ids and names of what is live and nobody's, for a "did you mean"
         self._alternates: dict[int, Pair] = {}  # of the name too, where the state knows another one
         self._retired: dict[int, Pair] = {}  # out of use, and meant only where no other one is called the same
@@ -93,6 +94,8 @@ class Roots:
                     self.unnamed[seen.id] = seen, page.now
                 else:
                     self.unmanaged += 1
+                    if self.planner.options.show_unmanaged:
+                        self._strangers[seen.id] = seen
                     if len(self._others) < MOST_OTHERS:
                         self._others += filter(None, (seen.id, seen.name))
         found = [Pair(handle, seen, page.now) for handle, seen in fresh if handle is not None]
@@ -137,7 +140,7 @@ class Roots:
                 said = f"{want.address}: {pair.seen.id} has the {alias} as well; it is {pair.seen.retired}"
                 self.planner.warn(f"{said}, and left alone")
         if self.unmanaged and whole_account:
-            self.planner.unmanaged(self.rtype.path, self.unmanaged)
+            self.planner.unmanaged(self.rtype.path, self.unmanaged, self._strangers.values())
 
     def torn(self, error: ReconcileError) -> None:
         """The listing did not end: nothing is said of what it lacks, nor of what refers to it."""
@@ -192,6 +195,7 @@ class Roots:
         """One that is out of use, since there is no other."""
         if self.unnamed.pop(retired.seen.id, None) is None:
             self.unmanaged -= 1
+            self._strangers.pop(retired.seen.id, None)
         return retired
 
     def _is_renamed(self, want: Desired) -> bool:

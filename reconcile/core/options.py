@@ -24,6 +24,8 @@ class Options:
     overwrite_pending: Flag = False
     retry_failed: Flag = False
     untrusted: Flag = False  # nobody applies such a plan
+    show_unchanged: Flag = False
+    show_unmanaged: Flag = False
 
 
 _FORM = Form(Options)

@@ -273,6 +273,15 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """What is live, in no file and not in the state: its id and its name at the API."""
+
+    type_path: str
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NotCompared:
     """
     A secret of which nobody can tell here whether it changed.
@@ -308,6 +317,7 @@ class Plan:
         in_sync: how many resources need nothing, by type path.
         units: how many units were read; `requests` how many requests that took.
         unmanaged: what is on the account and in no file, by type path; only of complete listings.
+        unchanged, strangers: what needs nothing, and what is in no file, one by one; where the options ask for it.
         absent: what is not there yet, and what waits for it.
         not_compared: secrets of which nobody can tell here whether they changed; `unresolved_secrets` how many of them
             could not be opened.
@@ -332,6 +342,8 @@ class Plan:
     not_compared: list[NotCompared] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
     last_run: Mapping[str, Any] | None = None
+    unchanged: list[Address] = field(default_factory=list)
+    strangers: list[Unmanaged] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:

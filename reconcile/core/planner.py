@@ -18,7 +18,19 @@ from reconcile.core.decide import decide
 from reconcile.core.graph import in_waves
 from reconcile.core.guard import guard
 from reconcile.core.options import Options
-from reconcile.core.plan import Absent, Action, Blocked, Cause, Change, NotCompared, Plan, Reason, Unread, Unsettled
+from reconcile.core.plan import (
+    Absent,
+    Action,
+    Blocked,
+    Cause,
+    Change,
+    NotCompared,
+    Plan,
+    Reason,
+    Unmanaged,
+    Unread,
+    Unsettled,
+)
 from reconcile.core.ports import Document, Limit
 from reconcile.core.resource import Desired, Entry, Observed
 from reconcile.core.resource_type import ResourceType
@@ -66,6 +78,7 @@ class Planner:
         self._uses = NamesAndUses(types)
         self._problems: list[Problem] = []
         self._unsettled: list[tuple[int, Unsettled]] = []
+        self._unchanged: list[tuple[int, Address]] = []
         self._live: dict[str, int] = {}
         self._needed: list[tuple[Address, SecretRef]] = []
         self.selection = Selection(options)
@@ -94,9 +107,10 @@ class Planner:
         """Notes what a reader of the plan should know."""
         self.plan.warnings.append(said)
 
-    def unmanaged(self, path: str, count: int) -> None:
-        """Notes how many of a type are live, in no file and not in the state."""
+    def unmanaged(self, path: str, count: int, strangers: Iterable[Observed]) -> None:
+        """Notes how many of a type are live, in no file and not in the state; and which, where that is asked for."""
         self.plan.unmanaged[path] = count
+        self.plan.strangers += (Unmanaged(path, seen.id, seen.name) for seen in strangers)
 
     def id_of(self, path: str, name: str) -> str | None:
         """The id of a live resource that others refer to, by its name; None when none has it."""
@@ -161,6 +175,8 @@ class Planner:
         if decision.change is None:
             path = address.type_path
             self.plan.in_sync[path] = self.plan.in_sync.get(path, 0) + 1
+            if self.options.show_unchanged:
+                self._unchanged.append((order, address))
             return None
         self._add(decision.change, order)
         return decision.change
@@ -334,6 +350,8 @@ class Planner:
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
+        self._unchanged.sort(key=lambda one: (self._ranks[_root_path(one[1])], one[0]))
+        plan.unchanged = [address for _, address in self._unchanged]
         plan.warnings += [needed_secrets_warning(self._needed)] if self._needed else []
         plan.not_compared.sort(key=lambda secret: (secret.address, secret.name))
         plan.unresolved_secrets = sum(secret.reason != "another key" for secret in plan.not_compared)

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.form import Form
-from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, Unread, Unsettled
+from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, Unmanaged, Unread, Unsettled
 from reconcile.core.values import Count
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -42,6 +43,8 @@ _KINDS: Mapping[str, tuple[Form[Any] | None, str]] = {
     "blocked": (Form(Blocked), "blocked"),
     "not_compared": (Form(NotCompared), "not_compared"),
     "absent": (Form(Absent), "absent"),
+    "unmanaged": (Form(Unmanaged), "strangers"),
+    "unchanged": (None, "unchanged"),
     "warning": (None, "warnings"),  # a sentence; it may be there several times, and is shown with its count
 }
 _ORDER = tuple(_KINDS)
@@ -91,8 +94,8 @@ def plan_of(rows: Iterator[tuple[str, Any]]) -> Plan:
         form, name = _KINDS[kind]
         if form is None:
             if not isinstance(row, str):
-                raise ValueError("a warning is a sentence")
-            getattr(plan, name).append(row)
+                raise ValueError("a text")
+            getattr(plan, name).append(Address.canonical(row) if kind == "unchanged" else row)
             continue
         value = form.load(row)
         mark = (kind, value.address) if kind in ("change", "unsettled") else value

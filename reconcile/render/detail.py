@@ -58,7 +58,7 @@ def change_lines(
         limit: characters of a value; None = all.
     """
     right = place(change.where)
-    yield paint.row(3, symbol(change), outside(change.address) + _why(change, section), right)
+    yield paint.row(3, symbol(change), change_title(change, section), right)
     if change.blocked:
         yield _comment(outside(change.blocked), paint)
     if change.moved_from is not None:
@@ -86,6 +86,11 @@ def change_lines(
         yield _comment(f"takes the name {outside(change.temporary)} first", paint)
     for note in change.notes:
         yield _comment(outside(note), paint)
+
+
+def change_title(change: Change, section: PlanSection | None) -> str:
+    """The address, and why, where that does not go without saying."""
+    return outside(change.address) + _why(change, section)
 
 
 def _why(change: Change, section: PlanSection | None) -> str:

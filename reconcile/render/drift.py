@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-from reconcile.core.plan import Action, Cause, Change, Plan, Reason
+from reconcile.core.plan import Action, Change, Plan
 from reconcile.render.detail import one, since_lines
 from reconcile.render.grouped import group_lines
-from reconcile.render.groups import groups, turned
+from reconcile.render.groups import as_drift, groups
 from reconcile.render.paint import BOLD, GREEN, RED, Paint
 from reconcile.render.text import WIDTH, absent_lines, header, last_applied, unread_lines, warning_lines
 from reconcile.render.words import Types, many
@@ -31,19 +30,19 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
     yield from warning_lines(plan.warnings, paint)
     yield ""
     yield from last_applied(plan)
+    if said := drift_verdict(plan, drifted):
+        yield paint(said, BOLD if drifted else GREEN)
     if drifted:
-        gone = sum(1 for change in drifted if change.action is Action.DELETE)
-        yield paint(f"Drift: {len(drifted) - gone} changed, {gone} deleted by somebody else.", BOLD)
         yield "`plan` shows what an apply would put back."
-    elif plan.complete and not plan.absent:
-        yield paint("No drift: nothing was changed by somebody else since the last apply.", GREEN)
     if silent := sum(row.allow is None for row in plan.unread):
         yield paint("Incomplete:", RED) + f" {many(silent, 'read')} failed; what did not answer may differ."
 
 
-def as_drift(change: Change) -> Change:
-    """The same change told from the other side: before = what was applied, after = what is live."""
-    if change.reason is Reason.GONE:
-        return replace(change, action=Action.DELETE, fields=(), blocked=None)
-    fields = tuple(turned(field) for field in change.fields if field.cause in (Cause.SOMEBODY, Cause.BOTH))
-    return replace(change, action=Action.UPDATE, reason=Reason.FIELDS_DIFFER, fields=fields, blocked=None, notes=())
+def drift_verdict(plan: Plan, drifted: Sequence[Change]) -> str:
+    """The sentence; "" where nothing drifted and something was not read."""
+    if drifted:
+        gone = sum(1 for change in drifted if change.action is Action.DELETE)
+        return f"Drift: {len(drifted) - gone} changed, {gone} deleted by somebody else."
+    if plan.complete and not plan.absent:
+        return "No drift: nothing was changed by somebody else since the last apply."
+    return ""

@@ -20,19 +20,9 @@ _ATTRIBUTES = 12  # lines of attributes in a group; a whole tracker configuratio
 
 def group_lines(group: Group, types: Types, paint: Paint) -> Iterator[str]:
     """The lines of a group of 4 members or more."""
-    first, total = group.members[0], len(group.members)
-    noun = singular_of(types, group.type_path)
+    first = group.members[0]
     right = _common([change.where for change in group.members])
-    text = many(total, noun)
-    if group.key is not None:
-        text += f" `{outside(group.key)}`"
-    elif group.keys > 1 and group.action is not Action.FORGET:
-        text += f" ({group.keys:,} different keys)"
-    if group.block is not None:
-        text += f" of {block_name(group.block)}"
-    if why := _why(group):
-        text += f"  # {why}"
-    yield paint.row(3, symbol(first), text, right)
+    yield paint.row(3, symbol(first), group_title(group, types), right)
     yield from _counted([change.blocked for change in group.members], paint)
     for at in range(min(len(group.fields[0]), _ATTRIBUTES)):
         yield from _attribute([fields[at] for fields in group.fields], group, right, paint)
@@ -41,6 +31,19 @@ def group_lines(group: Group, types: Types, paint: Paint) -> Iterator[str]:
     if any(change.notes for change in group.members):
         yield from _counted(["; ".join(change.notes) or None for change in group.members], paint)
     yield paint.row(5, " ", paint(f"# {_examples(group)}", DIM))
+
+
+def group_title(group: Group, types: Types) -> str:
+    """How many of what: `4,050 device configs `site` of warehouses`."""
+    text = many(len(group.members), singular_of(types, group.type_path))
+    if group.key is not None:
+        text += f" `{outside(group.key)}`"
+    elif group.keys > 1 and group.action is not Action.FORGET:
+        text += f" ({group.keys:,} different keys)"
+    if group.block is not None:
+        text += f" of {block_name(group.block)}"
+    why = _why(group)
+    return f"{text}  # {why}" if why else text
 
 
 def _why(group: Group) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from reconcile.core.address import quote
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason
 from reconcile.core.values import SecretRef
 from reconcile.render.values import identity
@@ -121,6 +122,14 @@ def turned(field: FieldChange) -> FieldChange:
     return replace(field, before=was(field), after=field.before, prior=None, cause=Cause.YOU)
 
 
+def as_drift(change: Change) -> Change:
+    """The same change told from the other side: before = what was applied, after = what is live."""
+    if change.reason is Reason.GONE:
+        return replace(change, action=Action.DELETE, fields=(), blocked=None)
+    fields = tuple(turned(field) for field in change.fields if field.cause in (Cause.SOMEBODY, Cause.BOTH))
+    return replace(change, action=Action.UPDATE, reason=Reason.FIELDS_DIFFER, fields=fields, blocked=None, notes=())
+
+
 def _opened(field: FieldChange) -> Iterator[FieldChange]:
     sides = (field.before, field.after)
     if field.sensitive or not any(isinstance(side, Mapping) and side for side in sides):
@@ -170,6 +179,21 @@ class Group:
     def grouped(self) -> bool:
         """Whether it stands for several resources."""
         return len(self.members) >= FROM
+
+    @property
+    def selection(self) -> str:
+        """What selects its members, and maybe others with them: the block, else all of the type."""
+        if not self.grouped:
+            return str(self.members[0].address)
+        if self.block is not None:
+            return self.block
+        provider, *sections = self.type_path.split(".")
+        keys = ["*"] * len(sections)
+        if self.key is not None:
+            keys[-1] = self.key
+        return provider + "".join(
+            f".{name}{quote(key) if key != '*' else '.*'}" for name, key in zip(sections, keys, strict=True)
+        )
 
 
 def child_key(change: Change) -> str | None:

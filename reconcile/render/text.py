@@ -19,6 +19,7 @@ from reconcile.render.values import outside, show
 from reconcile.render.words import NO_CHANGES, Types, alike, many, place, scope, singular_of, some, took
 
 WIDTH = 100
+_SHOWN_OTHERWISE = ("untrusted", "show_unchanged", "show_unmanaged")
 MOST_STRANGERS = 20  # a screen has room for more, and nobody vouches for so many by hand
 
 
@@ -44,9 +45,7 @@ def plan_text(
             yield from _groups(members, types, paint)
     yield from unread_lines(plan.unread, types, paint)
     yield from absent_lines(plan.absent, types, paint)
-    if plan.unmanaged:
-        yield ""
-        yield "Not managed here: " + _by_type(plan.unmanaged, types) + "."
+    yield from one_by_one(plan, types, paint)
     yield from warning_lines(plan.warnings, paint)
     yield from not_compared_lines(plan.not_compared, types, paint)
     yield ""
@@ -56,10 +55,27 @@ def plan_text(
     if plan.changed:
         yield from _effort(plan, per_s)
     yield from unsettled_lines(plan.unsettled, types, paint)
-    yield from _renewals(by_section.get(PlanSection.RENEWAL, []), types, paint)
+    yield from renewal_lines(by_section.get(PlanSection.RENEWAL, []), types, paint)
     if not plan.changed:
         yield from _effort(plan, per_s)
     yield from _closing(plan, paint)
+
+
+def one_by_one(plan: Plan, types: Types, paint: Paint) -> Iterator[str]:
+    """What needs nothing and what is in no file, where the options ask for it."""
+    if plan.bindings.options.show_unmanaged:
+        yield ""
+        yield paint.heading(f"Not managed here: {many(len(plan.strangers), 'resource')}")
+        for row in plan.strangers:
+            called = f" ({outside(row.name)})" if row.name else ""
+            yield f"  {singular_of(types, row.type_path)} {outside(row.id)}{called}"
+    elif plan.unmanaged:
+        yield ""
+        yield "Not managed here: " + _by_type(plan.unmanaged, types) + "."
+    if plan.bindings.options.show_unchanged:
+        yield ""
+        yield paint.heading(f"Unchanged: {many(len(plan.unchanged), 'resource')}")
+        yield from (f"    {outside(address)}" for address in plan.unchanged)
 
 
 def last_applied(plan: Plan) -> Iterator[str]:
@@ -80,7 +96,7 @@ def header(plan: Plan, paint: Paint) -> Iterator[str]:
         read += f", {_unread_count(plan.unread)} not"
     trust = "untrusted document · " if plan.bindings.untrusted else ""
     yield paint(f"{scope(made)} · {trust}{serial} · {read}", BOLD)
-    written = {name: value for name, value in unusual(made.options).items() if name != "untrusted"}
+    written = {name: value for name, value in unusual(made.options).items() if name not in _SHOWN_OTHERWISE}
     options = [_option(name, value) for name, value in written.items() if value not in (None, False, [], {}, "")]
     if options:
         yield "Options: " + "; ".join(options)
@@ -281,7 +297,8 @@ def _held(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tupl
             yield attribute((*path, key)[-2:]), member
 
 
-def _renewals(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
+def renewal_lines(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
+    """Leases that an apply renews."""
     if not members:
         return
     total = sum(len(group.members) for group in members)

@@ -44,6 +44,8 @@ from reconcile.secrets import new_key as new_key
 from reconcile.transport import Base, Connector, Net, allow_list, ways_of
 from reconcile.transport import RequestRepeated as RequestRepeated
 from reconcile.transport import Told as Told
+from reconcile.wiring.pipeline import Pipeline as Pipeline
+from reconcile.wiring.pipeline import pipeline_of as pipeline_of
 from reconcile.wiring.simulated import SIMULATOR, credentials_at, simulator_url
 from reconcile.workflow import World
 
@@ -349,8 +351,8 @@ class Wired:
 
     def _about(self) -> About:
         """Who runs this, and in which job."""
-        job, commit = pipeline_of(self.request.environ)
-        return About("", user(), socket.gethostname(), job, commit, __version__)
+        runs_in = pipeline_of(self.request.environ)
+        return About("", user(), socket.gethostname(), runs_in.job, runs_in.commit, __version__)
 
     def store_at(self, text: str, setting: str) -> Store:
         """
@@ -523,16 +525,5 @@ def user() -> str:
 
 def holder(environ: Mapping[str, str]) -> str:
     """Who takes the lease, as people read it: `ci@build-7:4711, job https://…`."""
-    job, _ = pipeline_of(environ)
+    job = pipeline_of(environ).job
     return f"{user()}@{socket.gethostname()}:{os.getpid()}" + (f", job {job}" if job else "")
-
-
-def pipeline_of(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The URL of the job that this runs in, and the commit that it works on, by the variables of usual pipelines."""
-    server, run = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_RUN_ID")
-    repository = environ.get("GITHUB_REPOSITORY")
-    github = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
-    jobs = ("CI_JOB_URL", "BUILD_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
-    commits = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT", "BUILDKITE_COMMIT", "CIRCLE_SHA1")
-    job = github or next((environ[name] for name in jobs if environ.get(name)), None)
-    return job, next((environ[name] for name in commits if environ.get(name)), None)

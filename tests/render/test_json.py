@@ -63,6 +63,7 @@ def test_a_change_whole() -> None:
             "block": "sensors",
             "wave": 2,
             "where": {"filename": "f", "line": 2, "column": 0, "row": None},
+            "labels": {},
             "causes": [
                 {
                     "path": ["app"],
@@ -167,8 +168,8 @@ def test_a_move_names_the_previous_address() -> None:
 def test_the_frame() -> None:
     made = plan_json(mixed(), TYPES)
     assert list(made) == [
-        *("format_version", "timestamp", "errored", "complete", "applyable"),
-        *("resource_drift", "resource_changes", "reconcile"),
+        *("format_version", "terraform_version", "timestamp", "errored", "complete", "applyable"),
+        *("resource_drift", "resource_changes", "planned_values", "configuration", "reconcile"),
     ]
     assert (made["format_version"], made["timestamp"]) == ("1.2", "2026-11-02T10:00:00Z")
     assert (made["errored"], made["complete"], made["applyable"]) == (False, False, False)

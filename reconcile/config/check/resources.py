@@ -125,7 +125,7 @@ def desired(world: Loading, source: Source, row: int, built: Built, member: Memb
         where,
         Places(lambda: _where(world, shape, member)[0]),
         Places(lambda: _where(world, shape, member)[1]),
-        value.get("labels", _NOTHING),
+        {**built.value.get("labels", _NOTHING), **value.get("labels", _NOTHING)},
         value.get("protect"),
         value.get("on_removal"),
         frozenset(name for name in member.field.sections if name in value),

@@ -25,9 +25,11 @@ from reconcile.render.json.values import (
     put,
     sensitive,
 )
+from reconcile.render.report import PlanReport
 from reconcile.render.words import Types
 
 FORMAT_VERSION = "1.2"
+TERRAFORM_VERSION = "1.11.4"  # whose shape this is: without it, tools of the field do not believe that it is a plan
 
 _ACTIONS = {
     Action.CREATE: ["create"],
@@ -39,21 +41,29 @@ _ACTIONS = {
 }
 
 
-def plan_json(plan: Plan, types: Types, seal: Seal | None = None) -> dict[str, Any]:
+def report_json(report: PlanReport) -> Iterator[str]:
+    """A plan, or what somebody else changed, for programs."""
+    yield from plan_json_text(report.plan, report.types, report.seal, report.digest)
+    yield "\n"
+
+
+def plan_json(plan: Plan, types: Types, seal: Seal | None = None, digest: str | None = None) -> dict[str, Any]:
     """The whole plan as one value; `plan_json_text` streams the same."""
-    head, tail = _frame(plan, seal)
+    head, tail = _frame(plan, seal, digest)
     drift = [_drift(change, types) for change in plan.changes if change.drifted]
-    return {**head, "resource_drift": drift, "resource_changes": [_change(row, types) for row in plan.changes], **tail}
+    changes = [_change(row, types) for row in plan.changes]
+    planned = {"root_module": {"resources": list(_planned(plan, types))}}
+    return {**head, "resource_drift": drift, "resource_changes": changes, "planned_values": planned, **tail}
 
 
-def plan_json_text(plan: Plan, types: Types, seal: Seal | None = None) -> Iterator[str]:
+def plan_json_text(plan: Plan, types: Types, seal: Seal | None = None, digest: str | None = None) -> Iterator[str]:
     """
     The lines of the same JSON, one change a line, so that a large plan is never whole in memory.
 
     Args:
-        seal: of the file that holds the plan, if one does.
+        seal: of the file that holds the plan, if one does. digest: of the plan, if it has one.
     """
-    head, tail = _frame(plan, seal)
+    head, tail = _frame(plan, seal, digest)
     yield "{"
     for name, value in head.items():
         yield f"{dumps(name)}: {dumps(value)},"
@@ -61,7 +71,9 @@ def plan_json_text(plan: Plan, types: Types, seal: Seal | None = None) -> Iterat
     yield from _listed(_drift(change, types) for change in plan.changes if change.drifted)
     yield '], "resource_changes": ['
     yield from _listed(_change(change, types) for change in plan.changes)
-    yield "],"
+    yield '], "planned_values": {"root_module": {"resources": ['
+    yield from _listed(_planned(plan, types))
+    yield "]}},"
     yield ",\n".join(f"{dumps(name)}: {dumps(value)}" for name, value in tail.items()) + "}"
 
 
@@ -102,11 +114,12 @@ def not_compared_json(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def _frame(plan: Plan, seal: Seal | None, digest: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     made = plan.bindings
     imported, added, changed, destroyed, forgotten = plan.counts
     head = {
         "format_version": FORMAT_VERSION,
+        "terraform_version": TERRAFORM_VERSION,
         "timestamp": made.made,
         "errored": False,
         "complete": plan.complete,
@@ -114,6 +127,7 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
     }
     ours: dict[str, Any] = {
         "version": made.tool,
+        "digest": digest,
         "fleet": made.fleet,
         "untrusted": plan.bindings.untrusted,
         "last_run": None if plan.last_run is None else dict(plan.last_run),
@@ -159,9 +173,23 @@ def _frame(plan: Plan, seal: Seal | None) -> tuple[dict[str, Any], dict[str, Any
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
     }
+    if made.options.show_unchanged:
+        ours["unchanged"] = list(plan.unchanged)
+    if made.options.show_unmanaged:
+        ours["strangers"] = [{"type_path": row.type_path, "id": row.id, "name": row.name} for row in plan.strangers]
     if seal is not None:
         ours["seal"] = seal_json(seal)
-    return head, {"reconcile": ours}
+    providers = {name: {"name": name, "full_name": f"reconcile/{name}"} for name in made.accounts}
+    return head, {"configuration": {"provider_config": providers, "root_module": {}}, "reconcile": ours}
+
+
+def _planned(plan: Plan, types: Types) -> Iterator[dict[str, Any]]:
+    """What would be there afterwards, of what changes: as tools of the field look it up."""
+    for change in plan.changes:
+        sides = _sides(change)
+        if sides["after"] is not None:
+            hidden = sides["after_sensitive"]
+            yield {**names(change.address, types), "values": sides["after"], "sensitive_values": hidden}
 
 
 def _renews(change: Change) -> bool:
@@ -195,6 +223,7 @@ def _change(change: Change, types: Types) -> dict[str, Any]:
         "block": change.block,
         "wave": change.wave,
         "where": position_json(change.where),
+        "labels": dict(change.labels),
         "causes": [_cause(field) for field in change.fields],
     }
     if change.drifted and change.written is not None:
@@ -202,7 +231,7 @@ def _change(change: Change, types: Types) -> dict[str, Any]:
     for name in ("former", "former_name", "temporary", "blocked"):
         if (value := getattr(change, name)) is not None:
             ours[name] = value
-    for name in ("labels", "protect", "on_removal", "needs", "notes"):
+    for name in ("protect", "on_removal", "needs", "notes"):
         if value := getattr(change, name):
             ours[name] = plain(value)
     out["reconcile"] = ours

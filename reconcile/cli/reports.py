@@ -1,0 +1,118 @@
+"""`--format` and `--report FORMAT=FILE`: one run writes its plan in as many formats as anybody wants."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconcile.cli.options import format_option
+from reconcile.cli.output import colored, put
+from reconcile.errors import InvalidInput, Problem, ReconcileError
+from reconcile.render.report import IN_FILES, ON_SCREEN, PlanReport, Repository, rendered
+from reconcile.wiring import pipeline_of
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Of every command that shows a plan."""
+    command = click.option(
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FORMAT=FILE",
+        help=f"Write a report too: {', '.join(IN_FILES)}.",
+    )(command)
+    return format_option(*ON_SCREEN)(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A report that was asked for."""
+
+    format_: str
+    path: Path
+
+
+def asked_for(given: Mapping[str, Any]) -> tuple[Asked, ...]:
+    """
+    The reports that were asked for. What stands at their paths from an earlier run is gone then: nobody takes it for
+    one of this run.
+
+    Raises:
+        InvalidInput: one is no FORMAT=FILE, or its file cannot be written. Ask before the first request.
+    """
+    found: list[Asked] = []
+    for text in given["reports"]:
+        format_, mark, name = text.partition("=")
+        if not mark or not name or format_ not in IN_FILES:
+            hint = f"FORMAT is one of {', '.join(IN_FILES)}"
+            raise InvalidInput(Problem(f"--report {text!r} is not FORMAT=FILE", hint=hint))
+        path = Path(name)
+        if any(other.path.absolute() == path.absolute() for other in found) or name == given.get("out"):
+            raise InvalidInput(Problem(f"two results would be written to {name}", hint="Name another file"))
+        found.append(Asked(format_, path))
+    for one in found:
+        with _writing(one.path):
+            pass
+    return tuple(found)
+
+
+def write_reports(asked: Iterable[Asked], report: PlanReport) -> None:
+    """Writes them. Raises ReconcileError when a disk is full or fails."""
+    for one in asked:
+        with _writing(one.path) as file:
+            for piece in rendered(one.format_, report.plainly()):
+                file.write(piece)
+
+
+def show_report(given: Mapping[str, Any], report: PlanReport) -> None:
+    """The report on standard output, in the format that was asked for."""
+    on_screen = replace(report, color=colored(sys.stdout), width=screen_width())
+    for piece in rendered(given["format_"], on_screen if given["format_"] == "text" else report.plainly()):
+        put(piece)
+
+
+def repository_here() -> Repository | None:
+    """Where the files can be looked at, as far as the variables of the pipeline tell it."""
+    found = pipeline_of(os.environ)
+    if found.files is None or not found.root:
+        return None
+    under = os.path.relpath(Path.cwd(), found.root)
+    return None if under.startswith("..") else Repository(found.files, "" if under == "." else f"{under}/")
+
+
+def commit_here() -> str | None:
+    """The commit that the pipeline works on, if it tells one."""
+    return pipeline_of(os.environ).commit
+
+
+def screen_width() -> int:
+    """Columns of the terminal; 100 where there is none."""
+    import shutil
+
+    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 160)) if sys.stdout.isatty() else 100
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[Any]:
+    """A file to write a report to; the summary of a GitHub step is gone on with, since it may hold another fleet's."""
+    appended = os.environ.get(STEP_SUMMARY) == str(path)
+    try:
+        file = path.open("a" if appended else "w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        what = f"the report {path} cannot be written: {error.strerror}"
+        raise InvalidInput(Problem(what, hint="Name another file")) from error
+    try:
+        with file:
+            yield file
+    except OSError as error:
+        what = f"the report {path} cannot be written: {error.strerror}"
+        raise ReconcileError(Problem(what, hint="Make room")) from error
