@@ -44,7 +44,7 @@ ONLY_IN = {
     "h11": {"transport/http1.py"},
     "certifi": {"transport/ways.py"},
     "deepdiff": {"core/tree.py"},
-    "jinja2": {"config"},
+    "jinja2": {"config", "render/html"},
     "aiohttp": {"simulator"},
     "click": {"cli"},
     "pytest": {"conformance"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reconcile.render.markdown.marks import fence
@@ -91,19 +91,3 @@ def _heading(section: str) -> str:
 
 def _size(text: str) -> int:
     return len(text.encode())
-
-
-def chapters(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Lines that begin with headings, cut at these: each with what stands beneath it, indented."""
-    title, rows = None, list[str]()
-    for line in lines:
-        if not line:
-            continue
-        if line.startswith(" "):
-            rows.append(line)
-        else:
-            if title is not None:
-                yield title, rows
-            title, rows = line, []
-    if title is not None:
-        yield title, rows

@@ -14,8 +14,8 @@ from reconcile.render.values import cells, outside
 
 LONGEST_LINE = 500  # characters of a line in a fence; by feel: a reviewer scrolls no further
 
-# All that could begin markup, an autolink (`www.`, `http:`), a mention or a reference; of colons not those of `a: b` and
-# `fleet.yaml:12`.
+# All that could begin markup, an autolink (`www.`, `http:`), a mention or a reference; of colons not those of `a: b`
+# and `fleet.yaml:12`.
 _MARKUP = re.compile(r"""www\.|(?<!\w):(?=\S)|:(?![\s\d])|[!-'*+;<>?@\[-`{-~]""")
 
 

@@ -13,28 +13,17 @@ from collections.abc import Iterator, Sequence
 
 from reconcile.core.plan import Change
 from reconcile.errors import Position
+from reconcile.render.chapters import chapters_of, counts_of, headline, reasons_of
 from reconcile.render.detail import change_title, one, since_lines, symbol
-from reconcile.render.drift import drift_verdict
 from reconcile.render.grouped import group_lines, group_title
 from reconcile.render.groups import Group, PlanSection, groups
-from reconcile.render.markdown.folds import Fold, chapters, fitted
+from reconcile.render.markdown.folds import Fold, fitted
 from reconcile.render.markdown.marks import DiffPaint, code, fence, text
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
-from reconcile.render.text import (
-    absent_lines,
-    header,
-    last_applied,
-    not_compared_lines,
-    one_by_one,
-    renewal_lines,
-    unread_lines,
-    unsettled_lines,
-    verdict,
-    warning_lines,
-)
+from reconcile.render.text import header, last_applied
 from reconcile.render.values import outside
-from reconcile.render.words import many, place, singular_of
+from reconcile.render.words import many, place
 
 COMMENT = 60_000
 """Bytes of a comment: the field refuses 65,536 characters."""
@@ -42,7 +31,6 @@ SUMMARY = 2**20 - 4_096
 """Bytes of the summary of a step: the field drops one of more than 1 MiB."""
 TOGETHER = 25  # single changes in one fold
 OPEN_LINES = 60  # lines of all folds up to which they are shown opened
-_MOST_REASONS = 10
 FEW = 3
 _PLAIN = Paint()
 
@@ -83,52 +71,18 @@ def marker(report: PlanReport) -> str:
 
 def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
     plan = report.plan
-    yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {_verdict(report, changes)}\n\n"
+    yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {headline(report, changes)}\n\n"
     for line in header(plan, _PLAIN):
         yield f"{text(line)}\n\n"
     for line in last_applied(plan):
         yield f"{text(line)}\n\n"
-    reasons = list(dict.fromkeys(reason.what for reason in plan.blocked)) if not report.drift else []
-    blocked = sum(change.blocked is not None for change in changes)
-    if blocked or reasons:
-        said = f"{many(blocked, 'change')} {'is' if blocked == 1 else 'are'} blocked. " if blocked else ""
-        yield f"**Blocked: {said}Apply refuses this plan.**\n\n"
-        yield from (f"- {text(reason)}\n" for reason in reasons[:_MOST_REASONS])
-        if len(reasons) > _MOST_REASONS:
-            yield f"- and {many(len(reasons) - _MOST_REASONS, 'other reason')}\n"
-        yield "\n" if reasons else ""
-    if silent := sum(row.allow is None for row in plan.unread):
-        yield f"**Incomplete: {many(silent, 'read')} failed; nothing is done to what was not read.**\n\n"
-    yield from _table(report, changes)
-
-
-def _verdict(report: PlanReport, changes: Sequence[Change]) -> str:
-    if not report.drift:
-        return verdict(report.plan, _PLAIN).replace("\n", " ")
-    return drift_verdict(report.plan, changes) or "Incomplete: what was read has no drift."
-
-
-_COLUMNS = ("import", "add", "change", "destroy", "forget")
-
-
-def _table(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
-    """How many of each type and action; columns without a number are left out."""
-    counts: dict[str, list[int]] = {}
-    for change in changes:
-        if any(change.counts) or change.blocked:
-            row = counts.setdefault(change.address.type_path, [0] * 6)
-            for at, number in enumerate((*change.counts, change.blocked is not None)):
-                row[at] += number
-    if not counts:
-        return
-    order = [3, 5, 4, 1, 2, 0]  # what is destroyed first
-    names = [*_COLUMNS, "blocked"]
-    columns = [at for at in order if any(row[at] for row in counts.values())]
-    yield "| | " + " | ".join(names[at] for at in columns) + " |\n"
-    yield "|---|" + "---:|" * len(columns) + "\n"
-    for path, row in counts.items():
-        cells = [f"{row[at]:,}" if row[at] else "" for at in columns]
-        yield f"| {text(singular_of(report.types, path))} | " + " | ".join(cells) + " |\n"
+    for line in reasons_of(report, changes):
+        above = line.startswith(("Blocked: ", "Incomplete: "))
+        yield f"\n**{text(line)}**\n\n" if above else f"- {text(line)}\n"
+    columns, counts = counts_of(report, changes)
+    if counts:
+        yield "\n| | " + " | ".join(columns) + " |\n" + "|---|" + "---:|" * len(columns) + "\n"
+        yield from (f"| {text(name)} | " + " | ".join(numbers) + " |\n" for name, numbers in counts)
 
 
 def _tail(report: PlanReport) -> Iterator[str]:
@@ -160,20 +114,9 @@ def _folds(report: PlanReport, changes: Sequence[Change]) -> Iterator[Fold]:
             fold.counts,
             opened or (fold.section in grave and len(fold.lines) <= OPEN_LINES),
         )
-    plan, types = report.plan, report.types
-    for lines in (
-        unread_lines(plan.unread, types, _PLAIN),
-        absent_lines(plan.absent, types, _PLAIN),
-        not_compared_lines(plan.not_compared, types, _PLAIN),
-        unsettled_lines(plan.unsettled, types, _PLAIN),
-        renewal_lines(groups(changes).get(PlanSection.RENEWAL, []), types, _PLAIN),
-        one_by_one(plan, types, _PLAIN),
-    ):
-        for title, rows in chapters(lines):
-            heading = title.partition(":")[0]
-            yield Fold(heading, text(title), rows, counts=len(rows))
-    if warned := list(warning_lines(plan.warnings, _PLAIN))[1:]:
-        yield Fold("Warnings", many(len(warned), "warning"), warned, counts=len(warned), open=len(warned) <= FEW)
+    for title, rows in chapters_of(report, changes):
+        opened = title.startswith("Warnings") and len(rows) <= FEW
+        yield Fold(title.partition(":")[0], text(title), rows, counts=len(rows), open=opened)
 
 
 def _changes(report: PlanReport, changes: Sequence[Change]) -> Iterator[Fold]:
