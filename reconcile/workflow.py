@@ -89,6 +89,7 @@ class World:
         barred: by provider, why it was not connected: an untrusted document may not have its credentials opened.
         about: who runs this, from where, with which version.
         max_failures: how many changes of a type may fail in one apply, in place of `limits.failures`.
+        waits: whether it is waiting for another run.
         failures: what went wrong beside the story and changes nothing of what it did: told at its end.
     """
 
@@ -113,6 +114,7 @@ class World:
     failures: list[ReconcileError] = field(default_factory=list)
     max_failures: Limit | None = None
     about: About = field(default_factory=About)
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +269,13 @@ def _variables(world: World) -> str:
 
 
 async def bind(world: World, plan: Plan) -> None:
-    """Binds a plan that is about to be sealed to the variables and to the values of the secrets that it writes."""
-    plan.bindings = replace(plan.bindings, variables=_variables(world), secrets=await digests(world.secrets, plan))
+    """
+    Binds a plan that is about to be saved to the variables and to the values of the secrets that it writes. With a key
+    that seals it, it holds the variables that the command line gave; without one, their names.
+    """
+    keyed = _variables(world)
+    given = {name: value if keyed else None for name, value in world.document.given.items()}
+    plan.bindings = replace(plan.bindings, variables=keyed, secrets=await digests(world.secrets, plan), given=given)
 
 
 def writes_secrets(plan: Plan) -> bool:
@@ -335,14 +342,18 @@ async def lock(world: World, wait_s: float) -> Journal:
 
 async def lease_on(world: World, store: Store, lineage: str, wait_s: float) -> Journal:
     """The lease on a state, whatever stands in it; of one that is not there a state of this lineage. Raises Locked."""
-    return await acquire(
-        store,
-        env=world.env,
-        lineage=lineage,
-        fleet=world.document.fleet,
-        wait_s=wait_s,
-        not_released=world.failures.append,
-    )
+    world.waits = True
+    try:
+        return await acquire(
+            store,
+            env=world.env,
+            lineage=lineage,
+            fleet=world.document.fleet,
+            wait_s=wait_s,
+            not_released=world.failures.append,
+        )
+    finally:
+        world.waits = False
 
 
 async def move_state(world: World, here: Store, there: Store) -> list[str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconcile.cli.approval import approve
+from reconcile.cli.expected import Expected, check_expected, expect_options, expected_of
 from reconcile.cli.options import (
     document_options,
+    duration,
     format_option,
     general_options,
     most_failures,
@@ -30,7 +32,7 @@ from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
 from reconcile.core.text import printable
-from reconcile.errors import AccessDenied, PartlyApplied, ReconcileError, worst
+from reconcile.errors import AccessDenied, InvalidInput, PartlyApplied, Problem, ReconcileError, worst
 
 if TYPE_CHECKING:
     from reconcile.planfile import Saved
@@ -47,6 +49,11 @@ def apply_options(command: Any) -> Any:
             default=0.0,
             metavar="S",
             help="Wait up to S seconds for another run.",
+        ),
+        click.option(
+            "--deadline",
+            metavar="D",
+            help="Start nothing new after this long, like 50m; what is in flight is finished.",
         ),
         click.option(
             "--max-failures",
@@ -74,6 +81,8 @@ def apply_options(command: Any) -> Any:
 
 @click.command()
 @click.argument("path", metavar="[PLAN_FILE | PATH]", default=".")
+@click.option("--path", "fleet_path", metavar="DIR", help="Of PLAN_FILE: the fleet's directory here.")
+@expect_options
 @apply_options
 @plan_options
 @trusted_option
@@ -85,11 +94,16 @@ def apply(**given: Any) -> int:
     refuse_untrusted(given)
     options = options_of(given)
     most_failures(given)
+    deadline_of(given)
+    expected = expected_of(given)
     from reconcile.planfile import looks_like_plan
 
     if looks_like_plan(Path(given["path"])):
-        return _apply_saved(given, options)
-    return _plan_and_apply(given, options)
+        return _apply_saved(given, options, expected)
+    if given["fleet_path"] is not None:
+        hint = "For a fleet's directory, name it as PATH"
+        raise InvalidInput(Problem("--path goes with a plan file", hint=hint))
+    return _plan_and_apply(given, options, expected=expected)
 
 
 @click.command()
@@ -103,10 +117,19 @@ def apply(**given: Any) -> int:
 def destroy(**given: Any) -> int:
     """Delete what can be deleted of the fleet at PATH, and forget the rest."""
     refuse_untrusted(given)
+    deadline_of(given)
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 
-def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None = None) -> int:
+def deadline_of(given: dict[str, Any]) -> None:
+    """Raises InvalidInput when `--deadline` is no length of time."""
+    if given["deadline"] is not None:
+        duration(given["deadline"])
+
+
+def _plan_and_apply(
+    given: dict[str, Any], options: Options, saved: Saved | None = None, expected: Expected | None = None
+) -> int:
     """
     Plans, shows that, asks, and carries it out.
 
@@ -126,6 +149,7 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
             report = report_of(given, planned.plan, session.world.types, per_s=planned.per_s)
             if given["format_"] == "text":
                 show_report(given, report)
+            check_expected(expected, planned.plan, session.world.types)
             if saved:
                 from reconcile.cli.saved import check_agreement
 
@@ -145,17 +169,19 @@ def _plan_and_apply(given: dict[str, Any], options: Options, saved: Saved | None
     return run_session(given, story)
 
 
-def _apply_saved(given: dict[str, Any], options: Options) -> int:
+def _apply_saved(given: dict[str, Any], options: Options, expected: Expected | None) -> int:
     """Carries out a plan that its seal vouches for; one that nobody vouches for is planned again, and asked about."""
     from reconcile.cli.saved import read_saved
 
     saved = read_saved(given, options)
-    given_there = {**given, "path": saved.plan.bindings.path}
+    bound = saved.plan.bindings
+    path = given["fleet_path"] or bound.path
+    held = {name: value for name, value in bound.given.items() if value is not None}
+    given_there = {**given, "path": path, "held": held}
     if not saved.seal.verified:
         request_of(given)
-        path = saved.plan.bindings.path
         complain([printable(f"There is no key here to verify {given['path']}, so {path} is planned again.")])
-        return _plan_and_apply(given_there, saved.plan.bindings.options, saved)
+        return _plan_and_apply(given_there, bound.options, saved, expected)
 
     async def story(session: Session) -> int:
         from reconcile import workflow
@@ -164,6 +190,7 @@ def _apply_saved(given: dict[str, Any], options: Options) -> int:
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
+            check_expected(expected, planned.plan, session.world.types)
 
         async def ask(made: Plan, approved: Plan | None) -> None:
             """It was approved as it was saved."""
@@ -186,7 +213,11 @@ def _stopping(session: Session) -> Callable[[Apply], None]:
             complain(["Stopping: what is in flight is finished, nothing new is started. Again to leave at once."])
             carrying.stop = carrying.stop or Stop.INTERRUPTED
 
-        session.on_first_signal = stop
+        def late() -> None:
+            complain(["The deadline was reached: what is in flight is finished, nothing new is started."])
+            carrying.stop = carrying.stop or Stop.DEADLINE
+
+        session.on_first_signal, session.on_deadline = stop, late
 
     return running
 
@@ -225,7 +256,7 @@ async def _settled(given: dict[str, Any], session: Session, made: Plan, results:
     flush()
     waiting = await workflow.waiting(session.world, made, results)
     task = asyncio.ensure_future(waiting.run(given["timeout"]))
-    session.on_first_signal = task.cancel
+    session.on_first_signal = session.on_deadline = task.cancel
     codes = []
     try:
         await asyncio.wait({task})

@@ -290,6 +290,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequ
         untrusted=given.get("untrusted", False),
         without_log=given.get("without_log", False),
         moved=given.get("moved", False),
+        held=given.get("held", {}),
         **more,
     )
 

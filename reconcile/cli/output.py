@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +29,20 @@ def run(command: click.Command, arguments: Sequence[str], parts: Parts | None = 
     Args:
         parts: the world around it, in place of the usual one.
     """
+    global _started
+    _started = time.monotonic()
     format_ = "json" if _wants_json(arguments) else "text"
     code = _run(command, arguments, format_, parts)
     flush()
     return code
+
+
+_started = time.monotonic()
+
+
+def since_start_s() -> float:
+    """Seconds since this command began."""
+    return time.monotonic() - _started
 
 
 def _run(command: click.Command, arguments: Sequence[str], format_: str, parts: Parts | None) -> int:

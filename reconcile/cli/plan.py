@@ -131,6 +131,8 @@ def report_of(
         seal: of the file that it was saved to, if it was.
     """
     options, again = made.bindings.options, given_again(given)
+    if seal is not None and seal.verified:  # it holds the variables
+        again = given_again({**given, "var": (), "var_files": ()})
     digest = None if made.bindings.untrusted else digest_of(made)
     applies = None
     if made.applicable:

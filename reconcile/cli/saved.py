@@ -8,7 +8,7 @@ outside of this repository, and what it was allowed has to be allowed again by w
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
                 hint=f"Plan again with it: {command(*again)}",
             )
         )
-    _is_here(bound.path)
+    path = given.get("fleet_path") or bound.path
+    _is_here(path)
     if not saved.seal.verified:
         if missing := [words for words in held if words[0] in REPEATED and words not in asked]:
             approved = ["--auto-approve"] if given["auto_approve"] else []
@@ -67,8 +68,23 @@ def read_saved(given: dict[str, Any], options: Options) -> Saved:
                     hint=f"If that is meant: {command(*again)}",
                 )
             )
-        _is_ours(bound.path, given)
+        if lacking := _not_given_again(bound.given, given):
+            raise Refused(
+                Problem(
+                    f"there is no key here to verify {file}, so the variables it was planned with must be given again:"
+                    f" {', '.join(lacking)}",
+                    hint="Give each with --var or --var-file",
+                )
+            )
+        if given.get("fleet_path") is None:
+            _is_ours(bound.path, given)
     return saved
+
+
+def _not_given_again(names: Iterable[str], given: dict[str, Any]) -> list[str]:
+    """Variables that were given when it was planned, and not now; what a file gives is seen when it is read."""
+    said = {text.partition("=")[0] for text in given["var"]}
+    return [] if given["var_files"] else [name for name in names if name not in said]
 
 
 def check_agreement(saved: Saved, made: Plan) -> None:
@@ -96,7 +112,8 @@ def _is_here(path: str) -> None:
         raise InvalidInput(
             Problem(
                 f"the plan is for the fleet in {path}, which does not exist here",
-                hint="A plan names its fleet as it was given: run this in the directory where the plan was made",
+                hint="A plan names its fleet as it was given: run this in the directory where the plan was made, or name the"
+                " fleet's directory with --path",
             )
         )
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.cli.advice import completed, with_commands
-from reconcile.cli.options import Watch, request_of
-from reconcile.cli.output import fail
+from reconcile.cli.options import Watch, duration, request_of
+from reconcile.cli.output import fail, since_start_s
 from reconcile.core.plan import Plan
 from reconcile.core.values import SecretRef
-from reconcile.errors import AccessDenied, Interrupted, InvalidInput, Problem, ReconcileError, worst
+from reconcile.errors import AccessDenied, Interrupted, InvalidInput, Locked, Problem, ReconcileError, worst
 from reconcile.wiring import Wired
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,6 +28,7 @@ class Session:
 
     Attributes:
         on_first_signal: called at the first signal; while None, a signal ends the command at once.
+        on_deadline: called when the deadline is reached; while None, that ends the command.
         given: the command line.
         codes: of what happened on the way. However the story ends, the worst of these and its own is the exit code.
     """
@@ -35,6 +36,8 @@ class Session:
     def __init__(self, wired: Wired, watch: Watch, codes: list[int], given: Mapping[str, Any]) -> None:
         self.wired, self.world, self.watch, self.codes, self.given = wired, wired.world, watch, codes, given
         self.on_first_signal: Callable[[], object] | None = None
+        self.on_deadline: Callable[[], object] | None = None
+        self._late: ReconcileError | None = None
         self.signals = 0
         self._denied: set[str] = set()
 
@@ -70,6 +73,21 @@ class Session:
         hint = f"Set them to those of the account, or name others in the files (providers.{provider})"
         fail(InvalidInput(Problem(what, address=f"providers.{provider}", hint=hint)))
 
+    def overdue(self, task: asyncio.Task[int]) -> None:
+        """The deadline was reached: nothing new is started from now on."""
+        if self.on_deadline is not None:
+            self.on_deadline()
+            return
+        waits, text = self.world.waits, self.given["deadline"]
+        doing = "waiting for another run" if waits else "planning"
+        problem = Problem(f"the deadline of {text} was reached while {doing}, so nothing was sent")
+        self._late = Locked(problem) if waits else ReconcileError(problem)
+        task.cancel()
+
+    def ended(self) -> ReconcileError:
+        """Why the story was cancelled."""
+        return self._late if self._late is not None and not self.signals else Interrupted("interrupted")
+
     def signalled(self, task: asyncio.Task[int]) -> None:
         """A signal came: the first one is the story's, if it wants it."""
         self.signals += 1
@@ -94,12 +112,18 @@ def run_session(given: dict[str, Any], story: Callable[[Session], Awaitable[int]
             for number in SIGNALS:
                 loop.add_signal_handler(number, session.signalled, task)
             beat = asyncio.create_task(_beat(watch))
+            overdue = None
+            if given.get("deadline") is not None:
+                left = duration(given["deadline"]).total_seconds() - since_start_s()
+                overdue = loop.call_later(max(left, 0.0), session.overdue, task)
             try:
                 codes.append(await task)
             except asyncio.CancelledError:
-                raise Interrupted("interrupted") from None
+                raise session.ended() from None
             finally:
                 beat.cancel()
+                if overdue is not None:
+                    overdue.cancel()
                 for number in SIGNALS:
                     loop.remove_signal_handler(number)
                 watch.close()

@@ -38,6 +38,7 @@ class LoadedDocument:
     limits: Mapping[str, Limit]
     digest: str
     variables: str
+    given: Mapping[str, str]
     warnings: Sequence[str]
     opens: Sequence[str]
     world: Loading

@@ -7,7 +7,7 @@ import os
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconcile.config.check.checker import Checker, Known, locate
@@ -20,6 +20,7 @@ from reconcile.config.expressions.operations import Around, Names
 from reconcile.config.expressions.templates import Templates
 from reconcile.config.merge import fleet, settings, variables
 from reconcile.config.merge.fleet import FleetParts
+from reconcile.config.merge.variables import Outside
 from reconcile.config.read import tables
 from reconcile.config.read.sources import Sources
 from reconcile.config.read.tables import ENDINGS, Spec, Table
@@ -45,6 +46,7 @@ class Inputs:
         schemes: those that a reference to a secret may have.
         root: `--root`, below which the fleet may name files.
         state_elsewhere: whether whoever runs it says where the state is, so that what the files say is not used.
+        held: by name, values of variables that a saved plan was made with, as `--var` takes them; `var` wins.
         trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
     """
 
@@ -56,6 +58,7 @@ class Inputs:
     root: str | None = None
     state_elsewhere: bool = False
     trust: Trust = TRUSTED
+    held: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(path: str, providers: Mapping[str, Provider], inputs: Inputs) -> Document:
@@ -102,7 +105,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
         raise AssertionError("no main file is always reported")
     settings.main_only(world, parts)
     _note_secret_files(world, parts)
-    given = variables.resolve(parts, inputs.environ, inputs.var, files, sources, report)
+    given = variables.resolve(parts, Outside(inputs.environ, inputs.held, files, inputs.var), sources, report)
     around = Around(world.budget, parts.torn, parts.variables.keys() - given.values.keys())
     names = Names({"var": given.values, "fleet": parts.name}, around)
     provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
@@ -131,6 +134,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
         limits=limits,
         digest=sources.digest(),
         variables=given.digest(),
+        given=given.given,
         warnings=(),
         opens=opened.names,
         world=world,

@@ -53,6 +53,7 @@ class Bindings:
         tool: version of reconcile.
         made, expires: RFC 3339 UTC.
         options: what `apply` must repeat: targets, excludes, allow, destroy and so on.
+        given: by name, the variables that the command line gave, as `--var` takes them; None in a plan without a seal.
         secrets: by reference, the keyed digest of the value that was planned; of a sealed plan.
     """
 
@@ -69,6 +70,7 @@ class Bindings:
     options: Options = field(default_factory=Options)
     secrets: Mapping[str, Digest] = field(default_factory=dict)
     run: str | None = None
+    given: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def untrusted(self) -> bool:

@@ -32,13 +32,18 @@ def digest_of(plan: Plan) -> str:
     accounts = {name: list(place) for name, place in made.accounts.items()}
     whole.update(_line([*_KIND, made.fleet, accounts]))
     for change in sorted(plan.changes, key=lambda change: change.address):
-        if (row := row_of(change)) is not None:
-            whole.update(_line(row))
+        if (own := digest_of_change(change)) is not None:
+            whole.update(own.encode() + b"\n")
     return whole.hexdigest()
 
 
-def row_of(change: Change) -> list[Any] | None:
-    """What a change does, as plain JSON: equal for changes that do the same. None where it does nothing live."""
+def digest_of_change(change: Change) -> str | None:
+    """The digest of one change, 64 hex digits: equal for changes that do the same. None where it does nothing live."""
+    row = _row(change)
+    return None if row is None else hashlib.sha256(_line(row)).hexdigest()
+
+
+def _row(change: Change) -> list[Any] | None:
     fields = [field for field in change.fields if field.cause is not Cause.LEASE]
     if not any(change.counts) or (change.action is Action.UPDATE and not fields):
         return None

@@ -77,6 +77,7 @@ class Document(Protocol):
         limits: by kind: delete, forget, replace, change, unread.
         digest: SHA-256, hex, of what the files (tables and other named files included) say.
         variables: SHA-256, hex, of the variables' values.
+        given: by name, the values that the command line gave, as `--var` takes them.
         warnings: sentences with a position.
         opens: the variables that its references name, as `RECONCILE_ALLOWED_ENV` takes them; defaults in their own
             settings, which need no permission, are left out.
@@ -91,6 +92,7 @@ class Document(Protocol):
     limits: Mapping[str, Limit]
     digest: str
     variables: str
+    given: Mapping[str, str]
     warnings: Sequence[str]
     opens: Sequence[str]
 

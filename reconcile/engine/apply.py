@@ -43,6 +43,7 @@ class Stop(StrEnum):
     """Why an apply starts nothing new."""
 
     INTERRUPTED = "interrupted"
+    DEADLINE = "the deadline was reached"
     DENIED = "the credentials were refused"
     SILENT = "the API does not answer"
     BROKEN = "nothing more may be sent"

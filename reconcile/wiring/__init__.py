@@ -97,7 +97,7 @@ class CommandRequest:
 
     Attributes:
         path: PATH as it was given.
-        var, var_files: `--var K=V`, `--var-file F`, in order.
+        var, var_files: `--var K=V`, `--var-file F`, in order. held: the variables that a saved plan holds.
         state: `--state PATH|URL`, or None. `root`: `--root DIR`, or None.
         allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
         ca_files: every `--ca-file`.
@@ -124,6 +124,7 @@ class CommandRequest:
     without_log: bool = False
     moved: bool = False
     ca_files: Sequence[str] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
     parts: Parts = USUAL
 
 
@@ -159,6 +160,7 @@ def document(request: CommandRequest) -> Document:
             root=request.root,
             state_elsewhere=state_said(request) is not None,
             trust=trust_of(request),
+            held=request.held,
         ),
     )
 

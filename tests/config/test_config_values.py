@@ -287,7 +287,7 @@ def test_a_child_may_be_protected_and_labelled(tmp_path: Path) -> None:
     assert (child.protect, child.on_removal, child.labels, child.attrs) == (
         False,
         "forget",
-        {"b": "true"},
+        {"ring": "1", "b": "true"},  # those of its device, and its own
         {"value": "x"},
     )
 

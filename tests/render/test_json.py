@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from reconcile.core.address import Address
+from reconcile.core.digest import digest_of_change
 from reconcile.core.events import ChangeDone
 from reconcile.core.plan import Action, Cause, Change, Reason
 from reconcile.core.ports import Head
@@ -64,6 +65,7 @@ def test_a_change_whole() -> None:
             "wave": 2,
             "where": {"filename": "f", "line": 2, "column": 0, "row": None},
             "labels": {},
+            "digest": digest_of_change(change),
             "causes": [
                 {
                     "path": ["app"],

@@ -34,15 +34,32 @@ class Variables:
     Attributes:
         values: by name, plain data.
         origins: by name, where the value comes from.
+        given: by name, the values that the command line gave, as `--var` takes them.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """SHA-256, hex, of the values."""
         text = json.dumps(_written(self.values), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_given(value: Any) -> str:
+    """A value as `--var` takes it: a text as it is, anything else as JSON, numbers as they were spelled."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_as_member(member)}" for key, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_member, value)) + "]"
+    return value.text if isinstance(value, Spelled) else json.dumps(value)
+
+
+def _as_member(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, str) else _as_given(value)
 
 
 def _written(value: Any) -> Any:
@@ -68,6 +85,7 @@ class _Given:
     value: Node | str
     origin: str
     where: Position | None
+    by_hand: bool = False  # on the command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ class _Taking:
                 shown=Showing(line=False),
             )
 
-    def map(self, node: Node, origin: str) -> None:
+    def map(self, node: Node, origin: str, by_hand: bool = False) -> None:
         """The values of a map, as in `values` or a file."""
         if type(node) is not Map:
             where = self.sources.position(*place(node.at))
@@ -112,7 +130,9 @@ class _Taking:
                 place_of = self.sources.position(*place(member.at))
                 self.report.add("the value of a variable is not a template", place_of)
             elif name in self.known and not (type(member) is Scalar and member.null):
-                self.given[name] = _Given(member, f"{origin} ({where})", self.sources.position(*place(member.at)))
+                self.given[name] = _Given(
+                    member, f"{origin} ({where})", self.sources.position(*place(member.at)), by_hand
+                )
 
     def file(self, path: Path) -> None:
         """The values of a file of `--var-file`."""
@@ -127,7 +147,7 @@ class _Taking:
         for line, column, mistake in tree.mistakes:
             self.report.flaw(mistake, Position(name, line, column))
         if tree.root is not None and not (type(tree.root) is Scalar and tree.root.null):
-            self.map(tree.root, name)
+            self.map(tree.root, name, True)
 
     def option(self, text: str) -> None:
         """The value of a `--var`."""
@@ -137,23 +157,28 @@ class _Taking:
         elif name not in self.declared:
             self.undeclared(name, None, f"--var {name}")
         else:
-            self.given[name] = _Given(value, "--var", None)
+            self.given[name] = _Given(value, "--var", None, True)
 
 
-def resolve(
-    parts: FleetParts,
-    environ: Mapping[str, str],
-    var: Sequence[str],
-    var_files: Sequence[Path],
-    sources: Sources,
-    report: Report,
-) -> Variables:
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """
+    Where values come from beside the files: the later wins.
+
+    Attributes:
+        environ: the environment. held: by name, what a saved plan was given, as `--var` takes it.
+        var_files: resolved paths. var: `name=value`, as on the command line.
+    """
+
+    environ: Mapping[str, str]
+    held: Mapping[str, str]
+    var_files: Sequence[Path]
+    var: Sequence[str]
+
+
+def resolve(parts: FleetParts, outside: Outside, sources: Sources, report: Report) -> Variables:
     """
     The value of every variable that is declared. What is wrong is reported.
-
-    Args:
-        environ: the environment.
-        var: `name=value`, as on the command line. `var_files`: resolved paths.
     """
     taking = _Taking(parts.variables, sources, report, parts.torn)
     known, given = taking.known, taking.given
@@ -162,13 +187,15 @@ def resolve(
         if found is not None:
             known[name] = found
     for name in known:
-        if (text := environ.get(f"RECONCILE_VAR_{name}")) is not None:
+        if (text := outside.environ.get(f"RECONCILE_VAR_{name}")) is not None:
             given[name] = _Given(text, f"RECONCILE_VAR_{name}", None)
     if (values := parts.main.get("values")) is not None:
         taking.map(values, "values")
-    for path in var_files:
+    for name in outside.held.keys() & known.keys():
+        given[name] = _Given(outside.held[name], "the plan", None, True)
+    for path in outside.var_files:
         taking.file(path)
-    for text in var:
+    for text in outside.var:
         taking.option(text)
     found_values = Variables()
     for name, variable in known.items():
@@ -195,6 +222,8 @@ def resolve(
             )
             continue
         found_values.values[name], found_values.origins[name] = value, one.origin
+        if one.by_hand:
+            found_values.given[name] = _as_given(value)
     return found_values
 
 

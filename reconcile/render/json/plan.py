@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from reconcile.core.digest import digest_of_change
 from reconcile.core.options import unusual
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
 from reconcile.core.seal import Seal
@@ -224,6 +225,7 @@ def _change(change: Change, types: Types) -> dict[str, Any]:
         "wave": change.wave,
         "where": position_json(change.where),
         "labels": dict(change.labels),
+        "digest": digest_of_change(change),
         "causes": [_cause(field) for field in change.fields],
     }
     if change.drifted and change.written is not None:
