@@ -112,7 +112,7 @@ def _is_here(path: str) -> None:
         raise InvalidInput(
             Problem(
                 f"the plan is for the fleet in {path}, which does not exist here",
-                hint="A plan names its fleet as it was given: run this in the directory where the plan was made, or name the"
+                hint="A plan names its fleet as it was given: run this where the plan was made, or name the"
                 " fleet's directory with --path",
             )
         )
