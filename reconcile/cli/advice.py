@@ -52,6 +52,8 @@ def options_given(options: Options) -> list[Words]:
             words += [(flag, member) for member in value]
         elif isinstance(value, dict):
             words += [(flag, f"{kind}={number}") for kind, number in value.items()]
+        elif isinstance(value, str):
+            words.append((flag, value))
         else:
             words.append((flag,))
     return words

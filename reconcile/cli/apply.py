@@ -26,8 +26,7 @@ from reconcile.cli.options import (
     trusted_option,
 )
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
-from reconcile.cli.plan import report_of
-from reconcile.cli.reports import show_report
+from reconcile.cli.reports import report_of, show_report
 from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason

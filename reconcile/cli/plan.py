@@ -6,14 +6,11 @@ No lock is taken. Only FILE is written, and the key that seals it where there is
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reconcile.cli.advice import command, flat, given_again, options_given, what_allows
 from reconcile.cli.options import (
     document_options,
     duration,
@@ -24,15 +21,21 @@ from reconcile.cli.options import (
     selections,
     untrusted_option,
 )
-from reconcile.cli.output import colored, say
-from reconcile.cli.reports import asked_for, commit_here, report_options, repository_here, show_report, write_reports
+from reconcile.cli.output import say
+from reconcile.cli.reports import (
+    asked_for,
+    commit_here,
+    report_of,
+    report_options,
+    repository_here,
+    say_seal,
+    show_report,
+    write_reports,
+)
 from reconcile.cli.session import Session, run_session
-from reconcile.core.digest import digest_of
-from reconcile.core.plan import Plan
 from reconcile.core.seal import Fit, Seal
 from reconcile.errors import Refused
 from reconcile.render.report import PlanReport
-from reconcile.render.words import Types
 
 
 @click.command()
@@ -40,6 +43,8 @@ from reconcile.render.words import Types
 @click.option("--out", metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--expires", default="7d", show_default=True, help="How long a saved plan may be applied.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@click.option("--offline", is_flag=True, help="Read the files alone: no network, no credentials, no state.")
+@click.option("--against", metavar="DIR", help="With --offline: compare with the same fleet in another checkout.")
 @plan_options
 @untrusted_option
 @document_options
@@ -52,6 +57,10 @@ def plan(**given: Any) -> int:
         from reconcile.planfile import check_writable
 
         check_writable(Path(given["out"]))
+    if given["offline"] or given["against"] is not None:
+        from reconcile.cli.offline import plan_offline
+
+        return plan_offline(given, options, expires)
     asked = asked_for(given)
 
     async def story(session: Session) -> int:
@@ -119,43 +128,3 @@ def drift(**given: Any) -> int:
         return 2 if made.changes else 0
 
     return run_session(given, story)
-
-
-def report_of(
-    given: Mapping[str, Any], made: Plan, types: Types, *, seal: Seal | None = None, per_s: float | None = None
-) -> PlanReport:
-    """
-    What is shown of a plan that was made here.
-
-    Args:
-        seal: of the file that it was saved to, if it was.
-    """
-    options, again = made.bindings.options, given_again(given)
-    if seal is not None and seal.verified:  # it holds the variables
-        again = given_again({**given, "var": (), "var_files": ()})
-    digest = None if made.bindings.untrusted else digest_of(made)
-    applies = None
-    if made.applicable:
-        bound = ["--expect-digest", digest] if digest is not None else []
-        words = [given["out"]] if seal is not None else [given["path"], *flat(options_given(options)), *bound]
-        applies = command("apply", *words, *again)
-    return PlanReport(
-        made,
-        types,
-        digest=digest,
-        seal=seal,
-        per_s=per_s,
-        applies=applies,
-        allows=what_allows(given, made) if made.refused else None,
-        shows=command("show", given["out"]) if seal is not None else command("plan", given["path"], *again, "--target"),
-        repository=repository_here(),
-        commit=commit_here(),
-    )
-
-
-def say_seal(seal: Seal) -> None:
-    """On standard output, whether anybody vouches for a plan's file; before the plan itself."""
-    from reconcile.render.paint import Paint
-    from reconcile.render.show import seal_line
-
-    say([seal_line(seal, Paint(colored(sys.stdout)))])

@@ -12,10 +12,17 @@ from typing import Any
 
 import click
 
+from reconcile.cli.advice import command, flat, given_again, options_given, what_allows
 from reconcile.cli.options import format_option
-from reconcile.cli.output import colored, put
+from reconcile.cli.output import colored, put, say
+from reconcile.core.digest import digest_of
+from reconcile.core.plan import Plan
+from reconcile.core.seal import Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError
+from reconcile.render.paint import Paint
 from reconcile.render.report import IN_FILES, ON_SCREEN, PlanReport, Repository, rendered
+from reconcile.render.show import seal_line
+from reconcile.render.words import Types
 from reconcile.wiring import pipeline_of
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -78,6 +85,43 @@ def show_report(given: Mapping[str, Any], report: PlanReport) -> None:
     on_screen = replace(report, color=colored(sys.stdout), width=screen_width())
     for piece in rendered(given["format_"], on_screen if given["format_"] == "text" else report.plainly()):
         put(piece)
+
+
+def report_of(
+    given: Mapping[str, Any], made: Plan, types: Types, *, seal: Seal | None = None, per_s: float | None = None
+) -> PlanReport:
+    """
+    What is shown of a plan that was made here.
+
+    Args:
+        seal: of the file that it was saved to, if it was.
+    """
+    options, again = made.bindings.options, given_again(given)
+    if seal is not None and seal.verified:  # it holds the variables
+        again = given_again({**given, "var": (), "var_files": ()})
+    digest = None if made.bindings.untrusted or made.bindings.options.offline else digest_of(made)
+    applies = None
+    if made.applicable:
+        bound = ["--expect-digest", digest] if digest is not None else []
+        words = [given["out"]] if seal is not None else [given["path"], *flat(options_given(options)), *bound]
+        applies = command("apply", *words, *again)
+    return PlanReport(
+        made,
+        types,
+        digest=digest,
+        seal=seal,
+        per_s=per_s,
+        applies=applies,
+        allows=what_allows(given, made) if made.refused else None,
+        shows=command("show", given["out"]) if seal is not None else command("plan", given["path"], *again, "--target"),
+        repository=repository_here(),
+        commit=commit_here(),
+    )
+
+
+def say_seal(seal: Seal) -> None:
+    """On standard output, whether anybody vouches for a plan's file; before the plan itself."""
+    say([seal_line(seal, Paint(colored(sys.stdout)))])
 
 
 def repository_here() -> Repository | None:

@@ -12,12 +12,12 @@ import click
 from reconcile.cli.advice import command
 from reconcile.cli.options import document_options, general_options, request_of
 from reconcile.cli.output import colored, emit_json, say
-from reconcile.cli.plan import say_seal
 from reconcile.cli.reports import (
     asked_for,
     commit_here,
     report_options,
     repository_here,
+    say_seal,
     screen_width,
     show_report,
     write_reports,
@@ -62,7 +62,7 @@ def show(selection: str | None, **given: Any) -> int:
         report = PlanReport(
             made,
             types,
-            digest=None if made.bindings.untrusted else digest_of(made),
+            digest=digest_of(made) if not (made.bindings.untrusted or made.bindings.options.offline) else None,
             seal=saved.seal,
             applies=command("apply", given["path"]) if made.applicable else None,
             shows=command("show", given["path"]),

@@ -20,6 +20,10 @@ UNTRUSTED = Problem(
     "the plan was made from an untrusted document; what was not allowed was not read or compared",
     hint="Review the document, and plan again without --untrusted",
 )
+OFFLINE = Problem(
+    "the plan was made offline: nothing live was read, and nothing is known of the state",
+    hint="Plan again without --offline",
+)
 
 
 Digest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
@@ -86,6 +90,8 @@ def check_trust(bound: Bindings) -> None:
     """Refuses a plan that was made for reading alone; asked before anything is opened for it. Raises Refused."""
     if bound.untrusted:
         raise Refused(UNTRUSTED)
+    if bound.options.offline:
+        raise Refused(OFFLINE)
 
 
 def refuse_moved(here: str, moved: Moved) -> None:

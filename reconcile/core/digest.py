@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan
-from reconcile.core.values import FileRef, Ref, SecretRef
+from reconcile.core.values import FileRef, Ref, Secret, SecretRef
 
 LATER = "(known after apply)"
 _ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True)
@@ -68,6 +68,8 @@ def _plain(value: Any) -> Any:
     match value:
         case SecretRef():
             return {"written": str(value)}
+        case Secret():
+            return {"written": None}
         case FileRef():
             return {"sha256": value.sha256} if value.sha256 else {"file": value.path}
         case Ref():

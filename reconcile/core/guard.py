@@ -121,6 +121,7 @@ def refuse_not_compared(secrets: Sequence[NotCompared], allow: Mapping[str, int]
         "no value": "there is no value here",
         "another key": "recorded with another fingerprint key than is here",
         "not allowed": "not allowed in an untrusted document",
+        "offline": "nobody asked for its value",
     }
     named = "; ".join(f"{secret.address} ({secret.reference}): {why[secret.reason]}" for secret in secrets[:3])
     more = f"; and {len(secrets) - 3:,} more" if len(secrets) > 3 else ""

@@ -24,6 +24,8 @@ class Options:
     overwrite_pending: Flag = False
     retry_failed: Flag = False
     untrusted: Flag = False  # nobody applies such a plan
+    offline: Flag = False  # nor such a one
+    against: str | None = None
     show_unchanged: Flag = False
     show_unmanaged: Flag = False
 

@@ -288,13 +288,24 @@ class NotCompared:
 
     Attributes:
         name: the attribute; `reference` where its value is (`SecretRef`).
-        reason: "no value" (here), "another key" (recorded with it), or "not allowed" (in an untrusted document).
+        reason: "no value" (here), "another key" (recorded with it), "not allowed" (in an untrusted document), or
+            "offline" (nobody asked).
     """
 
     address: Address
     name: str
     reference: Value
-    reason: Annotated[str, Field(pattern="^(no value|another key|not allowed)$")]
+    reason: Annotated[str, Field(pattern="^(no value|another key|not allowed|offline)$")]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that differs between two checkouts, and that no resource shows: what it was and what it is, as text."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+    where: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +328,8 @@ class Plan:
         in_sync: how many resources need nothing, by type path.
         units: how many units were read; `requests` how many requests that took.
         unmanaged: what is on the account and in no file, by type path; only of complete listings.
+        in_files, settings: of a plan that was made offline, how many resources of each type the files have, and what
+            changes that no resource shows.
         unchanged, strangers: what needs nothing, and what is in no file, one by one; where the options ask for it.
         absent: what is not there yet, and what waits for it.
         not_compared: secrets of which nobody can tell here whether they changed; `unresolved_secrets` how many of them
@@ -344,11 +357,13 @@ class Plan:
     last_run: Mapping[str, Any] | None = None
     unchanged: list[Address] = field(default_factory=list)
     strangers: list[Unmanaged] = field(default_factory=list)
+    in_files: dict[str, int] = field(default_factory=dict)
+    settings: list[SettingChange] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether everything that it should have read did answer."""
-        return not self.unread
+        return not self.unread and not self.bindings.options.offline
 
     @property
     def counts(self) -> tuple[int, int, int, int, int]:
@@ -376,7 +391,7 @@ class Plan:
     @property
     def applicable(self) -> bool:
         """Whether `apply` would carry it out: no guard blocks it, and it was not made for reading alone."""
-        return not self.refused and not self.bindings.untrusted
+        return not self.refused and not self.bindings.untrusted and not self.bindings.options.offline
 
     @property
     def refused(self) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.form import Form
-from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, Unmanaged, Unread, Unsettled
+from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, SettingChange, Unmanaged, Unread, Unsettled
 from reconcile.core.values import Count
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -31,6 +31,7 @@ class Totals:
     expected_requests: Count
     unresolved_secrets: Count
     last_run: Mapping[str, Any] | None = None
+    in_files: Mapping[str, Count] = field(default_factory=dict)
 
 
 CHANGES = Form(Change)
@@ -43,6 +44,7 @@ _KINDS: Mapping[str, tuple[Form[Any] | None, str]] = {
     "blocked": (Form(Blocked), "blocked"),
     "not_compared": (Form(NotCompared), "not_compared"),
     "absent": (Form(Absent), "absent"),
+    "setting": (Form(SettingChange), "settings"),
     "unmanaged": (Form(Unmanaged), "strangers"),
     "unchanged": (None, "unchanged"),
     "warning": (None, "warnings"),  # a sentence; it may be there several times, and is shown with its count

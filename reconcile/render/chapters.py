@@ -14,6 +14,7 @@ from reconcile.render.text import (
     not_compared_lines,
     one_by_one,
     renewal_lines,
+    setting_lines,
     unread_lines,
     unsettled_lines,
     verdict,
@@ -70,6 +71,7 @@ def chapters_of(report: PlanReport, changes: Sequence[Change]) -> Iterator[tuple
     """What is told after the changes: each with its heading and lines."""
     plan, types = report.plan, report.types
     for lines in (
+        setting_lines(plan.settings, _PLAIN),
         unread_lines(plan.unread, types, _PLAIN),
         absent_lines(plan.absent, types, _PLAIN),
         not_compared_lines(plan.not_compared, types, _PLAIN),

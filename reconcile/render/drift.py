@@ -17,7 +17,7 @@ def drift_text(plan: Plan, *, types: Types, color: bool = False, width: int = WI
     """The lines of `drift`. A plan in which only the files changed has none."""
     paint = Paint(color, width)
     drifted = [as_drift(change) for change in plan.changes if change.drifted]
-    yield from header(plan, paint)
+    yield from header(plan, types, paint)
     if drifted:
         yield ""
         yield paint.heading("Changed by somebody else since the last apply")

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from reconcile.core.options import unusual
-from reconcile.core.plan import Absent, Change, NotCompared, Plan, Unread, Unsettled, summary
+from reconcile.core.plan import Absent, Change, NotCompared, Plan, SettingChange, Unread, Unsettled, summary
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one, since_lines
 from reconcile.render.grouped import group_lines
@@ -19,6 +19,7 @@ from reconcile.render.values import outside, show
 from reconcile.render.words import NO_CHANGES, Types, alike, many, place, scope, singular_of, some, took
 
 WIDTH = 100
+MOST_SETTINGS = 20
 _SHOWN_OTHERWISE = ("untrusted", "show_unchanged", "show_unmanaged")
 MOST_STRANGERS = 20  # a screen has room for more, and nobody vouches for so many by hand
 
@@ -36,13 +37,14 @@ def plan_text(
     """
     paint = Paint(color, width)
     by_section = groups(plan.changes)
-    yield from header(plan, paint)
+    yield from header(plan, types, paint)
     yield from _blocked_above(plan, by_section.get(PlanSection.BLOCKED, []), types, paint)
     for section, members in by_section.items():
         if section not in (PlanSection.BLOCKED, PlanSection.RENEWAL):
             yield ""
             yield paint.heading(section.value)
             yield from _groups(members, types, paint)
+    yield from setting_lines(plan.settings, paint)
     yield from unread_lines(plan.unread, types, paint)
     yield from absent_lines(plan.absent, types, paint)
     yield from one_by_one(plan, types, paint)
@@ -87,9 +89,16 @@ def last_applied(plan: Plan) -> Iterator[str]:
         yield f"Last applied {outside(at)} UTC by {outside(said.get('by'))}@{outside(said.get('host'))}{job}."
 
 
-def header(plan: Plan, paint: Paint) -> Iterator[str]:
+def header(plan: Plan, types: Types, paint: Paint) -> Iterator[str]:
     """What the plan is of, and what `apply` was told to do otherwise than usual."""
     made = plan.bindings
+    if made.options.offline:
+        against = f"the files against those in {outside(made.options.against)}" if made.options.against else "the files"
+        trust = " · untrusted document" if made.untrusted else ""
+        yield paint(f"{scope(made)} · offline: {against}; nothing live was read{trust}", BOLD)
+        if counts := ", ".join(many(count, singular_of(types, path)) for path, count in plan.in_files.items()):
+            yield f"In the files: {counts}."
+        return
     serial = "no state yet" if made.serial is None else f"serial {made.serial}"
     read = f"{many(plan.units, 'unit')} read ({many(plan.requests, 'request')})"
     if plan.unread:
@@ -113,6 +122,19 @@ def _option(name: str, value: Any) -> str:
     return f"{name} {outside(value)}"
 
 
+def setting_lines(settings: Sequence[SettingChange], paint: Paint) -> Iterator[str]:
+    """What changes that no resource shows."""
+    if not settings:
+        return
+    yield ""
+    yield paint(f"Settings that change: {len(settings):,} (no resource shows them)", YELLOW)
+    for row in settings[:MOST_SETTINGS]:
+        before, after = ("not set" if side is None else outside(side) for side in (row.before, row.after))
+        yield paint.row(3, "~", f"{outside(row.name)} = {before} -> {after}", place(row.where))
+    if len(settings) > MOST_SETTINGS:
+        yield f"  and {len(settings) - MOST_SETTINGS:,} more"
+
+
 def verdict(plan: Plan, paint: Paint) -> str:
     """The sentence that scripts parse. A plan that could not read (or compare) everything claims no agreement."""
     if plan.bindings.options.refresh_only:
@@ -120,6 +142,8 @@ def verdict(plan: Plan, paint: Paint) -> str:
         if not count:
             return paint("The state has what is live: there is nothing to take over.", GREEN)
         return paint(f"{many(count, 'value')} would be taken over into the state; nothing is sent.", BOLD)
+    if plan.bindings.options.offline and not plan.changed:
+        return paint(_offline_verdict(plan), BOLD)
     if plan.changed or plan.unread:
         return paint(summary(plan.counts), BOLD)
     lacking = sum(not absent.waits for absent in plan.absent)
@@ -131,6 +155,12 @@ def verdict(plan: Plan, paint: Paint) -> str:
     options = plan.bindings.options
     part = options.targets or options.excludes
     return paint(NO_CHANGES, GREEN) + ("\nThat is of what was selected; nothing is said of the rest." if part else "")
+
+
+def _offline_verdict(plan: Plan) -> str:
+    if plan.bindings.options.against is None:
+        return f"Offline: {many(sum(plan.in_files.values()), 'resource')} in the files; nothing was compared."
+    return "No changes between the two checkouts. Nothing live was read."
 
 
 def _groups(members: list[Group], types: Types, paint: Paint) -> Iterator[str]:
@@ -208,6 +238,7 @@ _NOT_COMPARED = {
         "Set RECONCILE_FINGERPRINT_KEY to that key, or --rewrite SEL writes them again",
     ),
     "not allowed": ("not allowed in an untrusted document", None),
+    "offline": ("compared by reference alone", None),
 }
 
 

@@ -49,7 +49,7 @@ def report_html(report: PlanReport) -> Iterator[str]:
         island=Markup(_island(report, changes)),
         fleet=outside(report.plan.bindings.fleet),
         verdict=headline(report, changes),
-        facts=[*header(report.plan, _PLAIN), *last_applied(report.plan)],
+        facts=[*header(report.plan, report.types, _PLAIN), *last_applied(report.plan)],
         digest=report.digest,
         alarms=reasons_of(report, changes),
         columns=columns,

@@ -174,6 +174,12 @@ def _frame(plan: Plan, seal: Seal | None, digest: str | None) -> tuple[dict[str,
         "warnings": list(plan.warnings),
         "unmanaged": dict(plan.unmanaged),
     }
+    if made.options.offline:
+        ours["in_files"] = dict(plan.in_files)
+        ours["settings"] = [
+            {"name": row.name, "before": row.before, "after": row.after, "where": position_json(row.where)}
+            for row in plan.settings
+        ]
     if made.options.show_unchanged:
         ours["unchanged"] = list(plan.unchanged)
     if made.options.show_unmanaged:

@@ -59,6 +59,8 @@ def marker(report: PlanReport) -> str:
     said: dict[str, object] = {"v": 1, "fleet": report.plan.bindings.fleet}
     if report.drift:
         said["drift"] = True
+    if report.plan.bindings.options.offline:
+        said["offline"] = True
     if report.digest is not None:
         said["digest"] = report.digest
     if report.commit is not None and re.fullmatch(r"[0-9a-f]{7,64}", report.commit):
@@ -72,7 +74,7 @@ def marker(report: PlanReport) -> str:
 def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
     plan = report.plan
     yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {headline(report, changes)}\n\n"
-    for line in header(plan, _PLAIN):
+    for line in header(plan, report.types, _PLAIN):
         yield f"{text(line)}\n\n"
     for line in last_applied(plan):
         yield f"{text(line)}\n\n"
