@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -80,7 +81,13 @@ def _plain(value: Any) -> Any:
             return [_plain(member) for member in value]
         case float() if value.is_integer() and abs(value) < 2**53:
             return int(value)  # an API may answer 5 for 5.0
-    return value
+        case float() if not math.isfinite(value):
+            return str(value)
+        case bool() | None | str() | float():
+            return value
+        case int():
+            return value if value.bit_length() < 10_000 else hex(value)  # Python writes no longer one in decimal
+    return type(value).__name__
 
 
 def _line(row: Any) -> bytes:
