@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "reconcile"
 
-ADAPTERS = {"backends", "config", "engine", "planfile", "providers", "render", "secrets", "transport"}
+ADAPTERS = {"backends", "config", "engine", "forges", "planfile", "providers", "render", "secrets", "transport"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "planfile": {"core"},
     "provider": {"transport", "core"},
     "backends": {"transport", "core"},
+    "forges": {"transport", "core"},
     "providers": {"provider", "transport", "core"},
     "workflow": {"engine", "core"},
     "wiring": {*ADAPTERS, "core", "workflow"},

@@ -20,6 +20,7 @@ COMMANDS = {
     "destroy": ("apply", "Delete what can be deleted, forget the rest."),
     "show": ("show", "Show a saved plan, or the state."),
     "drift": ("plan", "Show what somebody else changed."),
+    "comment": ("comment", "Show saved plans in the comment of a pull or merge request."),
     "explain": ("explain", "Show where a value comes from."),
     "state": ("state", "Look after the state."),
     "history": ("history", "Show who applied what, when and from where."),

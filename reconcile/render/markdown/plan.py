@@ -21,6 +21,7 @@ from reconcile.render.markdown.folds import Fold, fitted
 from reconcile.render.markdown.marks import DiffPaint, code, fence, text
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
+from reconcile.render.show import seal_line
 from reconcile.render.text import header, last_applied
 from reconcile.render.values import outside
 from reconcile.render.words import many, place
@@ -76,6 +77,8 @@ def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
     yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {headline(report, changes)}\n\n"
     for line in header(plan, report.types, _PLAIN):
         yield f"{text(line)}\n\n"
+    if report.seal is not None and not report.seal.verified:
+        yield f"{text(seal_line(report.seal, _PLAIN))}\n\n"
     for line in last_applied(plan):
         yield f"{text(line)}\n\n"
     for line in reasons_of(report, changes):
