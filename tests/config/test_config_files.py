@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from config_fleets import CANARY
 
 from reconcile.config import Inputs, load
 from reconcile.core.ports import Document
 from reconcile.errors import InvalidInput
 from reconcile.files import NotRead, Root
 from reconcile.providers.registry import Providers
-from tests.config.config_fleets import CANARY
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from plans import ACCOUNT, HOST, TYPES, config, device, field, hidden, mixed, plan, retarget, secret
+
 from reconcile.core.address import Address
 from reconcile.core.digest import digest_of_change
 from reconcile.core.events import ChangeDone
@@ -15,8 +17,6 @@ from reconcile.core.values import FileRef, Ref, SecretRef
 from reconcile.errors import Position, Problem
 from reconcile.render.apply import Applied
 from reconcile.render.json import apply_json, plan_json, plan_json_text, problems_json, state_json
-
-from .plans import ACCOUNT, HOST, TYPES, config, device, field, hidden, mixed, plan, retarget, secret
 
 
 def only(change: Change) -> dict[str, Any]:

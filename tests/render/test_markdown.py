@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_seen import Seen
+from plans import TYPES, bindings, config, device, field, hidden, mixed, plan, retarget
 
 from reconcile.core.address import Address
 from reconcile.core.digest import digest_of
@@ -19,8 +21,6 @@ from reconcile.errors import Position
 from reconcile.render.markdown.folds import Fold, fitted
 from reconcile.render.markdown.marks import code, text
 from reconcile.render.report import PlanReport, Repository, rendered
-from tests.render.markdown_seen import Seen
-from tests.render.plans import TYPES, bindings, config, device, field, hidden, mixed, plan, retarget
 
 FILES = "https://git.example/fleets/blob/0123456789abcdef/"
 

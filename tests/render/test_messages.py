@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plans import ACCOUNT, HOST, TYPES
+
 from reconcile.core.address import Address
 from reconcile.core.events import ChangeDone
 from reconcile.core.plan import Unread
@@ -11,8 +13,6 @@ from reconcile.errors import ApiError, InvalidInput, Position, Problem
 from reconcile.render.apply import Applied, apply_text
 from reconcile.render.problems import errors_text, problem_text, warnings_text
 from reconcile.render.show import entry_text, state_header
-
-from .plans import ACCOUNT, HOST, TYPES
 
 
 def test_an_error_in_its_shape() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import TYPES, bindings, mixed, plan
 
 from reconcile.core.address import Address
 from reconcile.core.events import ChangeDone
@@ -24,8 +25,6 @@ from reconcile.render.problems import problems_text, warnings_text
 from reconcile.render.show import change_text, entry_text
 from reconcile.render.text import plan_text
 from reconcile.render.values import arrow, identity, outside, show
-
-from .plans import TYPES, bindings, mixed, plan
 
 BIDI = {"LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 ZERO_WIDTH = set("\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff\u3164")

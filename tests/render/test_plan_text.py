@@ -6,19 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
-
-from reconcile.core.address import Address
-from reconcile.core.options import Options
-from reconcile.core.plan import Action, Cause, Change, Plan, Reason, Unread, Unsettled
-from reconcile.core.values import FileRef, Ref, SecretRef
-from reconcile.errors import Position
-from reconcile.render.drift import drift_text
-from reconcile.render.groups import groups
-from reconcile.render.show import change_text
-from reconcile.render.text import plan_text
-
-from .golden_texts import check
-from .plans import (
+from golden_texts import check
+from plans import (
     TYPES,
     adoption,
     bindings,
@@ -31,6 +20,16 @@ from .plans import (
     retarget,
     secret,
 )
+
+from reconcile.core.address import Address
+from reconcile.core.options import Options
+from reconcile.core.plan import Action, Cause, Change, Plan, Reason, Unread, Unsettled
+from reconcile.core.values import FileRef, Ref, SecretRef
+from reconcile.errors import Position
+from reconcile.render.drift import drift_text
+from reconcile.render.groups import groups
+from reconcile.render.show import change_text
+from reconcile.render.text import plan_text
 
 
 def lines_of(made: Plan) -> list[str]:

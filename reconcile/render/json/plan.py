@@ -75,7 +75,9 @@ def plan_json_text(plan: Plan, types: Types, seal: Seal | None = None, digest: s
     yield '], "planned_values": {"root_module": {"resources": ['
     yield from _listed(_planned(plan, types))
     yield "]}},"
-    yield ",\n".join(f"{dumps(name)}: {dumps(value)}" for name, value in tail.items()) + "}"
+    yield (
+        ", ".join(f"{dumps(name)}: {dumps(value)}" for name, value in tail.items()) + "}"
+    )  # one line: some tools insist
 
 
 def _listed(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
