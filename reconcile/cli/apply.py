@@ -26,7 +26,7 @@ from reconcile.cli.options import (
     trusted_option,
 )
 from reconcile.cli.output import colored, complain, emit_json, fail, flush, say
-from reconcile.cli.reports import report_of, show_report
+from reconcile.cli.reports import asked_for, report_of, report_option, show_report, write_reports
 from reconcile.cli.session import Session, run_session
 from reconcile.core.options import Options
 from reconcile.core.plan import Action, Plan, Reason
@@ -87,6 +87,7 @@ def apply_options(command: Any) -> Any:
 @trusted_option
 @document_options
 @format_option("text", "json")
+@report_option
 @general_options
 def apply(**given: Any) -> int:
     """Make the live APIs agree with the fleet at PATH, or carry out the plan saved in PLAN_FILE."""
@@ -95,14 +96,15 @@ def apply(**given: Any) -> int:
     most_failures(given)
     deadline_of(given)
     expected = expected_of(given)
+    asked = asked_for(given)
     from reconcile.planfile import looks_like_plan
 
     if looks_like_plan(Path(given["path"])):
-        return _apply_saved(given, options, expected)
+        return _apply_saved({**given, "asked": asked}, options, expected)
     if given["fleet_path"] is not None:
         hint = "For a fleet's directory, name it as PATH"
         raise InvalidInput(Problem("--path goes with a plan file", hint=hint))
-    return _plan_and_apply(given, options, expected=expected)
+    return _plan_and_apply({**given, "asked": asked}, options, expected=expected)
 
 
 @click.command()
@@ -112,11 +114,13 @@ def apply(**given: Any) -> int:
 @trusted_option
 @document_options
 @format_option("text", "json")
+@report_option
 @general_options
 def destroy(**given: Any) -> int:
     """Delete what can be deleted of the fleet at PATH, and forget the rest."""
     refuse_untrusted(given)
     deadline_of(given)
+    given["asked"] = asked_for(given)
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 
@@ -146,6 +150,7 @@ def _plan_and_apply(
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
             report = report_of(given, planned.plan, session.world.types, per_s=planned.per_s)
+            write_reports(given["asked"], report)
             if given["format_"] == "text":
                 show_report(given, report)
             check_expected(expected, planned.plan, session.world.types)
@@ -189,6 +194,7 @@ def _apply_saved(given: dict[str, Any], options: Options, expected: Expected | N
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
+            write_reports(given["asked"], report_of(given, planned.plan, session.world.types))
             check_expected(expected, planned.plan, session.world.types)
 
         async def ask(made: Plan, approved: Plan | None) -> None:

@@ -30,14 +30,18 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Of every command that shows a plan."""
-    command = click.option(
+    return format_option(*ON_SCREEN)(report_option(command))
+
+
+def report_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Of every command that makes a plan."""
+    return click.option(
         "--report",
         "reports",
         multiple=True,
         metavar="FORMAT=FILE",
-        help=f"Write a report too: {', '.join(IN_FILES)}.",
+        help=f"Write a report of the plan: {', '.join(IN_FILES)}.",
     )(command)
-    return format_option(*ON_SCREEN)(command)
 
 
 @dataclass(frozen=True, slots=True)

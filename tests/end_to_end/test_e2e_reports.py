@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,29 @@ def test_links_lead_to_the_files_of_the_commit(fleet: Rig, monkeypatch: pytest.M
     fleet.environ["CI_PROJECT_DIR"] = str(fleet.directory)
     said = fleet.run("plan", "fleet", "--format", "markdown").out
     assert "(https://lab.example/g/p/-/blob/0123456789abcdef/fleet/fleet.yaml#L" in said
+
+
+def test_the_commands_that_a_comment_names_do_what_it_says(fleet: Rig) -> None:
+    fleet.files["variables"] = {"site": {"default": "oslo"}}
+    fleet.devices["one"]["configs"]["b"] = "{{ var.site }}"
+    said = fleet.plan("--format", "markdown", "--var", "site=ber gen", "--target", "microvisor.devices.one").out
+    shows, applies = [block.splitlines()[0] for block in said.split("```sh\n")[1:]]
+    words = shlex.split(shows.replace("SEL", "microvisor.devices.one.configs.a"))
+    assert words[:2] == ["reconcile", "plan"]
+    shown = fleet.run(*words[1:])
+    assert shown.code == 0 and "Plan: 0 to add, 1 to change" in shown.out, shown
+    ran = fleet.run(*shlex.split(applies)[1:], "--auto-approve")
+    assert ran.code == 0 and fleet.device(1)["configs"] == {"a": "2", "b": "ber gen"}, ran
+
+
+def test_an_apply_reports_the_plan_that_it_carries_out(fleet: Rig, tmp_path: Path) -> None:
+    out, report, other = fleet.saved(), tmp_path / "a.json", tmp_path / "b.md"
+    assert fleet.apply("--report", f"json={report}").code == 0
+    assert json.loads(report.read_text())["resource_changes"][0]["address"] == "microvisor.devices.one.configs.a"
+    fleet.configs["host"] = "2"
+    assert fleet.apply_file(fleet.saved(), "--report", f"markdown={other}").code == 0
+    assert "microvisor.configs.host" in other.read_text()
+    assert fleet.apply_file(out, "--report", f"markdown={other}").code == 5
 
 
 # -- what needs nothing, and what is nobody's --------------------------------------------------------------------------

@@ -125,11 +125,18 @@ def desired(world: Loading, source: Source, row: int, built: Built, member: Memb
         where,
         Places(lambda: _where(world, shape, member)[0]),
         Places(lambda: _where(world, shape, member)[1]),
-        {**built.value.get("labels", _NOTHING), **value.get("labels", _NOTHING)},
+        _labels(built.value, value),
         value.get("protect"),
         value.get("on_removal"),
         frozenset(name for name in member.field.sections if name in value),
     )
+
+
+def _labels(root: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, str]:
+    """A child's labels are its own and those of its device; where it has none they are the same map."""
+    inherited: Mapping[str, str] = root.get("labels", _NOTHING)
+    own: Mapping[str, str] = value.get("labels", _NOTHING)
+    return {**inherited, **own} if inherited and own and value is not root else own or inherited
 
 
 class Places(Mapping[str, Any]):
