@@ -55,11 +55,11 @@ def plan_text(
         yield from last_applied(plan)
     yield verdict(plan, paint)
     if plan.changed:
-        yield from _effort(plan, per_s)
+        yield from effort_lines(plan, per_s)
     yield from unsettled_lines(plan.unsettled, types, paint)
     yield from renewal_lines(by_section.get(PlanSection.RENEWAL, []), types, paint)
     if not plan.changed:
-        yield from _effort(plan, per_s)
+        yield from effort_lines(plan, per_s)
     yield from _closing(plan, paint)
 
 
@@ -353,7 +353,8 @@ def warning_lines(warnings: list[str], paint: Paint) -> Iterator[str]:
         yield f"{paint('Warning:', YELLOW)} {outside(warning)}" + (f" ({count:,} times)" if count > 1 else "")
 
 
-def _effort(plan: Plan, per_s: float | None) -> Iterator[str]:
+def effort_lines(plan: Plan, per_s: float | None) -> Iterator[str]:
+    """How many units it touches, how much there is to send, and what needs nothing."""
     said = []
     if plan.changed:
         touched = [change for change in plan.changes if any(change.counts)]

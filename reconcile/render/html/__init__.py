@@ -22,7 +22,7 @@ from reconcile.render.groups import PlanSection, groups, leaves, section_of
 from reconcile.render.json.values import dumps
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
-from reconcile.render.text import header, last_applied
+from reconcile.render.text import effort_lines, header, last_applied
 from reconcile.render.values import SENSITIVE, outside, show
 from reconcile.render.words import asked_by, many, place, singular_of, whose
 
@@ -49,7 +49,11 @@ def report_html(report: PlanReport) -> Iterator[str]:
         island=Markup(_island(report, changes)),
         fleet=outside(report.plan.bindings.fleet),
         verdict=headline(report, changes),
-        facts=[*header(report.plan, report.types, _PLAIN), *last_applied(report.plan)],
+        facts=[
+            *header(report.plan, report.types, _PLAIN),
+            *(() if report.drift else effort_lines(report.plan, report.per_s)),
+            *last_applied(report.plan),
+        ],
         digest=report.digest,
         alarms=reasons_of(report, changes),
         columns=columns,

@@ -22,7 +22,7 @@ from reconcile.render.markdown.marks import DiffPaint, code, fence, text
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
 from reconcile.render.show import seal_line
-from reconcile.render.text import header, last_applied
+from reconcile.render.text import effort_lines, header, last_applied
 from reconcile.render.values import outside
 from reconcile.render.words import many, place
 
@@ -75,7 +75,7 @@ def marker(report: PlanReport) -> str:
 def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
     plan = report.plan
     yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {headline(report, changes)}\n\n"
-    for line in header(plan, report.types, _PLAIN):
+    for line in (*header(plan, report.types, _PLAIN), *(() if report.drift else effort_lines(plan, report.per_s))):
         yield f"{text(line)}\n\n"
     if report.seal is not None and not report.seal.verified:
         yield f"{text(seal_line(report.seal, _PLAIN))}\n\n"
@@ -91,7 +91,7 @@ def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _tail(report: PlanReport) -> Iterator[str]:
-    if report.shows is not None and report.changes:
+    if report.shows is not None and len(report.changes) > 1:
         yield "\nThe members of a fold, with their values:\n\n"
         yield "\n".join(fence([outside(f"{report.shows} SEL")], "sh")) + "\n"
     if report.digest is not None:
@@ -170,7 +170,7 @@ def _links(report: PlanReport, changes: Sequence[Change]) -> list[str]:
         return []
     places: dict[str, Position] = {}
     for change in changes:
-        for where in (change.where, *(field.where for field in change.fields)):
+        for where in (*(field.where for field in change.fields), change.where):
             if where is not None:
                 places.setdefault(place(where), where)
         if len(places) > FEW:
