@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Processes of tests: one more than most cores here, since many tests wait for a clock.
+AT_ONCE ?= 3
 
 .PHONY: demo test test-newest test-quick check lint format types layers bench simulate prove lock clean
 
@@ -10,14 +12,14 @@ demo: $(READY)
 	@$(BIN)/python examples/cold-chain/demo.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadgroup
 
 # The suite once more, with the newest releases that pyproject.toml allows.
 NEWEST := .venv-newest
 test-newest:
 	@$(PYTHON) -m venv $(NEWEST)
 	@$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
-	@$(NEWEST)/bin/python -m pytest -n 2 --dist loadgroup
+	@$(NEWEST)/bin/python -m pytest -n $(AT_ONCE) --dist loadgroup
 
 # The parts that run no command, on another interpreter: make test-quick PYTHON=python3.13
 QUICK := tests/core tests/config tests/render tests/backends tests/secrets tests/planfile
@@ -26,7 +28,7 @@ test-quick:
 	@$(PYTHON) -m venv $(OTHER)
 	@$(OTHER)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(OTHER)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(QUICK)
+	@$(OTHER)/bin/python -m pytest -n $(AT_ONCE) --dist loadgroup $(QUICK)
 
 check: lint types layers test
 

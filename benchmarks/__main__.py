@@ -1,5 +1,5 @@
 """
-`make bench`: the plan of a fleet from a table, without a change and with 1 % changed.
+`make bench`: the plan of a fleet from a table, without a change and with 1 % changed; and the page of a plan.
 
 Every row is the median of `RUNS` processes, interpreter and imports included in CPU seconds. `x floor` compares with
 what no plan can do without, measured in the same run: the files loaded and checked, the device listing fetched and
@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.fleet import control, environment, simulator, write_fleet
+from benchmarks.page import bench_page
 
 RUNS = 3
 
@@ -75,6 +76,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for devices in sizes:
             bench(devices, Path(scratch))
+        bench_page(Path(scratch))
 
 
 if __name__ == "__main__":

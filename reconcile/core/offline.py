@@ -31,7 +31,7 @@ from reconcile.core.ports import Document
 from reconcile.core.resource import Desired
 from reconcile.core.resource_type import ResourceType
 from reconcile.core.schema import Field, fields_of
-from reconcile.core.selection import Selection
+from reconcile.core.selection import Selection, Survey
 from reconcile.core.tree import MISSING, differences
 from reconcile.core.values import SecretRef
 
@@ -52,6 +52,7 @@ def offline_plan(
     plan.in_files = {path: count for path in types if (count := files.count(path))}
     if base is None:
         return plan
+    _survey(files, base, options)
     comparing = _Comparing(files, base, types, Selection(options), plan)
     comparing.run()
     held = {path: base.count(path) for path in types}
@@ -68,6 +69,16 @@ def offline_plan(
     ranks = {path: roots[".".join(path.split(".")[:2])] for path in types}
     plan.changes = in_waves(plan.changes, ranks, {})
     return plan
+
+
+def _survey(files: Document, base: Document, options: Options) -> None:
+    """Raises InvalidInput for a selection that names nothing on either side."""
+    survey = Survey(options)
+    if survey.narrows:
+        for side in (files, base):
+            for one in side.resources():
+                survey.meets(one.address, one.block, secret=False)
+        survey.check()
 
 
 @dataclass(slots=True)

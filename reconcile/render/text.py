@@ -160,6 +160,8 @@ def verdict(plan: Plan, paint: Paint) -> str:
 def _offline_verdict(plan: Plan) -> str:
     if plan.bindings.options.against is None:
         return f"Offline: {many(sum(plan.in_files.values()), 'resource')} in the files; nothing was compared."
+    if plan.settings:
+        return f"No resource changes between the two checkouts; {many(len(plan.settings), 'setting')} did."
     return "No changes between the two checkouts. Nothing live was read."
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from fleet_rig import TOKEN, MakeRig, Ran, Rig, sid
 
+from reconcile.render.report import IN_FILES
+
 
 def spellings(value: str) -> set[bytes]:
     """The forms in which a value could show."""
@@ -85,7 +87,9 @@ def fleet(make_rig: MakeRig, canaries: Canaries) -> Rig:
 
 
 def test_when_all_goes_well(fleet: Rig, canaries: Canaries) -> None:
-    file = fleet.saved("-vv")
+    # Written below the rig's directory, where `check` looks.
+    every = [word for name in IN_FILES for word in ("--report", f"{name}={fleet.directory / name}")]
+    file = fleet.saved("-vv", *every)
     check(
         canaries,
         fleet,
@@ -103,6 +107,10 @@ def test_when_all_goes_well(fleet: Rig, canaries: Canaries) -> None:
         fleet,
         fleet.plan("-vv"),
         fleet.plan("--format", "json"),
+        fleet.plan(*every),
+        fleet.plan("--format", "html"),
+        fleet.plan("--format", "markdown"),
+        fleet.plan("--offline", "--against", str(fleet.fleet)),
         fleet.run("show", str(saved), "microvisor.devices.one.secrets.two"),
         fleet.apply("-vv", "--format", "json"),
         fleet.run("state", "pull", str(fleet.fleet)),

@@ -132,6 +132,8 @@ def test_settings_that_no_resource_shows(review: Review) -> None:
     rig = review.rig
     rig.files["providers"] = {"microvisor": {"auth_token": "env:OTHER_TOKEN"}}
     rig.files["state"] = {"path": "elsewhere.db"}
+    alone = review.plan("--detailed-exitcode")
+    assert alone.code == 2 and "No resource changes between the two checkouts; 2 settings did." in alone.out, alone
     rig.devices["two"]["protect"] = False
     ran = review.plan("--detailed-exitcode")
     assert ran.code == 2, ran
@@ -184,6 +186,7 @@ def test_wrong_inputs(review: Review, tmp_path: Path) -> None:
         (["--against", str(other)], "--against goes with --offline"),
         (["--offline", "--against", str(other)], "holds the fleet others"),
         (["--offline", "--against", str(tmp_path / "nowhere")], "nowhere"),
+        (["--offline", "--against", str(review.base), "--target", "microvisor.nothing"], "microvisor.nothing"),
         (["--offline", "--refresh-only"], "--refresh-only needs more than files"),
         (["--offline", "--destroy"], "--destroy needs more than files"),
         (["--offline", "--rewrite", "microvisor"], "--rewrite needs more than files"),

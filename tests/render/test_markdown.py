@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -52,6 +53,7 @@ HOSTILE = [
     "mail@evil.example",
     "#12",
     "owner/repo#12",
+    "!12 ~label %milestone $12 &epic GH-12",
     ":tada:",
     "**bold** _thin_ ~~gone~~",
     "$$\\sqrt{2}$$",
@@ -118,6 +120,17 @@ def test_any_text_is_text(some: str, more: str) -> None:
         assert Counter(tag for tag, _ in seen.tags if tag != "span") == Counter(
             {"p": 1, "strong": 1, "code": 2, "table": 1, "thead": 1, "tr": 1, "th": 2}
         ), seen.html
+
+
+@pytest.mark.parametrize("said", ["@user", "#12", "o/r#12", "!12", "~bug", "%2.0", "$3", "&4", "a@b.example"])
+def test_what_forges_look_for_stands_apart_from_its_sign(said: str) -> None:
+    """They look in texts between tags, after entities were read."""
+    pieces: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = pieces.append  # type: ignore[method-assign]
+    parser.feed(Seen(f"before {text(said)} after").html)
+    assert said not in pieces and not any(said in piece for piece in pieces)
+    assert said in "".join(pieces)
 
 
 def test_the_first_line_is_for_machines_and_the_second_is_the_verdict() -> None:

@@ -25,8 +25,9 @@ def text(said: object) -> str:
 
 
 def _entity(char: str) -> str:
-    # An address of mail is found in what entities stand for too, but not across tags.
-    return f"<span>&#{ord(char)};</span>" if char == "@" else f"&#{ord(char)};"
+    # Mentions, references (`#12`, `!12`, `~label`) and addresses of mail are looked for in what entities stand for too,
+    # but not across tags.
+    return f"<span>&#{ord(char)};</span>" if char in "@#!~%&$" else f"&#{ord(char)};"
 
 
 def code(said: object) -> str:
