@@ -16,7 +16,7 @@ from reconcile.cli.options import Watch, general_options, request_of
 from reconcile.cli.output import complain, fail, put
 from reconcile.cli.reports import commit_here, repository_here
 from reconcile.cli.saved import sealing
-from reconcile.core.digest import digest_of
+from reconcile.core.digest import digest_if_any
 from reconcile.core.text import printable
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
 from reconcile.render.report import PlanReport
@@ -109,11 +109,10 @@ def _report(request: CommandRequest, path: Path) -> PlanReport:
 
     saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
     made = saved.plan
-    alone = made.bindings.untrusted or made.bindings.options.offline
     return PlanReport(
         made,
         types_of_plan(made, request.parts.providers()),
-        digest=None if alone else digest_of(made),
+        digest=digest_if_any(made),
         seal=saved.seal,
         shows=command("show", str(path)),
         repository=repository_here(),

@@ -15,7 +15,7 @@ import click
 from reconcile.cli.advice import command, flat, given_again, options_given, what_allows
 from reconcile.cli.options import format_option
 from reconcile.cli.output import colored, put, say
-from reconcile.core.digest import digest_of
+from reconcile.core.digest import digest_if_any
 from reconcile.core.plan import Plan
 from reconcile.core.seal import Seal
 from reconcile.errors import InvalidInput, Problem, ReconcileError
@@ -103,7 +103,7 @@ def report_of(
     options, again = made.bindings.options, given_again(given)
     if seal is not None and seal.verified:  # it holds the variables
         again = given_again({**given, "var": (), "var_files": ()})
-    digest = None if made.bindings.untrusted or made.bindings.options.offline else digest_of(made)
+    digest = digest_if_any(made)
     applies = None
     if made.applicable:
         bound = ["--expect-digest", digest] if digest is not None else []

@@ -23,7 +23,7 @@ from reconcile.cli.reports import (
     write_reports,
 )
 from reconcile.core.address import Address
-from reconcile.core.digest import digest_of
+from reconcile.core.digest import digest_if_any
 from reconcile.core.plan import Plan
 from reconcile.core.selection import Selectors, names_nothing
 from reconcile.errors import InvalidInput, Problem
@@ -62,7 +62,7 @@ def show(selection: str | None, **given: Any) -> int:
         report = PlanReport(
             made,
             types,
-            digest=digest_of(made) if not (made.bindings.untrusted or made.bindings.options.offline) else None,
+            digest=digest_if_any(made),
             seal=saved.seal,
             applies=command("apply", given["path"]) if made.applicable else None,
             shows=command("show", given["path"]),

@@ -38,6 +38,11 @@ def digest_of(plan: Plan) -> str:
     return whole.hexdigest()
 
 
+def digest_if_any(plan: Plan) -> str | None:
+    """The digest of a plan that may be applied somewhere; None of one that is for reading alone."""
+    return None if plan.bindings.untrusted or plan.bindings.options.offline else digest_of(plan)
+
+
 def digest_of_change(change: Change) -> str | None:
     """The digest of one change, 64 hex digits: equal for changes that do the same. None where it does nothing live."""
     row = _row(change)
