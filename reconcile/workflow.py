@@ -27,6 +27,7 @@ from reconcile.core.lost import attempt_of
 from reconcile.core.options import Options, unusual
 from reconcile.core.plan import Plan
 from reconcile.core.planner import Planner
+from reconcile.core.policy import judge
 from reconcile.core.ports import Document, Ended, Env, Head, Limit, Moved, Secrets, Store
 from reconcile.core.resource import Entry, Status
 from reconcile.core.resource_type import Binding, ResourceType
@@ -216,6 +217,8 @@ async def plan_fleet(world: World, options: Options, expires: timedelta | None =
     wanted = sum(document.count(path) for path in world.types)
     made = planner.finish(world.document.limits, held, wanted)
     files_are_there(made, Path(world.document.directory))
+    if not options.refresh_only:
+        judge(made, world.document.policies, world.types)
     made.requests = world.requests() - before
     if any(change.drifted for change in made.changes):
         made.last_run = await _last_run(world.store)

@@ -67,6 +67,7 @@ def given_again(given: Mapping[str, Any]) -> list[str]:
         ("--allow-host", "allow_hosts"),
         ("--allow-agent", "allow_agents"),
         ("--ca-file", "ca_files"),
+        ("--policies", "policies"),
     )
     words = [word for flag, name in several for value in given.get(name) or () for word in (flag, value)]
     state, root = given.get("state"), given.get("root")

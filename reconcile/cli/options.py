@@ -119,6 +119,7 @@ def plan_options(command: Command) -> Command:
             click.option("--refresh-only", is_flag=True, help="Only take what is live over into the state."),
             click.option("--destroy", "destroys", is_flag=True, help="Plan to delete what can be deleted."),
             click.option("--no-refresh", is_flag=True, help="Take the state's word for what it knows."),
+            click.option("--policies", multiple=True, metavar="FILE", help="Policies that bind as well."),
             click.option("--show-unchanged", is_flag=True, help="Show also what needs nothing, one by one."),
             click.option("--show-unmanaged", is_flag=True, help="Show what is in no file, one by one."),
             click.option(
@@ -291,6 +292,7 @@ def request_of(given: dict[str, Any], watch: Watch | None = None) -> CommandRequ
         without_log=given.get("without_log", False),
         moved=given.get("moved", False),
         held=given.get("held", {}),
+        policies=tuple(given.get("policies", ())),
         **more,
     )
 

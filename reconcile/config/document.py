@@ -14,7 +14,7 @@ from reconcile.config.check.resources import desired, members
 from reconcile.config.compile.blocks import Built, Source
 from reconcile.config.world import Loading
 from reconcile.core.address import Address
-from reconcile.core.ports import Limit, Origin, StateSettings
+from reconcile.core.ports import Limit, Origin, PolicyRule, StateSettings
 from reconcile.core.resource import Desired
 from reconcile.errors import Position
 
@@ -39,6 +39,7 @@ class LoadedDocument:
     digest: str
     variables: str
     given: Mapping[str, str]
+    policies: Sequence[PolicyRule]
     warnings: Sequence[str]
     opens: Sequence[str]
     world: Loading

@@ -20,6 +20,7 @@ from reconcile.config.expressions.operations import Around, Names
 from reconcile.config.expressions.templates import Templates
 from reconcile.config.merge import fleet, settings, variables
 from reconcile.config.merge.fleet import FleetParts
+from reconcile.config.merge.policies import policies
 from reconcile.config.merge.variables import Outside
 from reconcile.config.read import tables
 from reconcile.config.read.sources import Sources
@@ -47,6 +48,7 @@ class Inputs:
         root: `--root`, below which the fleet may name files.
         state_elsewhere: whether whoever runs it says where the state is, so that what the files say is not used.
         held: by name, values of variables that a saved plan was made with, as `--var` takes them; `var` wins.
+        policies: paths of `--policies`, relative to `cwd`, which the digest of the document leaves out.
         trust: which of the secrets may be opened; what may not is a mistake, unless nobody trusts the document anyway.
     """
 
@@ -59,6 +61,7 @@ class Inputs:
     state_elsewhere: bool = False
     trust: Trust = TRUSTED
     held: Mapping[str, str] = field(default_factory=dict)
+    policies: Sequence[str] = ()
 
 
 def load(path: str, providers: Mapping[str, Provider], inputs: Inputs) -> Document:
@@ -98,7 +101,8 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
     opened = Opened(inputs.trust)
     sources, report = world.sources, world.report
     kinds = _Kinds(providers)
-    files = _variable_files(inputs.var_files, world)
+    files = _given_files(inputs.var_files, "--var-file", world)
+    policy_files = _given_files(inputs.policies, "--policies", world)
     parts = fleet.read(main, sources, report, kinds, files)
     if parts is None:
         _finish(world, main)
@@ -111,6 +115,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
     provider_settings, places = settings.provider_settings(world, parts, providers, names, opened)
     state = settings.state(world, parts, names, opened, elsewhere=inputs.state_elsewhere)
     limits = settings.limits(world, parts)
+    judged = policies(world, parts, policy_files)
     declared = settings.tables(world, parts.tables, names)
     # A variable or table that is wrong is said once, not again in every row that uses it.
     named = {name: table for name, table in declared.items() if table is not None}
@@ -135,6 +140,7 @@ def _load(path: str, main: Path | None, world: Loading, providers: Mapping[str, 
         digest=sources.digest(),
         variables=given.digest(),
         given=given.given,
+        policies=judged,
         warnings=(),
         opens=opened.names,
         world=world,
@@ -241,7 +247,7 @@ def _tables_by_path(world: Loading, parts: FleetParts, declared: Mapping[str, Ta
     return usable
 
 
-def _variable_files(names: Sequence[str], world: Loading) -> list[Path]:
+def _given_files(names: Sequence[str], option: str, world: Loading) -> list[Path]:
     found = []
     for name in names:
         try:
@@ -254,7 +260,7 @@ def _variable_files(names: Sequence[str], world: Loading) -> list[Path]:
             wrong, hint = error.why if error.kind != "missing" else "is not a file", error.hint
         except (OSError, RuntimeError, ValueError):
             wrong, hint = "is not a file", None
-        world.report.add(f"--var-file {name[:200]} {wrong}", hint=hint)
+        world.report.add(f"{option} {name[:200]} {wrong}", hint=hint)
     return found
 
 

@@ -27,6 +27,7 @@ from reconcile.core.plan import (
     Reason,
     SettingChange,
 )
+from reconcile.core.policy import judge
 from reconcile.core.ports import Document
 from reconcile.core.resource import Desired
 from reconcile.core.resource_type import ResourceType
@@ -63,6 +64,7 @@ def offline_plan(
         nouns = {path: kind.noun for path, kind in types.items()}
         for limits in (files.limits, base.limits):  # a change of the limits themselves lets nothing through
             guard(plan, limits, options.allow, held, 1, nouns)
+    judge(plan, [*files.policies, *base.policies], types)
     plan.blocked = list(dict.fromkeys(plan.blocked))
     plan.settings += _settings(files, base)
     roots = {path: at for at, path in enumerate(types)}
@@ -236,6 +238,8 @@ def _settings_of(files: Document) -> Iterator[tuple[str, str | None]]:
     for name in ("url", "username", "password"):
         yield f"state.{name}", _said(getattr(state, name))
     yield "state.history", _said(state.keep)
+    for policy in files.policies:
+        yield f"policies.{policy.name}", f"{'deny' if policy.denies else 'warn'} {policy.text} ({policy.message})"
     for kind, limit in files.limits.items():
         bound = f"{limit.share:.0%}" if limit.share is not None else str(limit.number)
         yield f"limits.{kind}", bound

@@ -308,6 +308,35 @@ class SettingChange:
     where: Place | None = None
 
 
+class CheckStatus(StrEnum):
+    """What came of a policy, in the words of the field."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"  # nobody can tell; counts as denied
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """
+    What came of a policy over all changes.
+
+    Attributes:
+        denies: whether it blocks the plan where it holds; else it warns.
+        count: how many changes it holds of, those of which nobody can tell among them. addresses: the first of them.
+        why: the reason for which nobody can tell, of the first.
+    """
+
+    name: str
+    denies: Flag
+    status: CheckStatus
+    message: str = ""
+    count: Count = 0
+    addresses: tuple[Address, ...] = ()
+    why: str | None = None
+    where: Place | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """Why `apply` refuses the plan as a whole, and the words that allow it, if any do."""
@@ -330,6 +359,7 @@ class Plan:
         unmanaged: what is on the account and in no file, by type path; only of complete listings.
         in_files, settings: of a plan that was made offline, how many resources of each type the files have, and what
             changes that no resource shows.
+        policies: what came of each.
         unchanged, strangers: what needs nothing, and what is in no file, one by one; where the options ask for it.
         absent: what is not there yet, and what waits for it.
         not_compared: secrets of which nobody can tell here whether they changed; `unresolved_secrets` how many of them
@@ -359,6 +389,7 @@ class Plan:
     strangers: list[Unmanaged] = field(default_factory=list)
     in_files: dict[str, int] = field(default_factory=dict)
     settings: list[SettingChange] = field(default_factory=list)
+    policies: list[PolicyResult] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:

@@ -31,6 +31,25 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """
+    A policy as it is written.
+
+    Attributes:
+        denies: whether a change that it holds of blocks the plan; else it is a warning.
+        judge: evaluates the expression. Raises Flaw where it cannot.
+        text: the expression, to tell two of one name apart.
+    """
+
+    name: str
+    denies: bool
+    message: str
+    judge: Callable[[Mapping[str, Any]], Any] = field(compare=False)
+    text: str = ""
+    where: Position | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """One place that says something about an attribute, for `explain`; the last one wins."""
 
@@ -77,6 +96,7 @@ class Document(Protocol):
         limits: by kind: delete, forget, replace, change, unread.
         digest: SHA-256, hex, of what the files (tables and other named files included) say.
         variables: SHA-256, hex, of the variables' values.
+        policies: of the files, and of whoever runs it.
         given: by name, the values that the command line gave, as `--var` takes them.
         warnings: sentences with a position.
         opens: the variables that its references name, as `RECONCILE_ALLOWED_ENV` takes them; defaults in their own
@@ -93,6 +113,7 @@ class Document(Protocol):
     digest: str
     variables: str
     given: Mapping[str, str]
+    policies: Sequence[PolicyRule]
     warnings: Sequence[str]
     opens: Sequence[str]
 

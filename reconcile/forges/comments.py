@@ -10,7 +10,7 @@ from typing import Protocol
 
 from reconcile.errors import ApiError
 
-TRIES = 5  # of a comment that is too long, each half as long as the one before
+TRIES = 8  # of a comment that is too long, each at most half as long as the one before
 TOO_LONG = (413, 422)
 _MARK = re.compile(r"<!-- reconcile:plan (\{.*\}) -->")
 _FENCE = re.compile(r"(`{3,})")
@@ -80,7 +80,7 @@ async def posted(forge: Forge, pull: str, name: str, body: Callable[[int], str])
         except ApiError as refused:
             if refused.status not in TOO_LONG or left == 1:
                 raise
-            room //= 2
+            room = min(room, len(text.encode())) // 2
     raise AssertionError("the last try returns or raises")
 
 

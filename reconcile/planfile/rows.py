@@ -14,7 +14,18 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.form import Form
-from reconcile.core.plan import Absent, Blocked, Change, NotCompared, Plan, SettingChange, Unmanaged, Unread, Unsettled
+from reconcile.core.plan import (
+    Absent,
+    Blocked,
+    Change,
+    NotCompared,
+    Plan,
+    PolicyResult,
+    SettingChange,
+    Unmanaged,
+    Unread,
+    Unsettled,
+)
 from reconcile.core.values import Count
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -44,6 +55,7 @@ _KINDS: Mapping[str, tuple[Form[Any] | None, str]] = {
     "blocked": (Form(Blocked), "blocked"),
     "not_compared": (Form(NotCompared), "not_compared"),
     "absent": (Form(Absent), "absent"),
+    "policy": (Form(PolicyResult), "policies"),
     "setting": (Form(SettingChange), "settings"),
     "unmanaged": (Form(Unmanaged), "strangers"),
     "unchanged": (None, "unchanged"),

@@ -13,6 +13,7 @@ from reconcile.render.text import (
     absent_lines,
     not_compared_lines,
     one_by_one,
+    policy_lines,
     renewal_lines,
     setting_lines,
     unread_lines,
@@ -72,6 +73,7 @@ def chapters_of(report: PlanReport, changes: Sequence[Change]) -> Iterator[tuple
     plan, types = report.plan, report.types
     for lines in (
         setting_lines(plan.settings, _PLAIN),
+        policy_lines(plan.policies, _PLAIN),
         unread_lines(plan.unread, types, _PLAIN),
         absent_lines(plan.absent, types, _PLAIN),
         not_compared_lines(plan.not_compared, types, _PLAIN),

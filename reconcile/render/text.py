@@ -9,7 +9,18 @@ from shlex import quote
 from typing import Any
 
 from reconcile.core.options import unusual
-from reconcile.core.plan import Absent, Change, NotCompared, Plan, SettingChange, Unread, Unsettled, summary
+from reconcile.core.plan import (
+    Absent,
+    Change,
+    CheckStatus,
+    NotCompared,
+    Plan,
+    PolicyResult,
+    SettingChange,
+    Unread,
+    Unsettled,
+    summary,
+)
 from reconcile.core.trust import ALLOWED_AGENTS
 from reconcile.render.detail import attribute, one, since_lines
 from reconcile.render.grouped import group_lines
@@ -45,6 +56,7 @@ def plan_text(
             yield paint.heading(section.value)
             yield from _groups(members, types, paint)
     yield from setting_lines(plan.settings, paint)
+    yield from policy_lines(plan.policies, paint)
     yield from unread_lines(plan.unread, types, paint)
     yield from absent_lines(plan.absent, types, paint)
     yield from one_by_one(plan, types, paint)
@@ -133,6 +145,24 @@ def setting_lines(settings: Sequence[SettingChange], paint: Paint) -> Iterator[s
         yield paint.row(3, "~", f"{outside(row.name)} = {before} -> {after}", place(row.where))
     if len(settings) > MOST_SETTINGS:
         yield f"  and {len(settings) - MOST_SETTINGS:,} more"
+
+
+def policy_lines(results: Sequence[PolicyResult], paint: Paint) -> Iterator[str]:
+    """What came of the policies: those that deny, those that warn, and how many passed."""
+    if not results:
+        return
+    passed = sum(result.status is CheckStatus.PASS for result in results)
+    yield ""
+    yield paint.heading(f"Policies: {passed:,} of {len(results):,} passed")
+    for result in sorted(results, key=lambda result: not result.denies):
+        if result.status is CheckStatus.PASS:
+            continue
+        word, code = ("denied", RED) if result.denies else ("warning", YELLOW)
+        text = f"{paint(word, code)} {outside(result.name)}: {outside(result.message)} ({many(result.count, 'change')})"
+        yield paint.row(1, " ", text, place(result.where))
+        if result.why:
+            yield f"      {outside(result.why)}"
+        yield f"      # {some(result.addresses, result.count, len(result.addresses))}"
 
 
 def verdict(plan: Plan, paint: Paint) -> str:

@@ -98,6 +98,7 @@ class CommandRequest:
     Attributes:
         path: PATH as it was given.
         var, var_files: `--var K=V`, `--var-file F`, in order. held: the variables that a saved plan holds.
+        policies: every `--policies`.
         state: `--state PATH|URL`, or None. `root`: `--root DIR`, or None.
         allow_hosts: every `--allow-host`. allow_agents: every `--allow-agent`.
         ca_files: every `--ca-file`.
@@ -125,6 +126,7 @@ class CommandRequest:
     moved: bool = False
     ca_files: Sequence[str] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    policies: Sequence[str] = ()
     parts: Parts = USUAL
 
 
@@ -161,6 +163,7 @@ def document(request: CommandRequest) -> Document:
             state_elsewhere=state_said(request) is not None,
             trust=trust_of(request),
             held=request.held,
+            policies=request.policies,
         ),
     )
 

@@ -171,7 +171,7 @@ def test_the_frame() -> None:
     made = plan_json(mixed(), TYPES)
     assert list(made) == [
         *("format_version", "terraform_version", "timestamp", "errored", "complete", "applyable"),
-        *("resource_drift", "resource_changes", "planned_values", "configuration", "reconcile"),
+        *("resource_drift", "resource_changes", "planned_values", "configuration", "checks", "reconcile"),
     ]
     assert (made["format_version"], made["timestamp"]) == ("1.2", "2026-11-02T10:00:00Z")
     assert (made["errored"], made["complete"], made["applyable"]) == (False, False, False)

@@ -7,7 +7,7 @@ Only the node kinds below exist, over plain data: a member of a map is looked up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, TemplateError, nodes
@@ -27,6 +27,7 @@ from reconcile.config.expressions.operations import (
 )
 from reconcile.config.read.tables import Table
 from reconcile.config.report import did_you_mean, listed, no_such_characters
+from reconcile.core.policy import Seen
 from reconcile.errors import Flaw
 
 Run = Callable[[Names], Any]
@@ -49,9 +50,12 @@ _ENVIRONMENT = Environment(
 )
 
 
-def parse(source: str) -> tuple[Run, bool]:
+def parse(source: str, allowed: Sequence[str] = NAMES) -> tuple[Run, bool]:
     """
     The function that evaluates a template, and whether it is one expression (then its value keeps its type).
+
+    Args:
+        allowed: the names that it may use.
 
     What it evaluates is paid from the `Budget` around the names, which no template can reach.
 
@@ -64,9 +68,12 @@ def parse(source: str) -> tuple[Run, bool]:
     try:
         parts: list[nodes.Expr] = [part for output in tree.body for part in _output(output)]
         whole = len(parts) == 1 and source.startswith("{{") and source.endswith("}}")
+        runs = [_expression(part) for part in parts]
+        for node in tree.find_all(nodes.Name):
+            _check_name(node.name, allowed)
         if whole and not isinstance(parts[0], nodes.TemplateData):
-            return _expression(parts[0]), True
-        return _joined([_expression(part) for part in parts]), False
+            return runs[0], True
+        return _joined(runs), False
     except RecursionError:
         raise Flaw("the template is nested too deep") from None
 
@@ -118,15 +125,19 @@ def _constant(node: Any) -> Run:
     return lambda names: value
 
 
+def _check_name(name: str, allowed: Sequence[str]) -> None:
+    if name in allowed:
+        return
+    way = did_you_mean(name, allowed)
+    if name == "env":
+        way = "Templates do not see the environment. A variable takes its value from RECONCILE_VAR_name"
+    elif name in ("range", "lipsum", "dict", "cycler", "joiner", "namespace"):
+        way = "There are no functions here"
+    raise Flaw(f'"{name}" is undefined', notes=[f"There is: {', '.join(allowed)}"], hint=way)
+
+
 def _name(node: nodes.Name) -> Run:
     name = node.name
-    if name not in NAMES:
-        way = did_you_mean(name, NAMES)
-        if name == "env":
-            way = "Templates do not see the environment. A variable takes its value from RECONCILE_VAR_name"
-        elif name in ("range", "lipsum", "dict", "cycler", "joiner", "namespace"):
-            way = "There are no functions here"
-        raise Flaw(f'"{name}" is undefined', notes=[f"There is: {', '.join(NAMES)}"], hint=way)
 
     def run(names: Names) -> Any:
         try:
@@ -154,6 +165,8 @@ def member(value: Any, key: Any, label: str, names: Names) -> Any:
         if word in value:
             return value[word]
         return Missing(_no_member(word, value, label, names))
+    if isinstance(value, Seen):
+        return value.look(key if isinstance(key, str) else as_text(key) or "none")
     if isinstance(value, Table):
         _budget(names).step(len(value.columns))
         found = value.find(as_text(key))

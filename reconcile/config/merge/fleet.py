@@ -19,7 +19,7 @@ from reconcile.config.report import Report, Showing, did_you_mean, listed, sugge
 from reconcile.errors import Flaw, Position
 from reconcile.yaml import Map, Node, Scalar, Seq, Tree, decode, parse, place
 
-MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "rollouts")
+MAIN_ONLY = ("fleet", "include", "values", "providers", "state", "limits", "policies", "rollouts")
 SHARED = ("variables", "tables", "profiles")
 _MOST_NAMED = 50  # keys that are in two files, or that nobody knows
 _NAME = re.compile(r"[a-z0-9-]+")

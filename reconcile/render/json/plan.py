@@ -12,7 +12,8 @@ from typing import Any
 
 from reconcile.core.digest import digest_of_change
 from reconcile.core.options import unusual
-from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, Reason
+from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, PolicyResult, Reason
+from reconcile.core.policy import ACTIONS
 from reconcile.core.seal import Seal
 from reconcile.core.values import SecretRef
 from reconcile.render.groups import section_of, was
@@ -31,15 +32,6 @@ from reconcile.render.words import Types
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.11.4"  # whose shape this is: without it, tools of the field do not believe that it is a plan
-
-_ACTIONS = {
-    Action.CREATE: ["create"],
-    Action.UPDATE: ["update"],
-    Action.REPLACE: ["delete", "create"],
-    Action.DELETE: ["delete"],
-    Action.FORGET: ["forget"],
-    Action.NOOP: ["no-op"],
-}
 
 
 def report_json(report: PlanReport) -> Iterator[str]:
@@ -174,6 +166,19 @@ def _frame(plan: Plan, seal: Seal | None, digest: str | None) -> tuple[dict[str,
         "absent": absent_json(plan),
         "not_compared": not_compared_json(plan),
         "warnings": list(plan.warnings),
+        "policies": [
+            {
+                "name": row.name,
+                "kind": "deny" if row.denies else "warn",
+                "status": row.status.value,
+                "message": row.message,
+                "count": row.count,
+                "addresses": list(row.addresses),
+                "why": row.why,
+                "where": position_json(row.where),
+            }
+            for row in plan.policies
+        ],
         "unmanaged": dict(plan.unmanaged),
     }
     if made.options.offline:
@@ -188,8 +193,24 @@ def _frame(plan: Plan, seal: Seal | None, digest: str | None) -> tuple[dict[str,
         ours["strangers"] = [{"type_path": row.type_path, "id": row.id, "name": row.name} for row in plan.strangers]
     if seal is not None:
         ours["seal"] = seal_json(seal)
+    checks = [_check(row) for row in plan.policies]
     providers = {name: {"name": name, "full_name": f"reconcile/{name}"} for name in made.accounts}
-    return head, {"configuration": {"provider_config": providers, "root_module": {}}, "reconcile": ours}
+    return head, {
+        "configuration": {"provider_config": providers, "root_module": {}},
+        "checks": checks,
+        "reconcile": ours,
+    }
+
+
+def _check(row: PolicyResult) -> dict[str, Any]:
+    """What came of a policy, in the field's shape."""
+    problems = [{"message": row.message if row.why is None else f"{row.message} ({row.why})"}]
+    instances = [
+        {"address": {"to_display": str(address)}, "status": row.status.value, "problems": problems}
+        for address in row.addresses
+    ]
+    address = {"kind": "check", "name": row.name, "to_display": f"check.{row.name}"}
+    return {"address": address, "status": row.status.value, "instances": instances}
 
 
 def _planned(plan: Plan, types: Types) -> Iterator[dict[str, Any]]:
@@ -255,7 +276,7 @@ def _sides(change: Change) -> dict[str, Any]:
     unknown = {"id": True} if comes and change.id is None else {}
     hidden_before, hidden_after = ({**sensitive(side), **secrets} for side in (change.before, wanted))
     out: dict[str, Any] = {
-        "actions": _ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
+        "actions": ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
         "before": None if comes else masked(plain(change.before), hidden_before),
         "after": None if goes else masked(plain(wanted), hidden_after),
         "after_unknown": {} if goes else unknown,
