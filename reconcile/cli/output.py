@@ -77,7 +77,7 @@ def _run(command: click.Command, arguments: Sequence[str], format_: str, parts: 
 def _usage(wrong: click.ClickException) -> Problem:
     context = getattr(wrong, "ctx", None)
     hint = f"`{context.command_path} --help` shows how it is used" if context else None
-    return Problem(wrong.format_message().rstrip("."), hint=hint)
+    return Problem(wrong.format_message().replace("\n\t", " ").rstrip("."), hint=hint)
 
 
 def _defect(broken: Exception) -> Problem:
