@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -100,9 +100,14 @@ def _cut(lines: Sequence[str]) -> Sequence[str]:
 def _island(report: PlanReport, changes: Sequence[Change]) -> str:
     order = {section: at for at, section in enumerate(PlanSection)}
     ranked = sorted(changes, key=lambda change: order[section_of(change)])
-    rows = ",\n".join(dumps(_row(report, change)) for change in ranked)
+    rows = ",\n".join(dumps(_told(_row(report, change))) for change in ranked)
     text = f'{{"changes": [{rows}]}}'
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what is empty; the script of the page takes a name that is missing for that."""
+    return {name: value for name, value in row.items() if value not in ("", None, [])}
 
 
 def _row(report: PlanReport, change: Change) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def _row(report: PlanReport, change: Change) -> dict[str, Any]:
         "place": place(change.where),
         "written": outside(change.written) if change.drifted and change.written else None,
         "notes": [outside(note) for note in notes if note],
-        "fields": [_field(field, change) for field in leaves(change)] or list(_lost(change)),
+        "fields": [_told(part) for part in [_field(field, change) for field in leaves(change)] or _lost(change)],
     }
 
 

@@ -2,6 +2,12 @@
 // Everything that strangers wrote is set as text: nothing here makes markup of it.
 const MOST = 200; // rows that are drawn at once
 const plan = JSON.parse(document.getElementById("plan").textContent);
+for (const row of plan.changes) {
+  row.labels ??= [];
+  row.notes ??= [];
+  row.fields ??= [];
+  for (const field of row.fields) for (const name of ["before", "after", "whose", "place"]) field[name] ??= "";
+}
 const at = (id) => document.getElementById(id);
 const make = (tag, text, name) => {
   const made = document.createElement(tag);
@@ -88,7 +94,7 @@ function draw() {
     const item = make("li");
     const opened = make("details");
     const line = make("summary");
-    line.append(make("span", row.symbol, `symbol ${row.action}`), make("span", row.address, "address"));
+    line.append(make("span", row.symbol || "", `symbol ${row.action}`), make("span", row.address, "address"));
     line.append(make("span", `  ${row.what || brief(row) || row.reason}`, "soft"));
     opened.append(line);
     opened.addEventListener("toggle", () => {
