@@ -26,6 +26,7 @@ from reconcile.render.words import Types
 from reconcile.wiring import pipeline_of
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+_BEGINNINGS = (b"<!-- reconcile:", b"<!DOCTYPE html>", b'{"format_version"', b'{"create"', b"# TYPE reconcile_")
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,8 +68,10 @@ def asked_for(given: Mapping[str, Any]) -> tuple[Asked, ...]:
             hint = f"FORMAT is one of {', '.join(IN_FILES)}"
             raise InvalidInput(Problem(f"--report {text!r} is not FORMAT=FILE", hint=hint))
         path = Path(name)
-        if any(other.path.absolute() == path.absolute() for other in found) or name == given.get("out"):
+        there = [other.path for other in found] + [Path(out) for out in (given.get("out"),) if out]
+        if any(os.path.abspath(other) == os.path.abspath(path) for other in there):  # noqa: PTH100 (`..` taken out)
             raise InvalidInput(Problem(f"two results would be written to {name}", hint="Name another file"))
+        _check_replaceable(path)
         found.append(Asked(format_, path))
     for one in found:
         with _writing(one.path):
@@ -147,6 +150,21 @@ def screen_width() -> int:
     import shutil
 
     return max(60, min(shutil.get_terminal_size((100, 24)).columns, 160)) if sys.stdout.isatty() else 100
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises InvalidInput when something stands at a path that no report of ours begins like: it is somebody's."""
+    try:
+        if not path.is_file() or os.environ.get(STEP_SUMMARY) == str(path):
+            return
+        with path.open("rb") as file:
+            begins = file.read(4096)
+    except OSError:
+        return  # whether it can be written is seen when it is opened for that
+    line = begins.partition(b"\n")[0]
+    if begins and not begins.startswith(_BEGINNINGS) and " · ".encode() not in line:
+        what = f"{path} is there and is no report of a plan, so it is not replaced"
+        raise InvalidInput(Problem(what, hint="Name another file, or remove it"))
 
 
 @contextlib.contextmanager

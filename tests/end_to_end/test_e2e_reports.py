@@ -75,7 +75,8 @@ def test_what_cannot_be_written_is_said_before_the_first_request(fleet: Rig, tmp
         (["--report", "pdf=a.pdf"], "FORMAT is one of text, json"),
         (["--report", f"html={tmp_path}/directory"], "cannot be written"),
         (["--report", f"html={tmp_path}/no/where.html"], "cannot be written"),
-        (["--report", f"html={tmp_path}/a", "--report", f"json={tmp_path}/a"], "two results would be written to"),
+        (["--report", f"html={fleet.fleet}/fleet.yaml"], "is no report of a plan, so it is not replaced"),
+        (["--report", f"html={tmp_path}/a", "--report", f"json={tmp_path}/x/../a"], "two results would be written to"),
         (["--report", f"json={tmp_path}/b", "--out", f"{tmp_path}/b"], "two results would be written to"),
     ):
         fleet.mark()
@@ -85,6 +86,18 @@ def test_what_cannot_be_written_is_said_before_the_first_request(fleet: Rig, tmp
             ran = command(*options)
             assert ran.code == 3 and said in ran.err, ran
         assert fleet.requests() == []
+    saved = fleet.saved()
+    ran = fleet.apply_file(saved, "--report", f"json={saved}")
+    assert ran.code == 3 and "is not replaced" in ran.err, ran
+    assert fleet.apply_file(saved).code == 0
+
+
+def test_reports_replace_each_other(fleet: Rig, tmp_path: Path) -> None:
+    for first in IN_FILES:
+        for second in ("text", "json"):
+            assert fleet.plan("--report", f"{first}={tmp_path}/a").code == 0
+            ran = fleet.plan("--report", f"{second}={tmp_path}/a")
+            assert ran.code == 0, ran
 
 
 def test_a_report_of_an_earlier_run_is_not_taken_for_one_of_this(fleet: Rig, tmp_path: Path) -> None:
