@@ -83,14 +83,15 @@ def write_reports(asked: Iterable[Asked], report: PlanReport) -> None:
     """Writes them. Raises ReconcileError when a disk is full or fails."""
     for one in asked:
         with _writing(one.path) as file:
-            for piece in rendered(one.format_, report.plainly()):
+            for piece in rendered(one.format_, report):
                 file.write(piece)
 
 
 def show_report(given: Mapping[str, Any], report: PlanReport) -> None:
     """The report on standard output, in the format that was asked for."""
-    on_screen = replace(report, color=colored(sys.stdout), width=screen_width())
-    for piece in rendered(given["format_"], on_screen if given["format_"] == "text" else report.plainly()):
+    if given["format_"] == "text":
+        report = replace(report, color=colored(sys.stdout), width=screen_width())
+    for piece in rendered(given["format_"], report):
         put(piece)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconcile.core.plan import Change
 from reconcile.render.drift import drift_verdict
-from reconcile.render.groups import PlanSection, groups
+from reconcile.render.groups import Group, PlanSection
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
+from reconcile.render.show import seal_line
 from reconcile.render.text import (
     absent_lines,
+    effort_lines,
+    header,
+    last_applied,
     not_compared_lines,
     one_by_one,
     policy_lines,
@@ -28,6 +32,22 @@ _PLAIN = Paint()
 _MOST_REASONS = 10
 _COLUMNS = ("import", "add", "change", "destroy", "forget", "blocked")
 _ORDER = (3, 5, 4, 1, 2, 0)  # what is destroyed first
+
+
+def heading_of(report: PlanReport, section: PlanSection) -> str:
+    """What stands above the changes of a section."""
+    return "Changed by somebody else" if report.drift else section.value
+
+
+def facts_of(report: PlanReport) -> Iterator[str]:
+    """What it is of, how much there is to do, whether nobody vouches for its file, and who applied last."""
+    plan = report.plan
+    yield from header(plan, report.types, _PLAIN)
+    if not report.drift:
+        yield from effort_lines(plan, report.per_s)
+    if report.seal is not None and not report.seal.verified:
+        yield seal_line(report.seal, _PLAIN)
+    yield from last_applied(plan)
 
 
 def headline(report: PlanReport, changes: Sequence[Change]) -> str:
@@ -68,7 +88,7 @@ def counts_of(report: PlanReport, changes: Sequence[Change]) -> tuple[list[str],
     ]
 
 
-def chapters_of(report: PlanReport, changes: Sequence[Change]) -> Iterator[tuple[str, list[str]]]:
+def chapters_of(report: PlanReport, grouped: Mapping[PlanSection, list[Group]]) -> Iterator[tuple[str, list[str]]]:
     """What is told after the changes: each with its heading and lines."""
     plan, types = report.plan, report.types
     for lines in (
@@ -78,7 +98,7 @@ def chapters_of(report: PlanReport, changes: Sequence[Change]) -> Iterator[tuple
         absent_lines(plan.absent, types, _PLAIN),
         not_compared_lines(plan.not_compared, types, _PLAIN),
         unsettled_lines(plan.unsettled, types, _PLAIN),
-        renewal_lines(groups(changes).get(PlanSection.RENEWAL, []), types, _PLAIN),
+        renewal_lines(grouped.get(PlanSection.RENEWAL, []), types, _PLAIN),
         one_by_one(plan, types, _PLAIN),
     ):
         yield from _chapters(lines)

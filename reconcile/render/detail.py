@@ -59,10 +59,7 @@ def change_lines(
     """
     right = place(change.where)
     yield paint.row(3, symbol(change), change_title(change, section), right)
-    if change.blocked:
-        yield _comment(outside(change.blocked), paint)
-    if change.moved_from is not None:
-        yield _comment(f"previous address {outside(change.moved_from)}", paint)
+    yield from (_comment(remark, paint) for remark in remarks_above(change))
     created = change.action is Action.CREATE
     if created and change.id is None and change.address.count(".") <= 2:
         yield paint.row(7, "+", f"id = {LATER}")
@@ -75,17 +72,30 @@ def change_lines(
             if value is None:
                 continue
             yield paint.row(7, "-", f"{attribute((name,))} = {show(value, limit)}")
+    yield from (_comment(remark, paint) for remark in remarks_below(change))
+
+
+def remarks_above(change: Change) -> Iterator[str]:
+    """What is said of a change before its attributes."""
+    if change.blocked:
+        yield outside(change.blocked)
+    if change.moved_from is not None:
+        yield f"previous address {outside(change.moved_from)}"
+
+
+def remarks_below(change: Change) -> Iterator[str]:
+    """What is said of it after them."""
     if change.former is not None:
         kept = f", renamed {outside(change.former_name)}" if change.former_name else ""
-        yield _comment(f"the old unit {outside(change.former)} is forgotten{kept}", paint)
+        yield f"the old unit {outside(change.former)} is forgotten{kept}"
     elif change.former_name is not None:
-        yield _comment(f"the unit that holds the name is renamed {outside(change.former_name)} first", paint)
+        yield f"the unit that holds the name is renamed {outside(change.former_name)} first"
     if change.overwrites is not None:
-        yield _comment(f"the update {outside(change.overwrites)}, which somebody else staged, is lost", paint)
+        yield f"the update {outside(change.overwrites)}, which somebody else staged, is lost"
     if change.temporary is not None:
-        yield _comment(f"takes the name {outside(change.temporary)} first", paint)
+        yield f"takes the name {outside(change.temporary)} first"
     for note in change.notes:
-        yield _comment(outside(note), paint)
+        yield outside(note)
 
 
 def change_title(change: Change, section: PlanSection | None) -> str:

@@ -25,6 +25,10 @@ class Paint:
         """`text` in the colour of `code`."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and text and code else text
 
+    def lead(self, indent: int, symbol: str) -> str:
+        """What a line begins with: the symbol at the end of its indent."""
+        return symbol.rjust(indent)
+
     def row(self, indent: int, symbol: str, text: str, right: str = "") -> str:
         """
         One line: a symbol that ends `indent` columns in, a text, and where it comes from at the right edge.
@@ -33,7 +37,7 @@ class Paint:
             symbol: `+ ~ - -/+ .`, or blanks.
             right: pushed to the right edge; two blanks after the text when there is no room.
         """
-        lead, text = symbol.rjust(indent), text.rstrip()
+        lead, text = self.lead(indent, symbol), text.rstrip()
         if right:
             gap = max(2, self.width - len(lead) - 1 - cells(text) - cells(right))
             right = " " * gap + self(right, DIM)

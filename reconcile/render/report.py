@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ class PlanReport:
         per_s: requests a second to expect, if anybody knows.
         applies: the command that carries it out; None where none does. allows: the one that lets what is blocked by.
         shows: the beginning of a command that shows a part of it, to which a selection is added.
-        color, width: of text.
+        color, width: of text on a terminal.
         commit: that the files are of.
     """
 
@@ -89,10 +89,6 @@ class PlanReport:
         if not self.drift:
             return self.plan.changes
         return [as_drift(change) for change in self.plan.changes if change.drifted]
-
-    def plainly(self) -> PlanReport:
-        """The same without colour, at the usual width: for a file."""
-        return replace(self, color=False, width=100)
 
 
 def rendered(format_: str, report: PlanReport) -> Iterator[str]:

@@ -15,14 +15,13 @@ from importlib.resources import files
 from typing import Any
 
 from reconcile.core.plan import Action, Change, FieldChange
-from reconcile.render.chapters import chapters_of, counts_of, headline, reasons_of
-from reconcile.render.detail import attribute, change_title, symbol
+from reconcile.render.chapters import chapters_of, counts_of, facts_of, heading_of, headline, reasons_of
+from reconcile.render.detail import attribute, change_title, remarks_above, remarks_below, symbol
 from reconcile.render.grouped import group_lines
-from reconcile.render.groups import PlanSection, groups, leaves, section_of
+from reconcile.render.groups import Group, PlanSection, groups, leaves, section_of
 from reconcile.render.json.values import dumps
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
-from reconcile.render.text import effort_lines, header, last_applied
 from reconcile.render.values import SENSITIVE, outside, show
 from reconcile.render.words import asked_by, many, place, singular_of, whose
 
@@ -38,6 +37,7 @@ def report_html(report: PlanReport) -> Iterator[str]:
     from markupsafe import Markup
 
     changes = report.changes
+    grouped = groups(changes)
     css, js = _part("page.css"), _part("page.js")
     policy = f"default-src 'none'; style-src {_hash(css)}; script-src {_hash(js)}; base-uri 'none'; form-action 'none'"
     columns, counts = counts_of(report, changes)
@@ -49,19 +49,15 @@ def report_html(report: PlanReport) -> Iterator[str]:
         island=Markup(_island(report, changes)),
         fleet=outside(report.plan.bindings.fleet),
         verdict=headline(report, changes),
-        facts=[
-            *header(report.plan, report.types, _PLAIN),
-            *(() if report.drift else effort_lines(report.plan, report.per_s)),
-            *last_applied(report.plan),
-        ],
+        facts=list(facts_of(report)),
         digest=report.digest,
         alarms=reasons_of(report, changes),
         columns=columns,
         counts=counts,
-        short=_cut(list(_short(report, changes))),
+        short=_cut(list(_short(report, grouped))),
         filters=FILTERS,
         leaving=_cut([f"{symbol(change):<3} {change_title(change, None)}" for change in changes if _leaves(change)]),
-        parts=[(title, _cut(lines)) for title, lines in chapters_of(report, changes)],
+        parts=[(title, _cut(lines)) for title, lines in chapters_of(report, grouped)],
         applies=outside(report.applies) if report.applies and report.plan.changes else None,
     )
 
@@ -79,15 +75,15 @@ def _leaves(change: Change) -> bool:
     return change.action in (Action.DELETE, Action.FORGET, Action.REPLACE)
 
 
-def _short(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
+def _short(report: PlanReport, grouped: Mapping[PlanSection, list[Group]]) -> Iterator[str]:
     """Every group as on a terminal, and how many changes stand alone."""
-    for section, members in groups(changes).items():
-        grouped = [group for group in members if group.grouped]
-        if grouped:
-            yield section.value if not report.drift else "Changed by somebody else"
-        for group in grouped:
+    for section, members in grouped.items():
+        several = [group for group in members if group.grouped]
+        if several:
+            yield heading_of(report, section)
+        for group in several:
             yield from group_lines(group, report.types, _PLAIN)
-        if grouped and (single := len(members) - len(grouped)):
+        if several and (single := len(members) - len(several)):
             yield f"      and {many(single, 'single change')}"
 
 
@@ -113,20 +109,13 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
 def _row(report: PlanReport, change: Change) -> dict[str, Any]:
     section = section_of(change)
     title = change_title(change, section)
-    notes = [change.blocked, *change.notes]
-    if change.moved_from is not None:
-        notes.append(f"previous address {change.moved_from}")
-    if change.former is not None:
-        notes.append(f"the old unit {change.former} is forgotten")
-    if change.overwrites is not None:
-        notes.append(f"the update {change.overwrites}, which somebody else staged, is lost")
     return {
         "address": outside(change.address),
         "symbol": symbol(change).strip(),
         "action": change.action.value,
         "type": singular_of(report.types, change.address.type_path),
         "provider": outside(change.address.provider),
-        "reason": "Changed by somebody else" if report.drift else section.value,
+        "reason": heading_of(report, section),
         "what": title.removeprefix(outside(change.address)).strip().removeprefix("# "),
         "labels": [outside(f"{key}={value}") for key, value in change.labels.items()],
         "wave": change.wave + 1,
@@ -134,7 +123,7 @@ def _row(report: PlanReport, change: Change) -> dict[str, Any]:
         "block": outside(change.block) if change.block is not None else None,
         "place": place(change.where),
         "written": outside(change.written) if change.drifted and change.written else None,
-        "notes": [outside(note) for note in notes if note],
+        "notes": [*remarks_above(change), *remarks_below(change)],
         "fields": [_told(part) for part in [_field(field, change) for field in leaves(change)] or _lost(change)],
     }
 

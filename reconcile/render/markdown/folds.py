@@ -49,7 +49,9 @@ def fitted(folds: Sequence[Fold], room: int) -> Iterator[str]:
     """
     room -= ROOM_FOR_COUNTS
     shown: dict[int, str] = {}
-    lines = room * 2 // 5 if sum(_size(_heading(fold.section) + fold.whole()) for fold in folds) > room else room
+    wholes = [fold.whole() for fold in folds]
+    all_of_it = sum(_size(_heading(fold.section)) + _size(whole) for fold, whole in zip(folds, wholes, strict=True))
+    lines = room * 2 // 5 if all_of_it > room else room
     for at, fold in enumerate(folds):
         piece = fold.short()
         new = 0 if at and folds[at - 1].section == fold.section else _size(_heading(fold.section))
@@ -59,17 +61,17 @@ def fitted(folds: Sequence[Fold], room: int) -> Iterator[str]:
         room -= _size(piece) + new
         shown[at] = piece
     for at in shown:
-        more = _size(folds[at].whole()) - _size(shown[at])
+        more = _size(wholes[at]) - _size(shown[at])
         if more <= room:
             room -= more
-            shown[at] = folds[at].whole()
+            shown[at] = wholes[at]
     section = None
     for at, piece in shown.items():
         if folds[at].section != section:
             section = folds[at].section
             yield _heading(section)
         yield piece
-    shortened = sum(piece != folds[at].whole() for at, piece in shown.items())
+    shortened = sum(piece != wholes[at] for at, piece in shown.items())
     if shortened:
         yield f"\n_{shortened:,} of {len(folds):,} parts are shown as one line: there is no room for more here._\n"
     yield from _left_out(folds[len(shown) :])

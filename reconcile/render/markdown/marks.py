@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from reconcile.render.paint import Paint
-from reconcile.render.values import cells, outside
+from reconcile.render.values import outside
 
 LONGEST_LINE = 500  # characters of a line in a fence; by feel: a reviewer scrolls no further
 
@@ -37,9 +37,7 @@ def code(said: object) -> str:
 
 def fence(lines: Iterable[str], language: str = "diff") -> list[str]:
     """A block in which nothing is markup: its fence is longer than every run of backticks in it."""
-    rows = [
-        line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}… ({len(line):,} characters)" for line in lines
-    ]
+    rows = [_cut(line) for line in lines]
     longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
     mark = "`" * max(3, longest + 1)
     return [f"{mark}{language}", *rows, mark]
@@ -55,11 +53,6 @@ _COLUMN_0 = {"~": "!"}  # what a `diff` fence colours as changed
 class DiffPaint(Paint):
     """Lines for a `diff` fence: the symbol in column 0, the rest as on a terminal."""
 
-    def row(self, indent: int, symbol: str, text: str, right: str = "") -> str:
+    def lead(self, indent: int, symbol: str) -> str:
         mark = symbol.strip()
-        lead = f"{_COLUMN_0.get(mark, mark):<{indent}}"
-        text = text.rstrip()
-        if right:
-            gap = max(2, self.width - len(lead) - 1 - cells(text) - cells(right))
-            right = " " * gap + right
-        return f"{lead} {text}{right}".rstrip()
+        return _COLUMN_0.get(mark, mark).ljust(indent)

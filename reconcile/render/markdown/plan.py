@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconcile.core.plan import Change
 from reconcile.errors import Position
-from reconcile.render.chapters import chapters_of, counts_of, headline, reasons_of
+from reconcile.render.chapters import chapters_of, counts_of, facts_of, heading_of, headline, reasons_of
 from reconcile.render.detail import change_title, one, since_lines, symbol
 from reconcile.render.grouped import group_lines, group_title
 from reconcile.render.groups import Group, PlanSection, groups
@@ -21,8 +22,6 @@ from reconcile.render.markdown.folds import Fold, fitted
 from reconcile.render.markdown.marks import DiffPaint, code, fence, text
 from reconcile.render.paint import Paint
 from reconcile.render.report import PlanReport
-from reconcile.render.show import seal_line
-from reconcile.render.text import effort_lines, header, last_applied
 from reconcile.render.values import outside
 from reconcile.render.words import many, place
 
@@ -33,7 +32,6 @@ SUMMARY = 2**20 - 4_096
 TOGETHER = 25  # single changes in one fold
 OPEN_LINES = 60  # lines of all folds up to which they are shown opened
 FEW = 3
-_PLAIN = Paint()
 
 
 def report_markdown(report: PlanReport) -> Iterator[str]:
@@ -49,9 +47,9 @@ def report_summary(report: PlanReport) -> Iterator[str]:
 def markdown(report: PlanReport, room: int) -> Iterator[str]:
     """The report in at most `room` bytes."""
     changes = report.changes
-    head, tail = "".join(_head(report, changes)), "".join(_tail(report))
+    head, tail = "".join(_head(report, changes)), "".join(_tail(report, changes))
     yield head
-    yield from fitted(list(_folds(report, changes)), room - len(head.encode()) - len(tail.encode()))
+    yield from fitted(list(_folds(report, groups(changes))), room - len(head.encode()) - len(tail.encode()))
     yield tail
 
 
@@ -73,13 +71,8 @@ def marker(report: PlanReport) -> str:
 
 
 def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
-    plan = report.plan
-    yield f"{marker(report)}\n### {code(plan.bindings.fleet)}: {headline(report, changes)}\n\n"
-    for line in (*header(plan, report.types, _PLAIN), *(() if report.drift else effort_lines(plan, report.per_s))):
-        yield f"{text(line)}\n\n"
-    if report.seal is not None and not report.seal.verified:
-        yield f"{text(seal_line(report.seal, _PLAIN))}\n\n"
-    for line in last_applied(plan):
+    yield f"{marker(report)}\n### {code(report.plan.bindings.fleet)}: {headline(report, changes)}\n\n"
+    for line in facts_of(report):
         yield f"{text(line)}\n\n"
     for line in reasons_of(report, changes):
         above = line.startswith(("Blocked: ", "Incomplete: "))
@@ -90,8 +83,8 @@ def _head(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
         yield from (f"| {text(name)} | " + " | ".join(numbers) + " |\n" for name, numbers in counts)
 
 
-def _tail(report: PlanReport) -> Iterator[str]:
-    if report.shows is not None and len(report.changes) > 1:
+def _tail(report: PlanReport, changes: Sequence[Change]) -> Iterator[str]:
+    if report.shows is not None and len(changes) > 1:
         yield "\nThe members of a fold, with their values:\n\n"
         yield "\n".join(fence([outside(f"{report.shows} SEL")], "sh")) + "\n"
     if report.digest is not None:
@@ -106,30 +99,23 @@ def _tail(report: PlanReport) -> Iterator[str]:
 # -- what can be opened ------------------------------------------------------------------------------------------------
 
 
-def _folds(report: PlanReport, changes: Sequence[Change]) -> Iterator[Fold]:
-    found = list(_changes(report, changes))
+def _folds(report: PlanReport, grouped: Mapping[PlanSection, list[Group]]) -> Iterator[Fold]:
+    found = list(_changes(report, grouped))
     opened = sum(len(fold.lines) for fold in found) <= OPEN_LINES
     grave = (PlanSection.BLOCKED.value, PlanSection.LEAVING.value, PlanSection.REPLACED.value)
     for fold in found:
-        yield Fold(
-            fold.section,
-            fold.title,
-            fold.lines,
-            fold.below,
-            fold.counts,
-            opened or (fold.section in grave and len(fold.lines) <= OPEN_LINES),
-        )
-    for title, rows in chapters_of(report, changes):
+        yield replace(fold, open=opened or (fold.section in grave and len(fold.lines) <= OPEN_LINES))
+    for title, rows in chapters_of(report, grouped):
         opened = title.startswith("Warnings") and len(rows) <= FEW
         yield Fold(title.partition(":")[0], text(title), rows, counts=len(rows), open=opened)
 
 
-def _changes(report: PlanReport, changes: Sequence[Change]) -> Iterator[Fold]:
+def _changes(report: PlanReport, grouped: Mapping[PlanSection, list[Group]]) -> Iterator[Fold]:
     paint = DiffPaint()
-    for section, members in groups(changes).items():
+    for section, members in grouped.items():
         if section is PlanSection.RENEWAL:
             continue
-        heading = "Changed by somebody else" if report.drift else section.value
+        heading = heading_of(report, section)
         single: list[Group] = []
         for group in members:
             if not group.grouped:
