@@ -94,17 +94,17 @@ def apply(**given: Any) -> int:
     refuse_untrusted(given)
     options = options_of(given)
     most_failures(given)
-    deadline_of(given)
+    _check_deadline(given)
     expected = expected_of(given)
-    asked = asked_for(given)
+    given["asked"] = asked_for(given)
     from reconcile.planfile import looks_like_plan
 
     if looks_like_plan(Path(given["path"])):
-        return _apply_saved({**given, "asked": asked}, options, expected)
+        return _apply_saved(given, options, expected)
     if given["fleet_path"] is not None:
         hint = "For a fleet's directory, name it as PATH"
         raise InvalidInput(Problem("--path goes with a plan file", hint=hint))
-    return _plan_and_apply({**given, "asked": asked}, options, expected=expected)
+    return _plan_and_apply(given, options, expected=expected)
 
 
 @click.command()
@@ -119,12 +119,12 @@ def apply(**given: Any) -> int:
 def destroy(**given: Any) -> int:
     """Delete what can be deleted of the fleet at PATH, and forget the rest."""
     refuse_untrusted(given)
-    deadline_of(given)
+    _check_deadline(given)
     given["asked"] = asked_for(given)
     return _plan_and_apply(given, replace(options_of(given), destroy=True))
 
 
-def deadline_of(given: dict[str, Any]) -> None:
+def _check_deadline(given: dict[str, Any]) -> None:
     """Raises InvalidInput when `--deadline` is no length of time."""
     if given["deadline"] is not None:
         duration(given["deadline"])
@@ -149,10 +149,11 @@ def _plan_and_apply(
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
-            report = report_of(given, planned.plan, session.world.types, per_s=planned.per_s)
-            write_reports(given["asked"], report)
-            if given["format_"] == "text":
-                show_report(given, report)
+            if given["asked"] or given["format_"] == "text":
+                report = report_of(given, planned.plan, session.world.types, per_s=planned.per_s)
+                write_reports(given["asked"], report)
+                if given["format_"] == "text":
+                    show_report(given, report)
             check_expected(expected, planned.plan, session.world.types)
             if saved:
                 from reconcile.cli.saved import check_agreement
@@ -194,7 +195,8 @@ def _apply_saved(given: dict[str, Any], options: Options, expected: Expected | N
 
         async def show(planned: workflow.Planned) -> None:
             await session.planned(planned.plan)
-            write_reports(given["asked"], report_of(given, planned.plan, session.world.types))
+            if given["asked"]:
+                write_reports(given["asked"], report_of(given, planned.plan, session.world.types))
             check_expected(expected, planned.plan, session.world.types)
 
         async def ask(made: Plan, approved: Plan | None) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 
 import click
 
-from reconcile.cli.advice import command
 from reconcile.cli.options import Watch, general_options, request_of
 from reconcile.cli.output import complain, fail, put
-from reconcile.cli.reports import commit_here, repository_here
+from reconcile.cli.reports import commit_here, report_of_file
 from reconcile.cli.saved import sealing
-from reconcile.core.digest import digest_if_any
 from reconcile.core.text import printable
 from reconcile.errors import InvalidInput, Problem, ReconcileError, Refused
 from reconcile.render.report import PlanReport
@@ -108,16 +106,7 @@ def _report(request: CommandRequest, path: Path) -> PlanReport:
     from reconcile.planfile import read
 
     saved = read(path, **sealing(key_here(os.environ)), only_shown=True)
-    made = saved.plan
-    return PlanReport(
-        made,
-        types_of_plan(made, request.parts.providers()),
-        digest=digest_if_any(made),
-        seal=saved.seal,
-        shows=command("show", str(path)),
-        repository=repository_here(),
-        commit=commit_here(),
-    )
+    return report_of_file(str(path), saved, types_of_plan(saved.plan, request.parts.providers()))
 
 
 def _body(reports: Sequence[PlanReport], room: int) -> str:

@@ -15,7 +15,7 @@ import click
 from reconcile.cli.output import colored, say
 from reconcile.cli.reports import screen_width
 from reconcile.cli.saved import sealing
-from reconcile.core.digest import digest_of, digest_of_change
+from reconcile.core.digest import digest_of, effects_of
 from reconcile.core.plan import Plan
 from reconcile.errors import InvalidInput, Problem, Refused
 from reconcile.planfile.reviewed import Reviewed, reviewed
@@ -73,10 +73,8 @@ def check_expected(expected: Expected | None, made: Plan, types: Types) -> None:
     if expected.plan is not None:
         from reconcile.render.compared import compared_lines
 
-        told = ((digest_of_change(change), change) for change in made.changes)
-        now = {change.address: (own, change) for own, change in told if own is not None}
         color, width = colored(sys.stdout), screen_width()
-        say(compared_lines(expected.plan.changes, now, types=types, color=color, width=width))
+        say(compared_lines(expected.plan.changes, effects_of(made), types=types, color=color, width=width))
     raise Refused(
         Problem(
             "the plan that is made now is not the one that was reviewed",

@@ -11,12 +11,11 @@ from typing import Any
 from reconcile import __version__
 from reconcile.cli.options import request_of
 from reconcile.cli.output import say
-from reconcile.cli.reports import asked_for, report_of, show_report, write_reports
+from reconcile.cli.reports import asked_for, report_of, say_what_allows, show_report, write_reports
 from reconcile.core.bindings import Bindings
 from reconcile.core.offline import offline_plan
 from reconcile.core.options import Options
 from reconcile.core.ports import Document
-from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, Refused, worst
 from reconcile.wiring import CommandRequest, document, key_here, root, trust_of
 
@@ -34,7 +33,7 @@ def plan_offline(given: dict[str, Any], options: Options, expires: timedelta) ->
     Raises:
         InvalidInput: the files of a side, or what is asked needs more than files.
     """
-    from reconcile.cli.saved import sealing
+    from reconcile.cli.saved import seal_made, sealing
     from reconcile.planfile import write
 
     if not given["offline"]:
@@ -66,14 +65,14 @@ def plan_offline(given: dict[str, Any], options: Options, expires: timedelta) ->
     if given["out"]:
         key = key_here(os.environ)
         write(made, Path(given["out"]), **sealing(key))
-        seal = Seal(Fit.FITS, key.key_id, key.key_id) if key else Seal(Fit.NONE, why="no key is here")
+        seal = seal_made(key, "no key is here")
     report = report_of(given, made, types, seal=seal)
     write_reports(asked, report)
     show_report(given, report)
     if seal is not None and given["format_"] == "text":
         say(["", f"Saved the plan to: {given['out']}", "", "This plan is for review only: apply refuses it."])
-    if made.refused and given["format_"] == "text" and report.allows is not None:
-        say(["", "If that is meant, run the following command:", f"    {report.allows}"])
+    if made.refused and given["format_"] == "text":
+        say_what_allows(report)
     return worst([Refused.exit_code if made.refused else 0, 2 if given["detailed_exitcode"] and _differs(made) else 0])
 
 

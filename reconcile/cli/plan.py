@@ -29,11 +29,11 @@ from reconcile.cli.reports import (
     report_options,
     repository_here,
     say_seal,
+    say_what_allows,
     show_report,
     write_reports,
 )
 from reconcile.cli.session import Session, run_session
-from reconcile.core.seal import Fit, Seal
 from reconcile.errors import Refused
 from reconcile.render.report import PlanReport
 
@@ -65,7 +65,7 @@ def plan(**given: Any) -> int:
 
     async def story(session: Session) -> int:
         from reconcile import workflow
-        from reconcile.cli.saved import sealing
+        from reconcile.cli.saved import seal_made, sealing
         from reconcile.planfile import write
 
         planned = await workflow.plan_fleet(session.world, options, expires)
@@ -77,7 +77,7 @@ def plan(**given: Any) -> int:
             key = session.wired.key
             await workflow.bind(session.world, made)
             write(made, Path(given["out"]), **sealing(key))
-            seal = Seal(Fit.FITS, key.key_id, key.key_id) if key else Seal(Fit.NONE, why=why)
+            seal = seal_made(key, why)
         report = report_of(given, made, session.world.types, seal=seal, per_s=planned.per_s)
         write_reports(asked, report)
         text = given["format_"] == "text"
@@ -95,8 +95,8 @@ def plan(**given: Any) -> int:
                 say(["", intro, f"    {report.applies}"])
         if made.refused and not options.refresh_only:
             session.codes.append(Refused.exit_code)
-            if text and report.allows is not None:
-                say(["", "If that is meant, run the following command:", f"    {report.allows}"])
+            if text:
+                say_what_allows(report)
         return 2 if given["detailed_exitcode"] and (made.changed or made.not_compared or made.taken_over) else 0
 
     return run_session(given, story)

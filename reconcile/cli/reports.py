@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from reconcile.render.report import IN_FILES, ON_SCREEN, PlanReport, Repository,
 from reconcile.render.show import seal_line
 from reconcile.render.words import Types
 from reconcile.wiring import pipeline_of
+
+if TYPE_CHECKING:
+    from reconcile.planfile import Saved
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 _BEGINNINGS = (b"<!-- reconcile:", b"<!DOCTYPE html>", b'{"format_version"', b'{"create"', b"# TYPE reconcile_")
@@ -125,6 +128,25 @@ def report_of(
         repository=repository_here(),
         commit=commit_here(),
     )
+
+
+def report_of_file(path: str, saved: Saved, types: Types) -> PlanReport:
+    """What is shown of a plan that was read from a file; whether and where it can be applied is not told."""
+    return PlanReport(
+        saved.plan,
+        types,
+        digest=digest_if_any(saved.plan),
+        seal=saved.seal,
+        shows=command("show", path),
+        repository=repository_here(),
+        commit=commit_here(),
+    )
+
+
+def say_what_allows(report: PlanReport) -> None:
+    """The command that plans what is blocked so that it may be applied, if there is one."""
+    if report.allows is not None:
+        say(["", "If that is meant, run the following command:", f"    {report.allows}"])
 
 
 def say_seal(seal: Seal) -> None:

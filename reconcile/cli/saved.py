@@ -16,6 +16,7 @@ from reconcile.cli.advice import Words, command, flat, given_again, options_give
 from reconcile.core.bindings import check_trust
 from reconcile.core.options import Options
 from reconcile.core.plan import Plan
+from reconcile.core.seal import Fit, Seal
 from reconcile.errors import InvalidInput, Problem, Refused
 from reconcile.files import root_of
 from reconcile.planfile import Saved, effect_of, read
@@ -28,6 +29,11 @@ REPEATED = ("--destroy", "--allow", "--rewrite", "--retry-failed", "--overwrite-
 def sealing(key: FingerprintKey | None) -> dict[str, Any]:
     """What a plan file is sealed and checked with."""
     return {"seal_key": key and key.subkey("seal"), "key_id": key and key.key_id}
+
+
+def seal_made(key: FingerprintKey | None, why: str | None) -> Seal:
+    """The seal of a plan that was just saved; `why`: the reason that there is no key, where there is none."""
+    return Seal(Fit.FITS, key.key_id, key.key_id) if key else Seal(Fit.NONE, why=why)
 
 
 def read_saved(given: dict[str, Any], options: Options) -> Saved:

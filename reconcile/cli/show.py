@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,17 @@ from reconcile.cli.options import document_options, general_options, request_of
 from reconcile.cli.output import colored, emit_json, say
 from reconcile.cli.reports import (
     asked_for,
-    commit_here,
+    report_of_file,
     report_options,
-    repository_here,
     say_seal,
     screen_width,
     show_report,
     write_reports,
 )
 from reconcile.core.address import Address
-from reconcile.core.digest import digest_if_any
 from reconcile.core.plan import Plan
 from reconcile.core.selection import Selectors, names_nothing
 from reconcile.errors import InvalidInput, Problem
-from reconcile.render.report import PlanReport
 
 
 @click.command()
@@ -59,16 +57,8 @@ def show(selection: str | None, **given: Any) -> int:
     if given["format_"] == "text":
         say_seal(saved.seal)
     if selection is None:
-        report = PlanReport(
-            made,
-            types,
-            digest=digest_if_any(made),
-            seal=saved.seal,
-            applies=command("apply", given["path"]) if made.applicable else None,
-            shows=command("show", given["path"]),
-            repository=repository_here(),
-            commit=commit_here(),
-        )
+        report = report_of_file(given["path"], saved, types)
+        report = replace(report, applies=command("apply", given["path"]) if made.applicable else None)
         write_reports(asked, report)
         show_report(given, report)
         return 0

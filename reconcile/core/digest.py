@@ -18,10 +18,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconcile.core.address import Address
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan
-from reconcile.core.values import FileRef, Ref, Secret, SecretRef
+from reconcile.core.values import LATER, FileRef, Ref, Secret, SecretRef
 
-LATER = "(known after apply)"
 _ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True)
 _KIND = ["reconcile plan digest", 1]
 
@@ -41,6 +41,12 @@ def digest_of(plan: Plan) -> str:
 def digest_if_any(plan: Plan) -> str | None:
     """The digest of a plan that may be applied somewhere; None of one that is for reading alone."""
     return None if plan.bindings.untrusted or plan.bindings.options.offline else digest_of(plan)
+
+
+def effects_of(plan: Plan) -> dict[Address, tuple[str, Change]]:
+    """By address, each change that does something, with its digest."""
+    told = ((digest_of_change(change), change) for change in plan.changes)
+    return {change.address: (own, change) for own, change in told if own is not None}
 
 
 def digest_of_change(change: Change) -> str | None:

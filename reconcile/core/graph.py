@@ -7,13 +7,19 @@ are still held are freed first (through a temporary name where they go round), a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconcile.core.address import Address
 from reconcile.core.plan import Action, Change
 
 LEAVING = (Action.DELETE, Action.FORGET)
+
+
+def ranks_of(paths: Iterable[str]) -> dict[str, int]:
+    """By type path, its place in the order of references, which is that of `paths`; a child has its root's."""
+    places = {path: at for at, path in enumerate(paths)}
+    return {path: places[".".join(path.split(".")[:2])] for path in places}
 
 
 def in_waves(
@@ -23,7 +29,7 @@ def in_waves(
     The changes with their `wave`, and with a `temporary` name where names go round.
 
     Args:
-        ranks: by type path, its place in the order of references; a child has its root's.
+        ranks: of `ranks_of`.
         held: by type path, the change of the unit that now holds a name which another change wants.
     """
     waits = _name_waits(changes, held)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconcile.core.bindings import Bindings
+from reconcile.core.decide import PROTECTED
 from reconcile.core.forms import aligned
-from reconcile.core.graph import in_waves
+from reconcile.core.graph import in_waves, ranks_of
 from reconcile.core.guard import guard
 from reconcile.core.options import Options
 from reconcile.core.plan import (
@@ -27,6 +28,7 @@ from reconcile.core.plan import (
     Reason,
     SettingChange,
 )
+from reconcile.core.planner import PROTECTED_LEAVING
 from reconcile.core.policy import judge
 from reconcile.core.ports import Document
 from reconcile.core.resource import Desired
@@ -37,7 +39,6 @@ from reconcile.core.tree import MISSING, differences
 from reconcile.core.values import SecretRef
 
 OFFLINE = "offline"
-_PROTECTED = "it is protected; remove `protect` first, in a change of its own"
 
 
 def offline_plan(
@@ -67,9 +68,7 @@ def offline_plan(
     judge(plan, [*files.policies, *base.policies], types)
     plan.blocked = list(dict.fromkeys(plan.blocked))
     plan.settings += _settings(files, base)
-    roots = {path: at for at, path in enumerate(types)}
-    ranks = {path: roots[".".join(path.split(".")[:2])] for path in types}
-    plan.changes = in_waves(plan.changes, ranks, {})
+    plan.changes = in_waves(plan.changes, ranks_of(types), {})
     return plan
 
 
@@ -138,7 +137,7 @@ class _Comparing:
         ids = [kind.unit(one.attrs, one.address.key)[0] for one in (was, want)]
         if None not in ids and ids[0] != ids[1] and want.address.parent is None:
             change = Change(want.address, Action.REPLACE, Reason.ANOTHER_UNIT, id=ids[1], former=ids[0])
-            blocked = _PROTECTED if was.protect else None
+            blocked = PROTECTED if was.protect else None
             self._add(want, replace(change, before=was.attrs, after=want.attrs, fields=fields, blocked=blocked))
             return
         moved = was.address if was.address != want.address else None
@@ -182,7 +181,7 @@ class _Comparing:
             return
         action = Action.DELETE if deletes else Action.FORGET
         change = Change(was.address, action, Reason.NOT_IN_FILES, before=_without_secrets(was.attrs))
-        blocked = _PROTECTED if was.protect else None
+        blocked = PROTECTED_LEAVING if was.protect else None
         self._add(was, replace(change, blocked=blocked))
 
     def _add(self, one: Desired, change: Change) -> None:

@@ -36,6 +36,16 @@ class Action(StrEnum):
     NOOP = "no-op"  # nothing is sent; the state is brought up to date, or a lease is renewed
 
 
+_WORDS = {
+    Action.CREATE: ["create"],
+    Action.UPDATE: ["update"],
+    Action.REPLACE: ["delete", "create"],
+    Action.DELETE: ["delete"],
+    Action.FORGET: ["forget"],
+    Action.NOOP: ["no-op"],
+}
+
+
 class Reason(StrEnum):
     """Why. Shown in words by the renderers, and as `action_reason` in JSON."""
 
@@ -184,6 +194,11 @@ class Change:
     def name_wanted(self) -> str | None:
         """The name at the API that this change gives its unit, or None when it gives none."""
         return next((str(change.after) for change in self.fields if change.naming), None)
+
+    @property
+    def actions(self) -> list[str]:
+        """The action in the words of the field; an adoption is an update, or nothing."""
+        return list(_WORDS.get(self.action) or (["update"] if self.fields else ["no-op"]))
 
     @property
     def counts(self) -> tuple[int, int, int, int, int]:

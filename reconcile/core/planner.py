@@ -15,7 +15,7 @@ from typing import Any
 from reconcile.core.address import Address
 from reconcile.core.bindings import Bindings
 from reconcile.core.decide import decide
-from reconcile.core.graph import in_waves
+from reconcile.core.graph import in_waves, ranks_of
 from reconcile.core.guard import guard
 from reconcile.core.options import Options
 from reconcile.core.plan import (
@@ -83,7 +83,7 @@ class Planner:
         self._needed: list[tuple[Address, SecretRef]] = []
         self.selection = Selection(options)
         self._near: dict[Ref, str | None] = {}
-        self._ranks = {path: at for at, path in enumerate(types)}
+        self._ranks = ranks_of(types)
 
     # -- what is live -----------------------------------------------------------------------------------------------
 
@@ -272,7 +272,7 @@ class Planner:
         return {"attrs": attrs, "version": seen.version, "facts": dict(kind.facts(seen))}
 
     def _add(self, change: Change, order: int) -> None:
-        self._order[change.address] = (self._ranks[_root_path(change.address)], order)
+        self._order[change.address] = (self._ranks[change.address.type_path], order)
         self.plan.changes.append(change)
 
     # -- references -------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class Planner:
         plan = self.plan
         self._unsettled.sort(key=lambda piece: piece[0])
         plan.unsettled = [unsettled for _, unsettled in self._unsettled]
-        self._unchanged.sort(key=lambda one: (self._ranks[_root_path(one[1])], one[0]))
+        self._unchanged.sort(key=lambda one: (self._ranks[one[1].type_path], one[0]))
         plan.unchanged = [address for _, address in self._unchanged]
         plan.warnings += [needed_secrets_warning(self._needed)] if self._needed else []
         plan.not_compared.sort(key=lambda secret: (secret.address, secret.name))
@@ -369,8 +369,7 @@ class Planner:
             guard(plan, limits, self.options.allow, self._sizes(held), wanted, nouns)
         if not self.options.overwrite_pending and (blocked := _foreign_pending(plan)):
             plan.blocked.append(blocked)
-        ranks = {path: self._ranks[_root_of(path)] for path in self.types}
-        plan.changes = in_waves(plan.changes, ranks, self._uses.holders(plan))
+        plan.changes = in_waves(plan.changes, self._ranks, self._uses.holders(plan))
         plan.expected_requests = sum(_requests(self.types, change) for change in plan.changes)
         return plan
 
@@ -452,11 +451,3 @@ def _requests(types: Mapping[str, ResourceType], change: Change) -> int:
 
 def _marks(shape: Mapping[str, Field], name: str) -> frozenset[Mark]:
     return shape[name].marks if name in shape else frozenset()
-
-
-def _root_of(path: str) -> str:
-    return ".".join(path.split(".")[:2])
-
-
-def _root_path(address: Address) -> str:
-    return _root_of(address.type_path)

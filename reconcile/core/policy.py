@@ -21,16 +21,6 @@ NAMES = ("change", "summary")
 """What the expression of a policy sees."""
 SHOWN = 5  # changes that a result names
 
-ACTIONS = {
-    Action.CREATE: ["create"],
-    Action.UPDATE: ["update"],
-    Action.REPLACE: ["delete", "create"],
-    Action.DELETE: ["delete"],
-    Action.FORGET: ["forget"],
-    Action.NOOP: ["no-op"],
-}
-"""The words of the field for each action; an adoption is an update or nothing."""
-
 
 class Untold:
     """Stands for a value that no expression may read."""
@@ -122,7 +112,7 @@ def _view(change: Change, types: Mapping[str, ResourceType]) -> Seen:
             "name": change.address.name,
             "provider": provider,
             "block": change.block,
-            "actions": ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
+            "actions": change.actions,
             "labels": Seen(change.labels),
             "before": Seen() if change.action is Action.CREATE else before,
             "after": Seen() if leaves else after,

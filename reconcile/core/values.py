@@ -13,6 +13,9 @@ from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, Field, PlainSerializer, Strict
 
+LATER = "(known after apply)"
+"""Stands for what only the apply makes known; people and their scripts parse it."""
+
 Attrs = Mapping[str, Any]
 """Attributes of a resource by name; leaves are JSON values or one of the references below."""
 

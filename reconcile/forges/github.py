@@ -9,15 +9,14 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from reconcile.errors import AccessDenied, ApiError, BadAnswer, InvalidInput, Problem
+from reconcile.errors import AccessDenied, ApiError, InvalidInput, Problem
 from reconcile.forges.comments import Comment
-from reconcile.transport import Answer, Client
+from reconcile.forges.rows import listed, object_of
+from reconcile.transport import Client
 
 TOKEN = "GITHUB_TOKEN"
 ROOM = 60_000  # a comment of more than 65,536 characters is a 422
-PAGE = 100
 BOT = "github-actions[bot]"  # who the token of a workflow is; it may not ask
 
 
@@ -61,7 +60,7 @@ class GitHub:
     async def author(self) -> str:
         if self._author is None:
             try:
-                self._author = str(_object(await self._client.get("user"))["login"])
+                self._author = str(object_of(await self._client.get("user"), "GitHub")["login"])
             except AccessDenied:
                 self._author = BOT
             except ApiError as refused:
@@ -71,7 +70,7 @@ class GitHub:
         return self._author
 
     async def comments(self, pull: str) -> AsyncIterator[Comment]:
-        async for row in self._listed("issues", pull, "comments"):
+        async for row in listed(self._client, (*self._repository, "issues", pull, "comments"), "GitHub"):
             user = row.get("user") or {}
             yield Comment(str(row["id"]), str(user.get("login")), str(row.get("body") or ""))
 
@@ -84,28 +83,7 @@ class GitHub:
         await self._client.send("PATCH", *place, json={"body": body}, idempotent=True)
 
     async def pulls_of(self, commit: str) -> list[str]:
-        found = [row async for row in self._listed("commits", commit, "pulls")]
+        place = (*self._repository, "commits", commit, "pulls")
+        found = [row async for row in listed(self._client, place, "GitHub")]
         found.sort(key=lambda row: (row.get("merge_commit_sha") != commit, row.get("merged_at") is None))
         return [str(row["number"]) for row in found]
-
-    async def _listed(self, *segments: str) -> AsyncIterator[dict[str, Any]]:
-        page = 1
-
-        def following(answer: Answer) -> dict[str, str | int] | None:
-            nonlocal page
-            page += 1
-            return {"page": page} if isinstance(answer.body, list) and len(answer.body) >= PAGE else None
-
-        params = {"per_page": PAGE}
-        async for answer in self._client.pages(*self._repository, *segments, params=params, next=following):
-            if not isinstance(answer.body, list):
-                raise BadAnswer(Problem("a listing of GitHub is no list"))
-            for row in answer.body:
-                if isinstance(row, dict):
-                    yield row
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    if not isinstance(answer.body, dict):
-        raise BadAnswer(Problem("an answer of GitHub is no object"))
-    return answer.body

@@ -6,15 +6,14 @@ is taken from GitLab's own documentation.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
-from reconcile.errors import BadAnswer, InvalidInput, Problem
+from reconcile.errors import InvalidInput, Problem
 from reconcile.forges.comments import Comment
-from reconcile.transport import Answer, Client
+from reconcile.forges.rows import listed, object_of
+from reconcile.transport import Client
 
 TOKEN = "GITLAB_TOKEN"  # CI_JOB_TOKEN may not write notes
 ROOM = 900_000  # a note has at most 1,000,000 characters
-PAGE = 100
 
 
 class GitLab:
@@ -45,15 +44,13 @@ class GitLab:
 
     async def author(self) -> str:
         if self._author is None:
-            answer = await self._client.get("user")
-            if not isinstance(answer.body, dict):
-                raise BadAnswer(Problem("an answer of GitLab is no object"))
-            self._author = str(answer.body["username"])
+            self._author = str(object_of(await self._client.get("user"), "GitLab")["username"])
         return self._author
 
     async def comments(self, pull: str) -> AsyncIterator[Comment]:
         params = {"sort": "asc", "order_by": "created_at"}
-        async for row in self._listed("merge_requests", pull, "notes", params=params):
+        place = (*self._project, "merge_requests", pull, "notes")
+        async for row in listed(self._client, place, "GitLab", params):
             author = row.get("author") or {}
             yield Comment(str(row["id"]), str(author.get("username")), str(row.get("body") or ""))
 
@@ -66,22 +63,7 @@ class GitLab:
         await self._client.send("PUT", *place, json={"body": body}, idempotent=True)
 
     async def pulls_of(self, commit: str) -> list[str]:
-        found = [row async for row in self._listed("repository", "commits", commit, "merge_requests")]
+        place = (*self._project, "repository", "commits", commit, "merge_requests")
+        found = [row async for row in listed(self._client, place, "GitLab")]
         found.sort(key=lambda row: row.get("state") != "merged")
         return [str(row["iid"]) for row in found]
-
-    async def _listed(self, *segments: str, params: Mapping[str, str] | None = None) -> AsyncIterator[dict[str, Any]]:
-        page = 1
-
-        def following(answer: Answer) -> dict[str, str | int] | None:
-            nonlocal page
-            page += 1
-            return {"page": page} if isinstance(answer.body, list) and len(answer.body) >= PAGE else None
-
-        first: dict[str, str | int] = {"per_page": PAGE, **(params or {})}
-        async for answer in self._client.pages(*self._project, *segments, params=first, next=following):
-            if not isinstance(answer.body, list):
-                raise BadAnswer(Problem("a listing of GitLab is no list"))
-            for row in answer.body:
-                if isinstance(row, dict):
-                    yield row

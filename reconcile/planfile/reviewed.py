@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.core.address import Address
-from reconcile.core.digest import digest_of, digest_of_change
+from reconcile.core.digest import digest_of, effects_of
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Reason
 from reconcile.core.tree import get
 from reconcile.core.values import FileRef, SecretRef
@@ -46,8 +46,7 @@ def reviewed(path: Path, **sealing: Any) -> Reviewed:
     """
     if looks_like_plan(path):
         plan = read(path, **sealing, only_shown=True).plan
-        told = ((digest_of_change(change), change) for change in plan.changes)
-        return Reviewed(digest_of(plan), {change.address: (own, change) for own, change in told if own is not None})
+        return Reviewed(digest_of(plan), effects_of(plan))
     try:
         with open_anywhere(path) as file:
             said = json.loads(read_bytes(file, _MOST_BYTES))

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from reconcile.core.address import quote
 from reconcile.core.plan import Action, Change, FieldChange, Reason
+from reconcile.core.values import LATER
 from reconcile.render.groups import Group, PlanSection, leaves
 from reconcile.render.paint import DIM, Paint
-from reconcile.render.values import LATER, LIMIT, arrow, cells, is_text_block, line_diff, outside, show
+from reconcile.render.values import LIMIT, arrow, cells, is_text_block, line_diff, outside, show
 from reconcile.render.words import SYMBOL, asked_by, place, whose
 
 

@@ -17,7 +17,6 @@ from reconcile.core.text import look_alike, printable, spelled_out
 from reconcile.core.values import FileRef, Ref, Secret, SecretRef, to_json
 
 SENSITIVE = "(sensitive value)"
-LATER = "(known after apply)"
 
 LIMIT = 64  # characters of a value that a line shows; by feel: two of them and a name fill a screen's width
 _DIFF_LINES = 500  # difflib is quadratic; no API here takes a longer text

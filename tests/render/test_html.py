@@ -12,6 +12,7 @@ import axe_playwright_python
 import pytest
 from plans import TYPES, config, device, field, hidden, mixed, plan, secret
 from playwright.sync_api import Browser, Error, Page, sync_playwright
+from servers import NOT_HERE
 from test_markdown import HOSTILE, hostile
 
 from reconcile.core.digest import digest_of
@@ -23,7 +24,7 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text("ut
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 pytestmark = [
     pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="there is no Chromium here"),
+    pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason=f"chromium {NOT_HERE} chromium)"),
 ]
 
 

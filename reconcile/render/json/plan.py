@@ -13,7 +13,6 @@ from typing import Any
 from reconcile.core.digest import digest_of_change
 from reconcile.core.options import unusual
 from reconcile.core.plan import Action, Cause, Change, FieldChange, Plan, PolicyResult, Reason
-from reconcile.core.policy import ACTIONS
 from reconcile.core.seal import Seal
 from reconcile.core.values import SecretRef
 from reconcile.render.groups import section_of, was
@@ -276,7 +275,7 @@ def _sides(change: Change) -> dict[str, Any]:
     unknown = {"id": True} if comes and change.id is None else {}
     hidden_before, hidden_after = ({**sensitive(side), **secrets} for side in (change.before, wanted))
     out: dict[str, Any] = {
-        "actions": ACTIONS.get(change.action) or (["update"] if change.fields else ["no-op"]),
+        "actions": change.actions,
         "before": None if comes else masked(plain(change.before), hidden_before),
         "after": None if goes else masked(plain(wanted), hidden_after),
         "after_unknown": {} if goes else unknown,
